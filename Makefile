@@ -1,0 +1,46 @@
+# Needs python3 (3.11 or newer) and make; everything else comes from requirements.lock.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench lock docs
+
+help:
+	@echo "make run   [ARGS='--for 60 --miners 24']  set up, then run the main job"
+	@echo "make test  [ARGS='-k spool']               set up, then run the tests"
+	@echo "make check                                 lint, types, import layers"
+	@echo "make bench [ARGS=...]                      one JSON line per figure"
+
+setup: $(VENV)/.complete
+
+$(VENV)/.complete: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Lodeline needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.13 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: setup
+	@exec $(BIN)/lodeline up $(ARGS)
+
+test: setup
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m tests.bench $(ARGS)
+
+docs: setup
+	$(BIN)/python -m deployments.data_dictionary
+
+# Maintainers: after a change of dependencies; needs uv.
+lock:
+	uv pip compile --universal --python-version 3.11 --all-extras --group dev --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.lock

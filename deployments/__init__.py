@@ -1,0 +1,1 @@
+"""How Lodeline is run: settings, command line, page, simulated farm, Grafana, work pools. Imported by none."""

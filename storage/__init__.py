@@ -1,0 +1,1 @@
+"""Where data lives: the declaration, frames, spool, sinks, stores, tiers. Imports nothing of tasks, flows or deployments."""

@@ -1,0 +1,91 @@
+"""R4 derived_metrics: what Lodeline works out of the other records."""
+
+from __future__ import annotations
+
+from storage.declaration.bucket import Tier
+from storage.declaration.field import Tag, flag, gauge, state, text
+from storage.declaration.measurement import Measurement
+
+_MINER = (Tag("miner_id", "identity from the configuration"),)
+_PERIOD = Tag("time_period", "1h, 1d or the period asked for")
+
+OPERATIONAL_METRICS = Measurement(
+    "operational_metrics",
+    "R4",
+    "how a miner worked in a period",
+    (*_MINER, _PERIOD),
+    (
+        gauge("hashrate_stability", "ratio", "1 - deviation / mean of the period's hashrate"),
+        gauge("power_efficiency_j_th", "J/TH", "sum of energy / sum of work"),
+        gauge("thermal_efficiency", "ratio", "defined in docs/data-dictionary.md"),
+        gauge("uptime_percentage", "percent", "windows in which the miner answered"),
+        gauge("hashing_uptime_percentage", "percent", "windows in which it hashed"),
+        gauge("coverage_percentage", "percent", "windows in which the collector itself ran"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)
+
+FINANCIAL_METRICS = Measurement(
+    "financial_metrics",
+    "R4",
+    "money of a miner in a period",
+    (*_MINER, _PERIOD),
+    (
+        gauge("revenue", "USD", "net of fees", exact=True),
+        gauge("cost", "USD", "electricity and other cost", exact=True),
+        gauge("profit", "USD", "revenue - cost", exact=True),
+        gauge("roi_percent", "percent", "cumulative profit / purchase price", exact=True),
+        gauge("break_even_days", "days", "days until the purchase price is earned back", exact=True),
+        text("currency", "currency of the amounts"),
+    ),
+    {Tier.RAW: "mining_financial"},
+)
+
+ANOMALY_SCORE = Measurement(
+    "anomaly_score",
+    "R4",
+    "how odd a miner is, 0 to 1, with reasons",
+    (*_MINER, _PERIOD),
+    (
+        gauge("hashrate", "ratio", "score of the hashrate"),
+        gauge("temperature", "ratio", "score of the temperatures"),
+        gauge("power", "ratio", "score of the power"),
+        gauge("shares", "ratio", "score of the shares"),
+        gauge("overall", "ratio", "scores combined"),
+        flag("anomalous", "overall is above the alert threshold"),
+        text("reasons", "what made the score"),
+    ),
+    {Tier.RAW: "mining_anomaly"},
+)
+
+FORECAST = Measurement(
+    "forecast",
+    "R4",
+    "what is expected; its time is the time forecast for",
+    (
+        Tag("miner_id", "identity from the configuration, or 'fleet'"),
+        Tag("quantity", "next_24h_hashrate, next_24h_revenue, next_7d_profitability"),
+        Tag("model", "forecasting model"),
+    ),
+    (
+        gauge("value", "", "expected value, in the quantity's unit", exact=True),
+        gauge("low", "", "lower bound of the interval", exact=True),
+        gauge("high", "", "upper bound of the interval", exact=True),
+        text("unit", "unit of the value"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)
+
+OPTIMIZATION_OPPORTUNITY = Measurement(
+    "optimization_opportunity",
+    "R4",
+    "something worth changing",
+    (*_MINER, Tag("type", "cooling, preset, pool, coin, throttle, board ...")),
+    (
+        text("description", "what and why"),
+        gauge("potential_impact_usd_day", "USD/day", "gain per day", exact=True),
+        gauge("confidence", "ratio", "0 to 1"),
+        state("status", ("open", "taken", "refuted"), "what became of it"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)

@@ -1,0 +1,42 @@
+"""Lodeline's own books: ticks of a collector, and which windows wait for a roll-up."""
+
+from __future__ import annotations
+
+from storage.declaration.bucket import Tier
+from storage.declaration.field import Field, Kind, Tag, Type, gauge, level, text
+from storage.declaration.measurement import Measurement
+
+COLLECTOR_TICK = Measurement(
+    "collector_tick",
+    "pipeline",
+    "one tick of one collector",
+    (Tag("host", "host that polls"), Tag("lane", "spool lane, e.g. miners")),
+    (
+        level("polled", "count", "entities asked"),
+        level("failed", "count", "entities that gave no reading"),
+        text("failed_by_reason", "reason=count, comma-separated"),
+        level("points", "count", "points accepted by the spool"),
+        level("backlog", "count", "points spooled and not yet stored"),
+        gauge("tick_s", "s", "time from the slot's start until all was spooled"),
+        gauge("loop_lag_ms", "ms", "worst delay of the event loop, tells a busy host from slow miners"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)
+
+WINDOW_TOUCHED = Measurement(
+    "window_touched",
+    "pipeline",
+    "an hour of a measurement that got data; its time is the hour's start. Written after the data, before the mark",
+    (Tag("host", "host that delivered"), Tag("measurement", "measurement that got data")),
+    (Field("touched_ns", Type.INTEGER, Kind.GAUGE, "", "Unix time in ns of the newest delivery into the window"),),
+    {Tier.RAW: "mining_raw"},
+)
+
+WINDOW_ROLLED = Measurement(
+    "window_rolled",
+    "pipeline",
+    "an hour or day whose roll-up is written; its time is the window's start",
+    (Tag("measurement", "measurement rolled up"), Tag("tier", "hourly or daily")),
+    (Field("covered_ns", Type.INTEGER, Kind.GAUGE, "", "newest touched_ns that the roll-up has seen"),),
+    {Tier.RAW: "mining_hourly"},
+)

@@ -1,0 +1,1 @@
+"""Miners: drivers by firmware, and the poll of a whole fleet."""

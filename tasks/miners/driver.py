@@ -1,0 +1,76 @@
+"""The port between the fleet poll and a firmware: a driver turns one miner's answers into one record.
+
+A driver is pure but for the requests it sends through the transport it is given. It never returns zeros for a failure:
+it raises :class:`PollFailure`, whose kind is stored. A field that cannot be read costs that field.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import httpx
+from pydantic import SecretStr
+
+from storage.records.miner import Miner, MinerConfiguration, MinerTelemetry
+
+FailureKind = Literal[
+    "refused", "unreachable", "connect_timeout", "deadline", "http_status", "not_json", "truncated", "too_large",
+    "auth", "schema", "driver_silent", "skipped",
+]  # fmt: skip
+"""Same words as storage.declaration.miner.FAILURE_KINDS; a test holds them equal."""
+
+
+class PollFailure(Exception):
+    """One miner gave no reading. ``kind`` is stored, ``detail`` is for a human and never holds a secret."""
+
+    def __init__(self, kind: FailureKind, detail: str) -> None:
+        super().__init__(f"{kind}: {detail}")
+        self.kind: FailureKind = kind
+        self.detail = detail
+
+    @property
+    def worth_retrying(self) -> bool:
+        """Whether the same request may succeed within this tick."""
+        return self.kind not in ("auth", "http_status", "schema")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One miner to poll: where it is and how to get in. ``base_url`` is ``http://address[:port]`` without a path."""
+
+    miner: Miner
+    address: str
+    base_url: str
+    username: str | None = None
+    password: SecretStr | None = None
+    api_key: SecretStr | None = None
+
+
+class MinerSession(Protocol):
+    """What a driver keeps of one miner between polls: prepared requests, unit of its hashrate, token."""
+
+    async def telemetry(self, slot: int) -> MinerTelemetry:
+        """Read everything of R1 that changes; ``slot`` becomes the record's time. ``poll_ms`` is set by the fleet.
+
+        Raises:
+            PollFailure: no reading; every exception of transport or parser is turned into one.
+        """
+        ...
+
+    async def configuration(self, slot: int) -> MinerConfiguration:
+        """Read what seldom changes. Raises PollFailure as above."""
+        ...
+
+
+class MinerDriver(Protocol):
+    """One firmware dialect. Stateless; sessions hold the state of one miner."""
+
+    @property
+    def name(self) -> str:
+        """Stable name used in configuration, e.g. ``vnish-rest`` or ``vnish-cgi``."""
+        ...
+
+    def session(self, target: Target, transport: httpx.AsyncBaseTransport) -> MinerSession:
+        """Open the books of one miner; sends nothing yet. The transport belongs to this miner alone."""
+        ...

@@ -1,0 +1,44 @@
+"""What one tick did, for the line on the console, the page, ``lodeline status`` and measurement ``collector_tick``.
+
+Two files per lane under ``<data>/state/``: ``<lane>.json`` holds the newest report (replaced atomically each tick) and
+``<lane>.ticks.jsonl`` one report a line (rotated). They are how processes of one host tell each other.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class MinerStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """How one miner stands after a tick: when it last answered and why it does not."""
+
+    miner_id: str
+    last_polled: int
+    last_success: int | None
+    failures_in_a_row: int
+    failure: str | None
+    driver: str
+
+
+class TickReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One tick of one lane. Times are Unix seconds; ``points_*`` and ``backlog`` count over the life of the lane."""
+
+    lane: str
+    host: str
+    slot: int
+    finished: float
+    polled: int
+    failed: int
+    failed_by_reason: dict[str, int]
+    points: int
+    points_accepted: int
+    points_stored: int
+    points_dead_lettered: int
+    points_shed: int
+    backlog: int
+    tick_s: float
+    loop_lag_ms: float
+    store: str
+    store_trouble: str | None = None
+    run_id: str = ""
+    miners: tuple[MinerStanding, ...] = ()
