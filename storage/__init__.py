@@ -1,1 +1,1 @@
-"""Where data lives: the declaration, frames, spool, sinks, stores, tiers. Imports nothing of tasks, flows or deployments."""
+"""Where data lives: declaration, frames, spool, sinks, stores, tiers. Imports nothing of the layers above."""
