@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from storage.declaration import Measurement, Tier
+from storage.frame import Frame
 
 if TYPE_CHECKING:  # pyarrow comes with the extra [lake]; an edge host that only collects needs none
     import pyarrow as pa
@@ -75,6 +76,13 @@ class Store(Protocol):
         """Make the rows of a rolled-up ``tier`` in ``[start, stop)`` exactly ``rows``; the same again changes nothing.
 
         InfluxDB overwrites point by point, so series missing in ``rows`` keep what they had there.
+        """
+        ...
+
+    def write(self, frames: Sequence[Frame]) -> None:
+        """Write raw rows that do not come through a spool (marks of the roll-up, events); durable when it returns.
+
+        The same key (tags, time) again replaces: the newest write wins.
         """
         ...
 
