@@ -1,0 +1,49 @@
+"""The ``lodeline`` command line: one file per command in this folder, and one line here to register it.
+
+A command's module imports only light things at its top and everything else inside the command, so that
+``lodeline --help`` is quick and works without the extras.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from deployments.command.check import check
+from deployments.command.errors import CommandGroup
+
+COMMANDS = (check,)
+
+app = typer.Typer(
+    name="lodeline",
+    cls=CommandGroup,
+    help="Lodeline: from miner, pool and market to stored, downsampled and visible readings.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # its tracebacks show local variables, and those may be secrets
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in COMMANDS:
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lodeline {version('lodeline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; the console script ``lodeline``. Exit codes: 0 well, 1 unhealthy, 2 a user's error."""
+    app()
