@@ -37,6 +37,14 @@ WINDOW_ROLLED = Measurement(
     "pipeline",
     "an hour or day whose roll-up is written; its time is the window's start",
     (Tag("measurement", "measurement rolled up"), Tag("tier", "hourly or daily")),
-    (Field("covered_ns", Type.INTEGER, Kind.GAUGE, "", "newest touched_ns that the roll-up has seen"),),
+    (
+        Field(
+            "covered",
+            Type.INTEGER,
+            Kind.GAUGE,
+            "",
+            "xor of the touched_ns of all hosts that the roll-up has seen; 0: to be done again",
+        ),
+    ),
     {Tier.RAW: "mining_hourly"},
 )
