@@ -13,5 +13,7 @@ def rounded(values: list[float | None]) -> list[float | None]:
         return []
     numbers = np.array(values, dtype=np.float64)  # None becomes NaN
     mantissa, exponent = np.frexp(numbers)
-    short = np.ldexp(np.rint(mantissa * (1 << SIGNIFICANT_BITS)) / (1 << SIGNIFICANT_BITS), exponent)
+    with np.errstate(over="ignore"):
+        short = np.ldexp(np.rint(mantissa * (1 << SIGNIFICANT_BITS)) / (1 << SIGNIFICANT_BITS), exponent)
+    short = np.where(np.isinf(short), numbers, short)  # rounding up at the top of the range would leave it
     return [None if value is None else number for value, number in zip(values, short.tolist(), strict=True)]

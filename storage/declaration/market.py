@@ -40,7 +40,7 @@ NETWORK_DATA = Measurement(
         gauge("network_difficulty", "d1_shares", "difficulty", exact=True),
         gauge("block_reward", "coins", "subsidy of a block", exact=True),
         gauge("block_time_s", "s", "time between blocks", exact=True),
-        text("mining_algorithm", "sha256d, scrypt ..."),
+        text("mining_algorithm", "sha256d, scrypt and so on"),
     ),
     _PRICE,
 )

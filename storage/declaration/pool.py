@@ -9,7 +9,7 @@ from storage.declaration.measurement import Measurement
 _WORKER = (
     Tag("pool_id", "pool from the configuration"),
     Tag("worker_id", "account and worker, lower case"),
-    Tag("algorithm", "sha256d, scrypt ..."),
+    Tag("algorithm", "sha256d, scrypt and so on"),
 )
 
 POOL_PERFORMANCE = Measurement(
@@ -61,7 +61,7 @@ POOL_PROFITABILITY = Measurement(
     "pool_profitability",
     "R2",
     "what a pool pays for an algorithm",
-    (Tag("pool_id", "pool from the configuration"), Tag("algorithm", "sha256d, scrypt ...")),
+    (Tag("pool_id", "pool from the configuration"), Tag("algorithm", "sha256d, scrypt and so on")),
     (
         gauge("per_hash_rate_usd_th_day", "USD/TH/day", "pay per TH/s and day", exact=True),
         text("unit", "unit as the pool gave it"),

@@ -1,8 +1,8 @@
 """Which windows to roll up, and doing it: restartable at any point, redone for late data, the same for every store.
 
 The books are two measurements in the store itself, so any host can run it: ``window_touched`` (written by sinks after
-the data, see touch.py) and ``window_rolled``. An hour is *due* when it is closed and what ``window_touched`` says of it is
-not what its roll-up ``covered``. The order of writes makes a kill harmless:
+the data, see touch.py) and ``window_rolled``. An hour is *due* when it is closed and what ``window_touched`` says of it
+is not what its roll-up ``covered``. The order of writes makes a kill harmless:
 
 1. what depends on the hour is set to REDO: its day, and later hours already rolled whose counters began where this
    hour ended;

@@ -62,7 +62,7 @@ def reckoned(rows: list[Row], every: int, stand: dict[tuple[Any, Any, str], floa
         before = {name: stand.get((*key, name)) for name in ("shares", "work")}
         for row in items:
             window = row["time"] // every * every
-            got = out.setdefault((*key, window), defaultdict(list))  # type: ignore[arg-type]
+            got = out.setdefault((*key, window), defaultdict(list))
             for field in PROBE.fields:
                 value = row[field.name]
                 if value is None:
@@ -176,7 +176,7 @@ REBOOT = [
 
 def test_a_reboot_loses_nothing_counted_after_it() -> None:
     """Worked example of reference/influx-portable.md 6.5: 45, 15, 45."""
-    empty = dict.fromkeys((field.name for field in PROBE.fields))
+    empty = dict.fromkeys(field.name for field in PROBE.fields)
     rows = [{**empty, "time": T + offset, "id": "a", "part": None, "shares": value} for offset, value in REBOOT]
     hourly = hours_of_raw(PROBE, table(rows), nothing_before())
     assert hourly["shares_inc"].to_pylist() == [45, 15, 45]
@@ -184,7 +184,7 @@ def test_a_reboot_loses_nothing_counted_after_it() -> None:
 
 def test_a_day_is_not_the_mean_of_hourly_means() -> None:
     """60 points of 1 in one hour and one point of 61 in the next: 121/61."""
-    empty = dict.fromkeys((field.name for field in PROBE.fields))
+    empty = dict.fromkeys(field.name for field in PROBE.fields)
     rows = [{**empty, "time": T + 60 * n, "id": "a", "part": None, "temp": 1.0} for n in range(60)]
     rows.append({**empty, "time": T + 3600, "id": "a", "part": None, "temp": 61.0})
     daily = days_of_hours(PROBE, hours_of_raw(PROBE, table(rows), nothing_before()))
