@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from storage.declaration import Measurement, Type
 from storage.declaration.rollup import RollupColumn, rollup_columns
-from storage.downsample.windows import Column, Groups
+from storage.downsample.windows import Column, Groups, unix_seconds
 
 HOUR_S = 3600
 DAY_S = 86400
+
+COUNTER_MEMORY_S = 24 * HOUR_S
+"""A counter that was silent for longer starts anew: growth over a longer hole belongs to no window."""
 
 _ARROW = {Type.FLOAT: pa.float64(), Type.INTEGER: pa.int64(), Type.BOOLEAN: pa.bool_(), Type.STRING: pa.string()}
 
@@ -23,8 +27,8 @@ _ARROW = {Type.FLOAT: pa.float64(), Type.INTEGER: pa.int64(), Type.BOOLEAN: pa.b
 def hours_of_raw(measurement: Measurement, raw: pa.Table, before: pa.Table) -> pa.Table:
     """Hourly rows of ``raw`` (as a Store reads it, sorted by tags and time; whole hours only).
 
-    ``before`` holds earlier hourly rows, sorted alike; its newest ``<counter>_last`` of a series is where the counter
-    stood before ``raw`` begins.
+    ``before`` holds the hourly rows of the COUNTER_MEMORY_S before, sorted alike; its newest ``<counter>_last`` of a
+    series is where the counter stood before ``raw`` begins.
     """
     groups = Groups.of(raw, measurement.tag_names, HOUR_S)
 
@@ -35,7 +39,8 @@ def hours_of_raw(measurement: Measurement, raw: pa.Table, before: pa.Table) -> p
         if column.aggregate == "true_count":
             return groups.count_equal(values, True)
         if column.aggregate == "inc":
-            return groups.increase(values, _stand_before(measurement, column, raw, before, groups))
+            firsts = raw.select(list(measurement.tag_names)).take(pa.array(np.flatnonzero(groups.series_starts)))
+            return groups.increase(values, *_stands_of(firsts, standing(measurement, column, before)), COUNTER_MEMORY_S)
         return _FOLDS[column.aggregate](groups, values)
 
     return _table(measurement, raw, groups, fold)
@@ -79,28 +84,30 @@ _FOLDS: dict[str, Callable[[Groups, Column], Column]] = {
 }
 
 
-def _stand_before(
-    measurement: Measurement, column: RollupColumn, raw: pa.Table, before: pa.Table, groups: Groups
-) -> Column:
-    """Where the counter stood before ``raw``, one entry per series of ``raw``."""
-    firsts = raw.select(list(measurement.tag_names)).take(pa.array(np.flatnonzero(groups.series_starts)))
-    keys = list(zip(*(firsts[tag].to_pylist() for tag in measurement.tag_names), strict=True))
-    earlier = Groups.of(before, measurement.tag_names, _FOREVER_S)
-    newest = earlier.last(Column.of(before[f"{column.field.name}_last"])) if len(earlier) else None
-    stand: dict[tuple[str | None, ...], int | float] = {}
-    if newest is not None:
-        series = earlier.first_rows(before, measurement.tag_names)
-        rows = zip(*(series[tag].to_pylist() for tag in measurement.tag_names), strict=True)
-        stand = {
-            key: value
-            for key, value, valid in zip(rows, newest.values.tolist(), newest.valid.tolist(), strict=True)
-            if valid
-        }
-    dtype = np.float64 if column.type is Type.FLOAT else np.int64
-    return Column(
-        np.array([stand.get(key, 0) for key in keys], dtype=dtype),
-        np.array([key in stand for key in keys], dtype=np.bool_),
-    )
+Standing = dict[tuple[str | None, ...], tuple[int | float, int]]
+"""Where a counter stands: series (tag values) to newest value and the window it was in."""
+
+
+def standing(measurement: Measurement, counter: RollupColumn, hourly: pa.Table) -> Standing:
+    """Where ``counter`` stands at the end of ``hourly`` rows (sorted by tags, then time)."""
+    if not hourly.num_rows:
+        return {}
+    series = Groups.of(hourly, measurement.tag_names, _FOREVER_S)
+    lasts = Column.of(hourly[f"{counter.field.name}_last"])
+    newest = series.last(lasts)
+    windows = series.last(Column(unix_seconds(hourly), lasts.valid)).values
+    tags = series.first_rows(hourly, measurement.tag_names)
+    keys = zip(*(tags[tag].to_pylist() for tag in measurement.tag_names), strict=True)
+    rows = zip(keys, newest.values.tolist(), windows.tolist(), newest.valid.tolist(), strict=True)
+    return {key: (value, window) for key, value, window, valid in rows if valid}
+
+
+def _stands_of(series: pa.Table, stands: Standing) -> tuple[Column, npt.NDArray[np.int64]]:
+    """``stands`` in the order of the rows of ``series``."""
+    found = [stands.get(key) for key in zip(*(column.to_pylist() for column in series.columns), strict=True)]
+    known = np.array([stand is not None for stand in found], dtype=np.bool_)
+    values = np.array([stand[0] if stand else 0 for stand in found])
+    return Column(values, known), np.array([stand[1] if stand else 0 for stand in found], dtype=np.int64)
 
 
 _FOREVER_S = 1 << 40
@@ -116,7 +123,10 @@ def _table(
         types = [*empty, *(_ARROW[column.type] for column in columns)]
         return pa.schema(list(zip(names, types, strict=True))).empty_table()
     tags = groups.first_rows(source, measurement.tag_names)
-    arrays = [pa.array(groups.windows).cast(pa.timestamp("s", tz="UTC")), *(tags[tag] for tag in measurement.tag_names)]
+    arrays = [
+        pa.array(groups.windows[groups.starts]).cast(pa.timestamp("s", tz="UTC")),
+        *(tags[tag] for tag in measurement.tag_names),
+    ]
     for column in columns:
         arrays.append(fold(column).arrow(_ARROW[column.type]))
     return pa.table(arrays, names=names)

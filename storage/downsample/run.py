@@ -4,8 +4,8 @@ The books are two measurements in the store itself, so any host can run it: ``wi
 the data, see touch.py) and ``window_rolled``. An hour is *due* when it is closed and what ``window_touched`` says of it
 is not what its roll-up ``covered``. The order of writes makes a kill harmless:
 
-1. what depends on the hour is set to REDO: its day, and later hours already rolled whose counters began where this
-   hour ended;
+1. what depends on the hour is set to REDO: its day, and the next hour already rolled if a counter of it began at a
+   value that has changed now;
 2. the hour's rows are replaced;
 3. the hour is marked with what ``window_touched`` said *before* its data was read.
 
@@ -14,16 +14,24 @@ Killed after 1 or 2, the hour is still due and gives the same rows again.
 
 from __future__ import annotations
 
-import time as clock
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
-from storage.declaration import BUCKETS, MEASUREMENTS, Kind, Measurement, Tier
+from storage.declaration import BUCKETS, MEASUREMENTS, Measurement, Tier
 from storage.declaration.pipeline import WINDOW_ROLLED, WINDOW_TOUCHED
-from storage.downsample.rollup import DAY_S, HOUR_S, days_of_hours, hours_of_raw, window_of
+from storage.declaration.rollup import rollup_columns
+from storage.downsample.rollup import (
+    COUNTER_MEMORY_S,
+    DAY_S,
+    HOUR_S,
+    days_of_hours,
+    hours_of_raw,
+    standing,
+    window_of,
+)
 from storage.downsample.touch import ROLLED_MEASUREMENTS
 from storage.downsample.windows import unix_seconds
 from storage.frame import build_frame
@@ -32,13 +40,11 @@ from storage.store import Store
 GRACE_S = 120
 """A window is closed this long after its end; what comes later is late and makes the window due again."""
 
-COUNTER_MEMORY_S = 24 * HOUR_S
-"""A counter that was silent for longer starts anew: growth over a longer hole belongs to no window."""
-
 SLICE_S = 6 * HOUR_S
 """Raw rows are read in slices of at most this many seconds, which bounds memory."""
 
 REDO = 0
+DONE = 1
 
 
 @dataclass(slots=True)
@@ -82,76 +88,73 @@ def _roll_up_one(
     # Raw rows near the end of their retention may be gone in part; rolling them up again would spoil a good roll-up.
     kept_days = BUCKETS[measurement.buckets[Tier.RAW]].retention_days
     horizon = window_of(now - (kept_days - 1) * DAY_S, DAY_S)
-    due = _due_hours(store, measurement, now, horizon)
-    for part in _slices(sorted(due)):
-        if stop():
-            break
-        _put_off_dependents(store, measurement, part, now)
-        first, end = part[0], part[-1] + HOUR_S
-        before = store.read(
-            measurement, Tier.HOURLY, first - COUNTER_MEMORY_S, first, columns=_counter_lasts(measurement)
-        )
-        hourly = hours_of_raw(measurement, store.read(measurement, Tier.RAW, first, end), before)
-        store.replace(measurement, Tier.HOURLY, first, end, hourly)
-        _mark(store, measurement, Tier.HOURLY, {hour: due[hour] for hour in part})
+    marks = _touched(store, measurement, horizon, now)
+    covered = _marks(store, measurement, Tier.HOURLY, horizon, now)
+    due = {hour for hour, mark in marks.items() if covered.get(hour) != mark}
+    while due and not stop():
+        part = _first_run(due)
+        hourly, put_off = _roll_up_hours(store, measurement, part, covered)
+        _mark(store, measurement, Tier.HOURLY, {hour: marks[hour] for hour in part})
+        covered |= {hour: marks[hour] for hour in part}
+        due = (due - set(part)) | (put_off & marks.keys())
         report.hours[measurement.name] = report.hours.get(measurement.name, 0) + len(part)
         report.rows += hourly.num_rows
-    for day in _due_days(store, measurement, now, horizon):
-        if stop():
-            break
+    report.watermark[measurement.name] = min(due | {window_of(now - GRACE_S, HOUR_S)})
+    if Tier.DAILY not in measurement.buckets or due:
+        return
+    for day, mark in sorted(_marks(store, measurement, Tier.DAILY, horizon, now).items()):
+        if mark != REDO or day + DAY_S + GRACE_S > now or stop():
+            continue
         daily = days_of_hours(measurement, store.read(measurement, Tier.HOURLY, day, day + DAY_S))
         store.replace(measurement, Tier.DAILY, day, day + DAY_S, daily)
-        _mark(store, measurement, Tier.DAILY, {day: clock.time_ns()})
+        _mark(store, measurement, Tier.DAILY, {day: DONE})
         report.days[measurement.name] = report.days.get(measurement.name, 0) + 1
         report.rows += daily.num_rows
-    report.watermark[measurement.name] = min(
-        [window_of(now - GRACE_S, HOUR_S), *_due_hours(store, measurement, now, horizon)]
-    )
 
 
-def _due_hours(store: Store, measurement: Measurement, now: int, horizon: int) -> dict[int, int]:
-    """Closed hours to do, each with the mark that it is to get."""
+def _roll_up_hours(
+    store: Store, measurement: Measurement, part: Sequence[int], covered: dict[int, int]
+) -> tuple[pa.Table, set[int]]:
+    """Write the hourly rows of ``part`` (neighbouring hours); returns them, and later hours that became due by it."""
+    first, end = part[0], part[-1] + HOUR_S
+    counters = [column for column in rollup_columns(measurement) if column.aggregate == "inc"]
+    lasts = [f"{counter.field.name}_last" for counter in counters]
+    before = store.read(measurement, Tier.HOURLY, end - COUNTER_MEMORY_S - SLICE_S, end, columns=lasts)
+    hourly = hours_of_raw(measurement, store.read(measurement, Tier.RAW, first, end), _until(before, first))
+    after = _sorted(pa.concat_tables([_until(before, first), hourly.select(before.column_names)]), measurement)
+    moved = any(standing(measurement, one, before) != standing(measurement, one, after) for one in counters)
+    next_hours = {hour for hour in covered if end <= hour <= part[-1] + COUNTER_MEMORY_S} if moved else set()
+    put_off = {min(next_hours)} if next_hours else set()
+    _mark(store, measurement, Tier.DAILY, {window_of(hour, DAY_S): REDO for hour in part})
+    _mark(store, measurement, Tier.HOURLY, dict.fromkeys(put_off, REDO))
+    store.replace(measurement, Tier.HOURLY, first, end, hourly)
+    return hourly, put_off
+
+
+def _until(table: pa.Table, stop: int) -> pa.Table:
+    return table.filter(pa.array(unix_seconds(table) < stop))
+
+
+def _sorted(table: pa.Table, measurement: Measurement) -> pa.Table:
+    return table.sort_by([(name, "ascending") for name in (*measurement.tag_names, "time")])
+
+
+def _touched(store: Store, measurement: Measurement, horizon: int, now: int) -> dict[int, int]:
+    """Closed hours that ever got data, each with the mark that a roll-up of it is to get."""
     touched: dict[int, int] = {}
     seen = store.read(WINDOW_TOUCHED, Tier.RAW, horizon, now, where={"measurement": measurement.name})
     for hour, touched_ns in _pairs(seen, "touched_ns"):  # xor, since clocks of two hosts need not agree on "newer"
         touched[hour] = touched.get(hour, 0) ^ touched_ns
-    covered = _marks(store, measurement, Tier.HOURLY, horizon, now)
-    return {
-        hour: mark or 1
-        for hour, mark in touched.items()
-        if hour + HOUR_S + GRACE_S <= now and covered.get(hour) != (mark or 1)
-    }
+    return {hour: mark or DONE for hour, mark in touched.items() if hour + HOUR_S + GRACE_S <= now}
 
 
-def _due_days(store: Store, measurement: Measurement, now: int, horizon: int) -> list[int]:
-    if Tier.DAILY not in measurement.buckets:
-        return []
-    marks = _marks(store, measurement, Tier.DAILY, horizon, now)
-    return sorted(day for day, covered in marks.items() if covered == REDO and day + DAY_S + GRACE_S <= now)
-
-
-def _put_off_dependents(store: Store, measurement: Measurement, hours: Sequence[int], now: int) -> None:
-    _mark(store, measurement, Tier.DAILY, {window_of(hour, DAY_S): REDO for hour in hours})
-    if any(field.kind is Kind.COUNTER for field in measurement.fields):
-        later = _marks(store, measurement, Tier.HOURLY, hours[0] + HOUR_S, hours[-1] + HOUR_S + COUNTER_MEMORY_S)
-        doing = set(hours)
-        _mark(store, measurement, Tier.HOURLY, {hour: REDO for hour in later if hour not in doing and hour <= now})
-
-
-def _slices(hours: Sequence[int]) -> Iterable[list[int]]:
-    """Runs of neighbouring hours, oldest first, none longer than SLICE_S."""
-    part: list[int] = []
-    for hour in hours:
-        if part and (hour != part[-1] + HOUR_S or hour - part[0] >= SLICE_S):
-            yield part
-            part = []
-        part.append(hour)
-    if part:
-        yield part
-
-
-def _counter_lasts(measurement: Measurement) -> list[str]:
-    return [f"{field.name}_last" for field in measurement.fields if field.kind is Kind.COUNTER]
+def _first_run(hours: set[int]) -> list[int]:
+    """The oldest hours that are neighbours, no more than SLICE_S of them."""
+    first = min(hours)
+    run = [first]
+    while run[-1] + HOUR_S in hours and run[-1] + HOUR_S - first < SLICE_S:
+        run.append(run[-1] + HOUR_S)
+    return run
 
 
 def _marks(store: Store, measurement: Measurement, tier: Tier, start: int, stop: int) -> dict[int, int]:

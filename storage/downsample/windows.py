@@ -49,9 +49,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Runs of rows: ``starts`` of groups, ``series_starts`` marks rows that begin a series, ``windows`` in seconds."""
+    """Runs of rows: ``starts`` of groups, ``series_starts`` marks rows that begin a series.
 
-    rows: int
+    ``windows`` holds the start of the window of every row, in Unix seconds.
+    """
+
     starts: npt.NDArray[np.int64]
     series_starts: npt.NDArray[np.bool_]
     windows: npt.NDArray[np.int64]
@@ -70,8 +72,7 @@ class Groups:
         windows = times - times % every_s
         new_group = new_series.copy()
         new_group[1:] |= windows[1:] != windows[:-1]
-        starts = np.flatnonzero(new_group)
-        return Groups(rows, starts, new_series, windows[starts])
+        return Groups(np.flatnonzero(new_group), new_series, windows)
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -105,27 +106,27 @@ class Groups:
 
     def last(self, column: Column) -> Column:
         """Newest value that is not null, per group: what InfluxQL ``last()`` gives."""
-        newest = np.maximum.reduceat(np.where(column.valid, np.arange(self.rows), -1), self.starts)
+        newest = np.maximum.reduceat(np.where(column.valid, np.arange(len(self.windows)), -1), self.starts)
         return Column(column.values[np.maximum(newest, 0)], newest >= 0, column.words)
 
-    def increase(self, column: Column, before: Column) -> Column:
+    def increase(self, column: Column, before: Column, before_windows: npt.NDArray[np.int64], memory_s: int) -> Column:
         """Growth of a counter per group; a fall is a reset, after which the new value is all growth.
 
-        ``before`` holds, for each row that begins a series, the counter's newest value earlier than the table; without
-        one the first value of a series counts nothing, since nobody saw it grow.
+        ``before`` holds, for each series, the counter's newest value earlier than the table, ``before_windows`` its
+        window. A value counts as predecessor if its window starts at most ``memory_s`` earlier; without one the first
+        value counts nothing, since nobody saw it grow.
         """
         at = np.flatnonzero(column.valid)
-        growth = np.zeros(self.rows, dtype=column.values.dtype)
+        growth = np.zeros(len(self.windows), dtype=column.values.dtype)
         if len(at):
-            values = column.values[at]
-            series = np.cumsum(self.series_starts)[at]
+            values, windows = column.values[at], self.windows[at]
+            series = np.cumsum(self.series_starts)[at] - 1
             first = np.ones(len(at), dtype=np.bool_)
             first[1:] = series[1:] != series[:-1]
-            known = before.valid[series - 1]
-            previous = np.empty_like(values)
-            previous[1:] = values[:-1]
-            previous[first] = np.where(known[first], before.values[series[first] - 1], values[first])
-            growth[at] = np.where(values >= previous, values - previous, values)
+            previous, previous_windows = np.roll(values, 1), np.roll(windows, 1)
+            previous[first], previous_windows[first] = before.values[series[first]], before_windows[series[first]]
+            known = np.where(first, before.valid[series], True) & (windows - previous_windows <= memory_s)
+            growth[at] = np.where(known, np.where(values >= previous, values - previous, values), 0)
         return self._filled(column, np.add.reduceat(growth, self.starts))
 
     def first_rows(self, table: pa.Table, names: Sequence[str]) -> pa.Table:
