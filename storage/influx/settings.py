@@ -1,0 +1,49 @@
+"""Where InfluxDB is and how to get in: what ``LODELINE_INFLUX__...`` sets."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+
+class InfluxSettings(BaseModel):
+    """One InfluxDB server.
+
+    InfluxDB 2.x and 3.x want ``token`` (and 2.x ``org``), 1.x ``username`` and ``password``, or nothing where it runs
+    without authentication. ``timeout_s`` is the longest wait for any one answer.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str
+    org: str | None = None
+    token: SecretStr | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    timeout_s: float = Field(default=10, gt=0, le=600)
+
+    @field_validator("url")
+    @classmethod
+    def _plain_address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("expected http://host:port or https://host:port")
+        if "@" in parts.netloc:
+            raise ValueError("credentials do not belong into the address; set token, or username and password")
+        if parts.query or parts.fragment:
+            raise ValueError("expected an address without '?' and '#'")
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> InfluxSettings:
+        if self.token is not None and self.password is not None:
+            raise ValueError("token and password are both set; set the one that this server takes")
+        if (self.password is None) != (self.username is None) and self.token is None:
+            raise ValueError("username and password go together")
+        return self
+
+    @property
+    def secret(self) -> SecretStr | None:
+        """Token or password, whichever is set."""
+        return self.token or self.password

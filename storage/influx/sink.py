@@ -1,0 +1,84 @@
+"""The sink that stores spool records in InfluxDB."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+
+from storage.declaration import MEASUREMENTS, Tier
+from storage.downsample.touch import touched_frame
+from storage.errors import NeedsHuman
+from storage.frame import Frame
+from storage.influx.connection import Connection
+from storage.influx.settings import InfluxSettings
+from storage.influx.writing import LineWriter, RefusedLine
+from storage.line_protocol import encode
+from storage.sink import DeadLetter, Receipt
+from storage.spool.record import SpoolRecord
+
+LINES_PER_REQUEST = 5_000
+
+logger = logging.getLogger(__name__)
+
+
+class InfluxSink:
+    """Writes every frame into the bucket of its measurement's raw tier, then which hours were touched."""
+
+    name = "influx"
+
+    def __init__(self, settings: InfluxSettings, host: str) -> None:
+        self._connection = Connection(settings)
+        self._writer = LineWriter(self._connection)
+        self._host = host
+
+    def deliver(self, records: Sequence[SpoolRecord]) -> Receipt:
+        """See :class:`storage.sink.Sink`. Lines of one series are sent in the order of the records."""
+        refused: list[RefusedLine] = []
+        waiting: dict[str, list[bytes]] = defaultdict(list)
+        for record in records:
+            for frame in record.batch.frames:
+                bucket, lines = _lines(record, frame)
+                waiting[bucket] += lines
+                while len(waiting[bucket]) >= LINES_PER_REQUEST:
+                    refused += self._writer.write(bucket, waiting[bucket][:LINES_PER_REQUEST])
+                    del waiting[bucket][:LINES_PER_REQUEST]
+        for bucket, lines in waiting.items():
+            refused += self._writer.write(bucket, lines)
+        self._touch(records)
+        points = sum(record.batch.points for record in records)
+        return Receipt(points - len(refused), [_dead_letter(line) for line in refused])
+
+    def _touch(self, records: Sequence[SpoolRecord]) -> None:
+        touched = touched_frame(records, self._host, time.time_ns())
+        if touched is None:
+            return
+        refused = self._writer.write(touched.declared.buckets[Tier.RAW], encode(touched))
+        if refused:  # older than the bucket keeps: no roll-up will read that hour either
+            logger.warning(
+                "%d touched hours were refused and will not be rolled up again: %s",
+                len(refused),
+                refused[0].reason[:500],
+            )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._writer.close()
+        self._connection.close()
+
+
+def _lines(record: SpoolRecord, frame: Frame) -> tuple[str, list[bytes]]:
+    try:
+        return MEASUREMENTS[frame.measurement].buckets[Tier.RAW], encode(frame)
+    except KeyError as error:
+        raise NeedsHuman(
+            f"record {record.sequence} of lane {record.lane} holds {frame.measurement} with {error}, "
+            "which this version of Lodeline does not declare",
+            remedy="Deliver this spool with the version that wrote it, or a newer one",
+        ) from error
+
+
+def _dead_letter(refused: RefusedLine) -> DeadLetter:
+    measurement = refused.line.partition(b",")[0].partition(b" ")[0].decode()
+    return DeadLetter(measurement, refused.line.decode("utf-8", errors="replace"), refused.reason)
