@@ -1,0 +1,1 @@
+"""A shift: one long-lived run that ticks at aligned times and hands over to the next without a gap. No Prefect here."""
