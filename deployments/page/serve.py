@@ -1,0 +1,83 @@
+"""Put the page together and serve it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import Request
+from fastapi.responses import Response
+from nicegui import app, ui
+from pydantic import SecretStr
+
+from deployments.page import access
+from deployments.page.fleet_view import FleetPage
+from deployments.page.miner_view import MinerPage
+from deployments.page.reading import PageReader
+
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#0f8f83"/>'
+    '<path d="M6 22l6-9 5 6 4-7 5 10" fill="none" stroke="#fff" stroke-width="2.6" stroke-linejoin="round"/></svg>'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Where the page listens and who may look."""
+
+    host: str
+    port: int
+    password: SecretStr | None
+    secret_file: Path
+
+
+def serve(reader: PageReader, binding: Binding) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        NeedsHuman: bound to more than loopback without a password, or no session secret can be kept.
+    """
+    access.require_password(binding.host, binding.password)
+    guarded = binding.password is not None and bool(binding.password.get_secret_value().strip())
+    sessions = None
+    if guarded and binding.password is not None:
+        sessions = access.Sessions(access.session_secret(binding.secret_file), binding.password)
+        _add_login(sessions)
+    app.add_middleware(access.Door, sessions=sessions, host=binding.host)
+    app.on_shutdown(reader.close)
+
+    @ui.page("/")
+    def fleet(request: Request) -> None:
+        FleetPage(request, reader, log_out=guarded)
+
+    @ui.page("/miner/{miner_id:path}")
+    def miner(request: Request, miner_id: str) -> None:
+        MinerPage(request, reader, miner_id, log_out=guarded)
+
+    ui.run(
+        host=binding.host,
+        port=binding.port,
+        title="Lodeline",
+        favicon=_ICON,
+        dark=None,
+        show=False,
+        reload=False,
+        tailwind=False,
+        show_welcome_message=False,
+    )
+
+
+def _add_login(sessions: access.Sessions) -> None:
+    guesses = access.Guesses()
+
+    @app.get("/login")
+    def form() -> Response:
+        return access.login_form()
+
+    @app.post("/login")
+    async def submit(request: Request) -> Response:
+        return await access.log_in(request, sessions, guesses)
+
+    @app.get("/logout")
+    def leave() -> Response:
+        return access.log_out()

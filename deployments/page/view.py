@@ -1,0 +1,138 @@
+"""What both views share: the frame of a page, the banner of a store that is away, charts and their spans."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from fastapi import Request
+from nicegui import ui
+
+from deployments.page import quantity
+from deployments.page.answer import Answer
+from deployments.page.charts import Line, line_chart
+from deployments.page.history import SPANS, Grid, Span
+from deployments.page.reading import PageReader, Pipeline
+
+THEME_COOKIE = "lodeline_theme"
+_STYLE = Path(__file__).with_name("page.css")
+_THEMES: dict[str, bool | None] = {"light": False, "dark": True}
+
+
+class Frame:
+    """Header, banner and footer of one open page."""
+
+    def __init__(self, request: Request, reader: PageReader, where: str, *, log_out: bool) -> None:
+        self._reader = reader
+        ui.page_title(f"{where} · Lodeline")
+        ui.add_css(_STYLE)
+        self._dark = ui.dark_mode(_THEMES.get(request.cookies.get(THEME_COOKIE, "")))
+        with ui.element("header").classes("top"):
+            ui.link("Lodeline", "/").classes("brand")
+            ui.label(where).classes("where")
+            ui.element("div").classes("grow")
+            self._as_of = ui.label().classes("asof").mark("as-of")
+            ui.button(icon="contrast", on_click=self._next_theme).props(
+                'flat dense round size=sm color=grey-6 aria-label="Light or dark"'
+            )
+            if log_out:
+                ui.link("Log out", "/logout").classes("asof")
+        self.main = ui.element("main").classes("main")
+        with self.main, ui.element("div").classes("card away").mark("away") as self._away:
+            self._away_what = ui.label().classes("what")
+            self._away_why = ui.label().classes("why")
+        self._away.set_visibility(False)
+
+    def _next_theme(self) -> None:
+        self._dark.value = not self._dark.value
+        theme = "dark" if self._dark.value else "light"
+        ui.run_javascript(f"document.cookie = '{THEME_COOKIE}={theme};path=/;max-age=31536000;samesite=lax'")
+
+    def footer(self) -> None:
+        """Place the pipeline's line; call it last."""
+        with self.main:
+            self._foot = ui.element("footer").classes("card foot").mark("pipeline")
+
+    def show_freshness(self, answer: Answer[object], newest: int | None, now: float) -> None:
+        """Say how old the newest row is, and when the store is away, since when."""
+        self._as_of.text = f"newest data {quantity.age(now - newest)} old" if newest is not None else "no data yet"
+        away = answer.away_since is not None
+        self._away.set_visibility(away)
+        if away:
+            last = f"last data of {quantity.clock(newest)}" if newest is not None else "nothing was read yet"
+            self._away_what.text = f"Store away since {quantity.clock(answer.away_since)}, {last}"
+            shown = f"The numbers below were read {quantity.age(now - answer.read_at)} ago. " if answer.read_at else ""
+            self._away_why.text = f"{shown}{answer.trouble or ''}"
+
+    def show_pipeline(self, pipeline: Pipeline, now: float) -> None:
+        """Where data goes and what waits: a line per lane."""
+        self._foot.clear()
+        with self._foot:
+            for report in pipeline.reports:
+                ui.label(f"{report.lane} on {report.host}")
+                late = ui.label(f"last tick {quantity.age(now - report.finished)} ago")
+                late.tooltip(f"slot {quantity.clock(report.slot)}, took {report.tick_s:.1f} s")
+                reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(report.failed_by_reason.items()))
+                ui.label(f"polled {report.polled:,}, failed {report.failed:,}" + (f" ({reasons})" if reasons else ""))
+                ui.label(f"stored {report.points_stored:,} in {report.store}")
+                ui.label(f"backlog {report.backlog:,}")
+                dead = ui.label(f"dead letters {report.points_dead_lettered:,}")
+                dead.classes("bad" if report.points_dead_lettered else "")
+                if report.points_shed:
+                    ui.label(f"shed {report.points_shed:,}").classes("bad")
+                if report.store_trouble:
+                    ui.label(report.store_trouble).classes("bad")
+            for fault in pipeline.faults:
+                ui.label(fault).classes("bad")
+            if not pipeline.reports and not pipeline.faults:
+                ui.label("No collector has reported a tick yet")
+
+
+class ChartCard:
+    """A titled chart that is redrawn when its lines change."""
+
+    def __init__(self, title: str) -> None:
+        with ui.element("section").classes("card chart") as self.card:
+            with ui.element("div").classes("head"):
+                ui.label(title).classes("title")
+                self._sub = ui.label().classes("sub")
+            self._chart = ui.echart({"series": []})
+
+    def show(self, grid: Grid, lines: list[Line], unit: str, *, note: str = "", from_zero: bool = True) -> None:
+        """Draw ``lines``; says so when there is nothing to draw."""
+        filled = [line for line in lines if any(value is not None for value in line.points)]
+        self._sub.text = note if filled else "no data in this span"
+        self._chart.options.clear()
+        self._chart.options.update(line_chart(grid, filled, unit, from_zero=from_zero))
+        self._chart.update()
+
+
+class SpanChoice:
+    """Buttons that choose how far charts look back."""
+
+    def __init__(self, chosen: Callable[[], Awaitable[None]], initial: str = "6h") -> None:
+        self.span: Span = SPANS[initial]
+        self._chosen = chosen
+        self._buttons: dict[str, ui.element] = {}
+        with ui.element("div").classes("spans"):
+            for key in SPANS:
+                with ui.element("button").classes("span").mark(f"span-{key}") as button:
+                    ui.label(key)
+                button.on("click", lambda _, key=key: self._choose(key))
+                self._buttons[key] = button
+        self._show()
+
+    async def _choose(self, key: str) -> None:
+        self.span = SPANS[key]
+        self._show()
+        await self._chosen()
+
+    def _show(self) -> None:
+        for key, button in self._buttons.items():
+            button.classes(add="on" if key == self.span.key else "", remove="" if key == self.span.key else "on")
+
+
+def resolution(grid: Grid) -> str:
+    """How a chart was condensed, so that nobody takes a mean for a reading."""
+    step = f"{grid.every_s // 3600} h" if grid.every_s >= 3600 else f"{grid.every_s // 60} min"
+    return f"means of {step}, UTC"
