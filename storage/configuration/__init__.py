@@ -1,0 +1,33 @@
+"""Configuration files: YAML with line numbers, ``${NAME}`` from elsewhere, all faults at once and in plain words."""
+
+from storage.configuration.load import load
+from storage.configuration.resolvers import Resolver, from_environment, from_folder, in_turn, usual_resolver
+from storage.configuration.section import (
+    CronExpression,
+    EmailAddress,
+    Name,
+    PollingInterval,
+    Section,
+    SocketAddress,
+    TimeZoneName,
+    WebAddress,
+)
+from storage.configuration.unique import Unique
+
+__all__ = [
+    "CronExpression",
+    "EmailAddress",
+    "Name",
+    "PollingInterval",
+    "Resolver",
+    "Section",
+    "SocketAddress",
+    "TimeZoneName",
+    "Unique",
+    "WebAddress",
+    "from_environment",
+    "from_folder",
+    "in_turn",
+    "load",
+    "usual_resolver",
+]

@@ -1,0 +1,107 @@
+"""The base of every section of a configuration, and the texts in it that have a form."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import zoneinfo
+from datetime import UTC, datetime
+from types import NoneType
+from typing import Annotated, Any, get_args
+from urllib.parse import urlsplit
+
+from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+
+class Section(BaseModel):
+    """One mapping of a configuration file: frozen, every key known, and its own input never in an error's text."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        # pydantic takes true for 1, and YAML takes yes, no, on and off for true and false
+        if isinstance(value, bool) and info.field_name is not None:
+            annotation = cls.model_fields[info.field_name].annotation
+            kinds = {annotation, *get_args(annotation)} - {NoneType}
+            if kinds <= {int, float}:
+                raise PydanticCustomError("bool_for_number", "a number is expected")
+        return value
+
+
+def nearest(name: str, known: list[str]) -> str | None:
+    """The one of ``known`` that ``name`` most likely means."""
+    close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def _is_cron(text: str) -> str:
+    if len(text.split()) != 5:
+        raise ValueError("expected a cron expression of five fields: minute hour day month weekday")
+    try:
+        next(CronSim(text, datetime(2024, 1, 1, tzinfo=UTC)))
+    except CronSimError as error:
+        raise ValueError(f"not a cron expression (minute hour day month weekday): {str(error).lower()}") from None
+    except StopIteration:
+        raise ValueError("this cron expression names a day that never comes") from None
+    return text
+
+
+def _is_time_zone(text: str) -> str:
+    known = zoneinfo.available_timezones()
+    if text in known:
+        return text
+    meant = nearest(text.rsplit("/", 1)[-1], [zone.rsplit("/", 1)[-1].lower() for zone in known])
+    names = sorted(zone for zone in known if meant and zone.rsplit("/", 1)[-1].lower() == meant)
+    hint = f"; did you mean {names[0]}?" if names else ""
+    raise ValueError(f"not a time zone of the tz database{hint}")
+
+
+def _is_address(text: str, schemes: tuple[str, ...]) -> str:
+    try:
+        parts = urlsplit(text)
+        port_is_valid = parts.port is None or 0 < parts.port < 65536
+    except ValueError:
+        raise ValueError("not an address: host or port cannot be read") from None
+    if parts.scheme not in schemes or not parts.hostname or not port_is_valid:
+        raise ValueError(f"expected an address that starts with {' or '.join(f'{s}://' for s in schemes)} and a host")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("an address must not hold a name or password; they have keys of their own")
+    return text.rstrip("/")
+
+
+def _is_email(text: str) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", text):
+        raise ValueError("expected an e-mail address")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")]
+"""A text that is not empty and neither starts nor ends with a blank."""
+
+PollingInterval = Annotated[int, Field(ge=10, le=7 * 86_400)]
+"""Seconds between two requests to one service: from 10 s to a week."""
+
+CronExpression = Annotated[str, AfterValidator(_is_cron)]
+"""Five fields of cron. Read by cronsim, which follows Debian's cron; Prefect's own parser accepts the same."""
+
+TimeZoneName = Annotated[str, AfterValidator(_is_time_zone)]
+"""A name of the tz database, e.g. ``Europe/Vienna``."""
+
+WebAddress = Annotated[str, AfterValidator(lambda text: _is_address(text, ("http", "https")))]
+"""``http://`` or ``https://`` address without credentials and without a slash at its end."""
+
+SocketAddress = Annotated[str, AfterValidator(lambda text: _is_address(text, ("ws", "wss")))]
+"""``ws://`` or ``wss://`` address without credentials."""
+
+EmailAddress = Annotated[str, AfterValidator(_is_email)]
+"""Something like ``name@host.domain``."""

@@ -1,0 +1,1 @@
+"""Abacus.AI: feature groups, nightly export, streaming, look-up."""

@@ -1,0 +1,129 @@
+"""abacus_integration_config.yaml: what goes to Abacus.AI, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+
+from storage.configuration import CronExpression, Name, Resolver, Section, Unique, load
+
+FILE_NAME = "abacus_integration_config.yaml"
+PREFIX = "LODELINE_ABACUS__"
+
+Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_length=100)]
+"""Name of a column: letters, digits, ``_``, and ``.`` for a part of a nested record."""
+
+
+class AbacusGeneralSettings(Section):
+    """The project at Abacus.AI."""
+
+    project_id: Name
+    """Project to write to."""
+    api_key: SecretStr
+    """API key of the organisation."""
+    environment: Name = "production"
+    """Label of this installation."""
+
+
+class IngestionSettings(Section):
+    """How uploads behave."""
+
+    batch_size: int = Field(default=1000, ge=1, le=100_000)
+    """Rows of one upload."""
+    max_retries: int = Field(default=3, ge=0, le=20)
+    """Further attempts after one that failed."""
+    retry_backoff_factor: float = Field(default=2, ge=1, le=10)
+    """Factor by which the wait grows from one attempt to the next."""
+    timeout_seconds: float = Field(default=30, gt=0, le=600)
+    """Longest wait for one answer."""
+
+
+class FeatureSettings(Section):
+    """One feature of a group."""
+
+    name: Column
+    """Name of the feature."""
+    type: Literal["FLOAT", "INTEGER", "STRING", "BOOLEAN", "TIMESTAMP"]
+    """Type of its values."""
+    description: str = ""
+    """What it means."""
+
+
+class FeatureGroupSettings(Section):
+    """One feature group."""
+
+    name: Column
+    """Name of the group."""
+    description: str = ""
+    """What it holds."""
+    entity_id_column: Column
+    """Column that says what a row is about."""
+    timestamp_column: Column = "timestamp"
+    """Column that says when."""
+    features: Annotated[tuple[FeatureSettings, ...], Field(min_length=1), Unique(("name",))]
+    """Its features; a name may be there once."""
+
+
+class AnomalyDetectionSettings(Section):
+    """Anomalies on the stream."""
+
+    enabled: bool = True
+    """Look for them."""
+    sensitivity: Literal["low", "medium", "high"] = "medium"
+    """How little is enough."""
+    alert_threshold: float = Field(default=0.8, ge=0, le=1)
+    """Score from which an alert is raised."""
+
+
+class RealTimeSettings(Section):
+    """Streaming."""
+
+    enabled: bool = True
+    """Stream critical metrics as they come."""
+    streaming_window_seconds: int = Field(default=300, ge=10, le=86_400)
+    """Length of the window that is put together for one append."""
+    anomaly_detection: AnomalyDetectionSettings = AnomalyDetectionSettings()
+
+
+class FeatureComputationSettings(Section):
+    """Features worked out in a batch."""
+
+    enabled: bool = True
+    """Work them out."""
+    include_historical: bool = True
+    """Also of the days before, as far as lookback_days goes."""
+
+
+class BatchSettings(Section):
+    """Batches."""
+
+    schedule: CronExpression = "0 */6 * * *"
+    """When, as a cron expression."""
+    lookback_days: int = Field(default=7, ge=1, le=3650)
+    """Days that one batch goes back."""
+    feature_computation: FeatureComputationSettings = FeatureComputationSettings()
+
+
+class AbacusSettings(Section):
+    """The whole file. Without the file nothing goes to Abacus.AI."""
+
+    general: AbacusGeneralSettings
+    data_ingestion: IngestionSettings = IngestionSettings()
+    feature_groups: Annotated[tuple[FeatureGroupSettings, ...], Unique(("name",))] = ()
+    """Feature groups; a name may be there once."""
+    real_time: RealTimeSettings = RealTimeSettings()
+    batch_processing: BatchSettings = BatchSettings()
+
+
+def load_abacus_settings(file: Path | None, environ: Mapping[str, str], resolve: Resolver) -> AbacusSettings | None:
+    """Read ``file``; None without a file and without a variable that starts with LODELINE_ABACUS__.
+
+    Raises:
+        ConfigurationError: all its faults.
+    """
+    if file is None and not any(name.startswith(PREFIX) for name in environ):
+        return None
+    return load(AbacusSettings, file, resolve, prefix=PREFIX, environ=environ)

@@ -1,0 +1,69 @@
+"""Section ``market_data`` of data_collection_config.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, model_validator
+
+from storage.configuration import PollingInterval, Section
+
+Coin = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
+"""A provider's id of a coin or currency: lower case, e.g. ``bitcoin`` (not BTC)."""
+
+
+class CoinGeckoIntervals(Section):
+    """Seconds between requests."""
+
+    simple_price: PollingInterval = 300
+    """Seconds between requests of /simple/price."""
+    market_data: PollingInterval = 900
+    """Seconds between requests of /coins/markets."""
+    historical: PollingInterval = 3600
+    """Seconds between requests of /coins/{id}/market_chart."""
+
+
+class CoinGeckoSettings(Section):
+    """CoinGecko."""
+
+    enabled: bool = True
+    """Ask CoinGecko."""
+    coins: tuple[Coin, ...] = ("bitcoin", "ethereum", "litecoin", "dogecoin")
+    """CoinGecko's ids of the coins to follow."""
+    vs_currencies: tuple[Coin, ...] = ("usd", "btc")
+    """Currencies to price them in."""
+    polling_intervals: CoinGeckoIntervals = CoinGeckoIntervals()
+
+
+class CoinMarketCapIntervals(Section):
+    """Seconds between requests."""
+
+    listings: PollingInterval = 900
+    """Seconds between requests of /cryptocurrency/listings/latest."""
+    global_metrics: PollingInterval = 3600
+    """Seconds between requests of /global-metrics/quotes/latest."""
+
+
+class CoinMarketCapSettings(Section):
+    """CoinMarketCap."""
+
+    enabled: bool = True
+    """Ask CoinMarketCap."""
+    api_key: SecretStr | None = None
+    """API key; needed where enabled."""
+    tier: Literal["free", "basic", "hobbyist", "startup", "standard", "professional", "enterprise"] = "free"
+    """Plan of the account, which says how many credits a month it has."""
+    polling_intervals: CoinMarketCapIntervals = CoinMarketCapIntervals()
+
+    @model_validator(mode="after")
+    def _key_where_enabled(self) -> CoinMarketCapSettings:
+        if self.enabled and self.api_key is None:
+            raise ValueError("api_key is missing; set it, or enabled: false")
+        return self
+
+
+class MarketSettings(Section):
+    """Sources of prices. One that is absent is not asked."""
+
+    coingecko: CoinGeckoSettings | None = None
+    coinmarketcap: CoinMarketCapSettings | None = None

@@ -1,0 +1,1 @@
+"""Mining pools: one room per pool."""
