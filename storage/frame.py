@@ -12,6 +12,7 @@ from types import NoneType
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from storage.declaration import MEASUREMENTS, Field, Measurement, Type
 from storage.errors import FrameError
@@ -142,9 +143,9 @@ def _integer(value: Value) -> int | None:
 
 
 def _boolean(value: Value) -> bool:
-    if not isinstance(value, bool):
+    if not isinstance(value, bool | np.bool_):
         raise TypeError
-    return value
+    return bool(value)
 
 
 def _string(value: Value) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
+from influxdb_client.domain.bucket_retention_rules import BucketRetentionRules
 from influxdb_client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
@@ -36,6 +37,12 @@ def open_client(settings: InfluxSettings) -> Any:
         org=settings.org,
         timeout=int(settings.timeout_s * 1000),
     )
+
+
+def expire_rule(retention_s: int, shard_s: int) -> Any:
+    """A ``BucketRetentionRules``; without one, a new bucket would keep everything for ever."""
+    rules: Any = BucketRetentionRules
+    return rules(type="expire", every_seconds=retention_s, shard_group_duration_seconds=shard_s)
 
 
 class ClientPost:

@@ -55,9 +55,7 @@ class Connection:
         self.settings = settings
         secret = settings.secret
         auth = (settings.username or SOME_USER, secret.get_secret_value()) if secret else None
-        self._client = httpx.Client(
-            base_url=settings.url, auth=auth, timeout=settings.timeout_s, headers={"User-Agent": "lodeline"}
-        )
+        self._client = httpx.Client(base_url=settings.url, auth=auth, headers={"User-Agent": "lodeline"})
         self._server: Server | None = None
 
     def close(self) -> None:
@@ -116,16 +114,21 @@ class Connection:
         data: Mapping[str, str] | None = None,
         json: object = None,
         headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
     ) -> Iterator[httpx.Response]:
-        """One request whose body is read inside the ``with``; every transport error in it becomes TryAgain."""
+        """One request whose body is read inside the ``with``; every transport error in it becomes TryAgain.
+
+        ``timeout_s`` (the settings' by default) bounds the wait for the answer and for each part of it.
+        """
         url = self.settings.url
+        timeout_s = timeout_s or self.settings.timeout_s
         try:
             with self._client.stream(
-                method, path, params=params, content=content, data=data, json=json, headers=headers
+                method, path, params=params, content=content, data=data, json=json, headers=headers, timeout=timeout_s
             ) as response:
                 yield response
         except httpx.TimeoutException as error:
-            raise TryAgain(f"InfluxDB at {url} did not answer within {self.settings.timeout_s:g} s") from error
+            raise TryAgain(f"InfluxDB at {url} did not answer within {timeout_s:g} s") from error
         except httpx.TransportError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise NeedsHuman(

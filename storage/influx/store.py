@@ -23,6 +23,9 @@ from storage.store import Where
 LONGEST_URL = 4_000
 """Longer statements are sent as a form, since proxies cut long addresses."""
 
+PATIENCE_WITH_QUERIES = 6
+"""A query may wait so many times longer than a write: aggregates of a day take 24 s before the first row comes."""
+
 _NUMBERS = (Type.FLOAT, Type.INTEGER)
 _AGGREGATES: dict[str, tuple[tuple[Type, ...], Type | None]] = {
     "mean": (_NUMBERS, Type.FLOAT),
@@ -150,7 +153,11 @@ class InfluxStore:
         form = {"db": bucket, "q": statement, "epoch": "s", "chunked": "true"}
         short = len(urlencode(form)) < LONGEST_URL
         with self._connection.stream(
-            "GET" if short else "POST", "/query", params=form if short else None, data=None if short else form
+            "GET" if short else "POST",
+            "/query",
+            params=form if short else None,
+            data=None if short else form,
+            timeout_s=self._connection.settings.timeout_s * PATIENCE_WITH_QUERIES,
         ) as response:
             if response.status_code == 200:
                 return read_table(response.iter_bytes(), tags, columns)
