@@ -21,7 +21,10 @@ _PLAIN_TAGS = "tag:yaml.org,2002:"
 
 @dataclass
 class Document:
-    """Content of one file. ``value`` is what a model validates; it may be partial where there are ``faults``."""
+    """Content of one file, or of none (``name`` is empty then).
+
+    ``value`` is what a model validates; it may be partial where there are ``faults``.
+    """
 
     name: str
     value: Any = None

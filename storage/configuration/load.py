@@ -37,7 +37,7 @@ def load(
         ConfigurationError: one line per fault, all of them, by line: syntax, doubled key, ``${NAME}`` without a value,
             unknown key, wrong type or value. Says no secret and no value that came from ``resolve``.
     """
-    document = read_document(path, resolve) if path is not None else Document("defaults")
+    document = read_document(path, resolve) if path is not None else Document("")
     variables = read_variables(model, prefix, environ or {}, resolve) if prefix is not None else Variables()
     faults = [*document.faults, *variables.faults]
     readable = document.value is not None or not document.faults
@@ -70,6 +70,13 @@ def _faults_of(model: type[BaseModel], error: ValidationError, document: Documen
         for name, value in document.resolved.items():
             if len(value) >= _SHORTEST_SECRET:
                 message = message.replace(value, f"${{{name}}}")
-        variable = variables.name_of(path)
-        faults.append(Fault(variable, path, message) if variable else document.fault(path, message))
+        faults.append(_placed(path, message, document, variables))
     return faults
+
+
+def _placed(path: KeyPath, message: str, document: Document, variables: Variables) -> Fault:
+    """A fault of the file, or of the variable that set or would set ``path``."""
+    variable = variables.name_of(path)
+    if variable is None and not document.name:
+        variable = variables.name_for(path)
+    return document.fault(path, message) if variable is None else Fault(variable, (), message)

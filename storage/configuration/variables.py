@@ -21,6 +21,7 @@ _SEPARATOR = "__"
 class Variables:
     """What the environment says of one model: values, and the variable that each path came from."""
 
+    prefix: str = ""
     values: dict[str, Any] = field(default_factory=dict)
     names: dict[KeyPath, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
@@ -30,10 +31,14 @@ class Variables:
         around = (self.names[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.names)
         return next(around, None)
 
+    def name_for(self, path: KeyPath) -> str:
+        """The variable that would set ``path``."""
+        return self.prefix + _SEPARATOR.join(map(str, path)).upper()
+
 
 def read_variables(model: type[BaseModel], prefix: str, environ: Mapping[str, str], resolve: Resolver) -> Variables:
     """Read the variables of ``model``. A secret that is not in ``environ`` is asked of ``resolve`` by its full name."""
-    found = Variables()
+    found = Variables(prefix)
     for name, path in variable_names(model, prefix).items():
         text = environ.get(name)
         if text is None and SecretStr in types_at(model, path):
@@ -44,7 +49,7 @@ def read_variables(model: type[BaseModel], prefix: str, environ: Mapping[str, st
         try:
             _merge(found.values, source())
         except SettingsError:
-            found.faults.append(Fault(name, path, 'expected JSON, e.g. ["a", "b"]'))
+            found.faults.append(Fault(name, (), 'expected JSON, e.g. ["a", "b"]'))
         else:
             found.names[path] = name
     return found

@@ -1,0 +1,41 @@
+"""data_collection_config.yaml: what is collected, each section from the room that uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from storage.configuration import Name, Resolver, Section, Unique, load
+from tasks.market.settings import MarketSettings
+from tasks.miners.settings import MinerSettings
+from tasks.pools.prohashing.settings import ProhashingSettings
+
+FILE_NAME = "data_collection_config.yaml"
+PREFIX = "LODELINE_COLLECTION__"
+
+
+class CollectionGeneralSettings(Section):
+    """This installation."""
+
+    environment: Name = "production"
+    """Label of this installation."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    """Least severe message that is logged."""
+    data_directory: Path | None = None
+    """Folder of spool, state, lake and locks; LODELINE_DATA_DIRECTORY goes over it, ``var`` where neither is set."""
+
+
+class CollectionSettings(Section):
+    """The whole file. A source that is absent is not collected."""
+
+    general: CollectionGeneralSettings = CollectionGeneralSettings()
+    miners: Annotated[tuple[MinerSettings, ...], Unique(("id",)), Unique(("ip", "port"))] = ()
+    """Miners to poll; an id, and an address with its port, may be there once."""
+    prohashing: ProhashingSettings | None = None
+    market_data: MarketSettings = MarketSettings()
+
+
+def load_collection_settings(file: Path | None, environ: Mapping[str, str], resolve: Resolver) -> CollectionSettings:
+    """Read ``file``, or take the defaults: nothing is collected. Raises ConfigurationError with all its faults."""
+    return load(CollectionSettings, file, resolve, prefix=PREFIX, environ=environ)
