@@ -13,8 +13,9 @@ import typer
 
 from deployments.command.check import check
 from deployments.command.errors import CommandGroup
+from deployments.command.status import status
 
-COMMANDS = (check,)
+COMMANDS = (check, status)
 
 app = typer.Typer(
     name="lodeline",

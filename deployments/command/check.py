@@ -33,4 +33,5 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     else:
         typer.echo("Configuration is right.")
         for name, value in summary.items():
-            typer.echo(f"  {name}: {value}")
+            shown = ", ".join(value) if isinstance(value, list) else value
+            typer.echo(f"  {name.replace('_', ' ')}: {'none' if shown in (None, '') else shown}")

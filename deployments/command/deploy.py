@@ -1,0 +1,52 @@
+"""``lodeline deploy``: put prefect.yaml on a Prefect server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deployments.command.options import JsonOption
+from storage.errors import NeedsHuman
+
+
+def deploy(
+    api_url: Annotated[
+        str | None,
+        typer.Option("--api-url", help="API of the server, e.g. http://127.0.0.1:4200/api.", envvar="PREFECT_API_URL"),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="Another prefect.yaml than the project's.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Register deployments, work pool, queues, limits and automations on a Prefect server. May be run again any time.
+
+    Example: lodeline deploy --api-url http://127.0.0.1:4200/api
+    """
+    if not api_url:
+        raise NeedsHuman("no Prefect server is named", remedy="Set PREFECT_API_URL or give --api-url")
+    from deployments.prefect.environment import QUIET
+
+    os.environ.update(QUIET, PREFECT_API_URL=api_url)  # before Prefect is imported: it reads them once
+    from deployments.prefect.deploy import register
+    from deployments.prefect.plan import PLAN_FILE, read_plan
+
+    plan = read_plan(file or PLAN_FILE)
+    registered = asyncio.run(register(plan))
+    if as_json:
+        names = {"queues": registered.queues, "deployments": registered.deployments}
+        ids = {kind: {name: str(made) for name, made in found.items()} for kind, found in names.items()}
+        automations = {name: str(made) for name, made in registered.automations.items()}
+        typer.echo(json.dumps({"pool": plan.pool.name, **ids, "automations": automations}))
+        return
+    typer.echo(f"Work pool {plan.pool.name}: queues {', '.join(registered.queues)}")
+    for name in registered.deployments:
+        typer.echo(f"Deployment {name}")
+    for name in registered.automations:
+        typer.echo(f"Automation: {name}")
+    typer.echo(f"Start a worker with: prefect worker start --pool {plan.pool.name}")

@@ -1,0 +1,85 @@
+"""``lodeline status``: does it run, and what does it do?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from deployments.command.options import ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    from deployments.status import LaneStatus, Status
+
+UNHEALTHY = 1
+_NAMED_MINERS = 10
+
+
+def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show the fleet, the age of its data, and what waits to be stored on this host.
+
+    Healthy means: every lane ticks, at least one miner asked answers, and every store takes what it is given. Reads
+    files only, so that it works while everything else is down. The data directory comes from the configuration or
+    from LODELINE_DATA_DIRECTORY.
+
+    Exit code 0: healthy. 1: not healthy, and why. 2: the configuration is wrong.
+
+    Example: lodeline status --config /etc/lodeline --json
+    """
+    import time
+
+    import msgspec
+
+    from deployments.settings import load_settings
+    from deployments.status import read_status
+
+    found = read_status(load_settings(config).host.data_directory, time.time())
+    typer.echo(msgspec.json.encode(found).decode() if as_json else "\n".join(in_words(found)))
+    if not found.healthy:
+        raise typer.Exit(UNHEALTHY)
+
+
+def in_words(found: Status) -> list[str]:
+    """Lines for a human."""
+    lines = ["Healthy." if found.healthy else "Not healthy:"]
+    lines += [f"  {reason}" for reason in found.reasons]
+    for lane in found.lanes:
+        lines += _lane_in_words(lane)
+    return lines
+
+
+def _lane_in_words(lane: LaneStatus) -> list[str]:
+    failures = ", ".join(f"{reason} {number}" for reason, number in sorted(lane.failed_by_reason.items()))
+    newest = "none yet" if lane.newest_data_age_s is None else f"{_duration(lane.newest_data_age_s)} old"
+    lines = [
+        f"Lane {lane.lane} on {lane.host}, into {lane.store}",
+        f"  last tick    {_duration(lane.tick_age_s)} ago, took {lane.tick_s:.1f} s",
+        f"  miners       {lane.polled} asked, {lane.failed} failed{f' ({failures})' if failures else ''}",
+        f"  newest data  {newest}",
+    ]
+    for sink, account in sorted(lane.sinks.items()):
+        lines.append(
+            f"  to {sink:<9} {account.accepted:,} points accepted, {account.stored:,} stored, "
+            f"{account.backlog:,} waiting, {account.dead_lettered:,} dead-lettered, {account.shed:,} shed"
+        )
+    if not lane.sinks:
+        lines.append("  delivery     not started yet")
+    for miner in lane.failing[:_NAMED_MINERS]:
+        since = "never answered" if miner.last_success is None else f"silent since {_clock(miner.last_success)}"
+        lines.append(f"  {miner.miner_id}: {miner.failure}, {since}")
+    if len(lane.failing) > _NAMED_MINERS:
+        lines.append(f"  and {len(lane.failing) - _NAMED_MINERS} more that fail; --json names them all")
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _clock(unix_s: int) -> str:
+    import datetime as dt
+
+    return f"{dt.datetime.fromtimestamp(unix_s, dt.UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,139 @@
+"""How the pipeline of this host stands, read from its files while it runs or after it stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import msgspec
+
+from storage.delivery.books import Books, books
+from tasks.miners.report import MinerStanding, TickReport
+
+STALE_TICKS = 3
+"""Ticks that may be missed before a lane counts as standing still."""
+_ASSUMED_TICK_S = 300
+_TAIL_BYTES = 64 * 1024
+
+
+class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One lane: its newest tick with ages in seconds, and its books by sink."""
+
+    lane: str
+    host: str
+    store: str
+    tick_age_s: float
+    tick_every_s: int
+    tick_s: float
+    points: int
+    newest_data_age_s: float | None
+    polled: int
+    failed: int
+    failed_by_reason: dict[str, int]
+    failing: tuple[MinerStanding, ...]
+    sinks: dict[str, Books]
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole host. ``reasons`` says why it is not healthy; it is healthy when there are none."""
+
+    healthy: bool
+    reasons: tuple[str, ...]
+    data_directory: str
+    lanes: tuple[LaneStatus, ...]
+
+
+def read_status(data_directory: Path, now: float) -> Status:
+    """Read ticks and books under ``data_directory``; ``now`` is Unix time in seconds.
+
+    Healthy means: every lane ticks, at least one of the miners it asked answers, and every sink takes what it is
+    given. A miner that fails is counted and named, but one bad miner makes no unhealthy pipeline.
+    """
+    reasons: list[str] = []
+    state = data_directory / "state"
+    kept = books(data_directory / "spool")
+    lanes = []
+    for file in sorted(state.glob("*.json")):
+        try:
+            report = msgspec.json.decode(file.read_bytes(), type=TickReport)
+        except (OSError, msgspec.MsgspecError) as error:
+            reasons.append(f"{file} cannot be read: {error}")
+            continue
+        lanes.append(_lane(report, file, kept.get(report.lane, {}), now))
+    if not lanes and not reasons:
+        reasons.append(f"nothing has been collected yet: there is no tick in {state}")
+    for name in sorted(set(kept) - {lane.lane for lane in lanes}):
+        reasons.append(f"lane {name} has a spool, but no tick in {state}")
+    for lane in lanes:
+        reasons += _reasons(lane)
+    return Status(healthy=not reasons, reasons=tuple(reasons), data_directory=str(data_directory), lanes=tuple(lanes))
+
+
+def _lane(report: TickReport, file: Path, sinks: dict[str, Books], now: float) -> LaneStatus:
+    answered = [miner.last_success for miner in report.miners if miner.last_success is not None]
+    failing = sorted((miner for miner in report.miners if miner.failure), key=lambda miner: miner.last_success or 0)
+    return LaneStatus(
+        lane=report.lane,
+        host=report.host,
+        store=report.store,
+        tick_age_s=now - report.slot,
+        tick_every_s=_tick_length(file.with_name(f"{file.stem}.ticks.jsonl")),
+        tick_s=report.tick_s,
+        points=report.points,
+        newest_data_age_s=now - max(answered) if answered else None,
+        polled=report.polled,
+        failed=report.failed,
+        failed_by_reason=report.failed_by_reason,
+        failing=tuple(failing),
+        sinks=sinks,
+    )
+
+
+def _reasons(lane: LaneStatus) -> list[str]:
+    reasons = []
+    if lane.tick_age_s > STALE_TICKS * lane.tick_every_s + lane.tick_s:
+        reasons.append(
+            f"lane {lane.lane} stands still: its last tick was {lane.tick_age_s:.0f} s ago, "
+            f"one is due every {lane.tick_every_s} s"
+        )
+    if lane.polled and lane.failed == lane.polled:
+        reasons.append(f"lane {lane.lane}: none of the {lane.polled} miners asked answered")
+    for sink, account in lane.sinks.items():
+        if account.trouble is not None:
+            reasons.append(f"lane {lane.lane}: {account.backlog} points wait for {sink}: {account.trouble}")
+        elif account.backlog > STALE_TICKS * lane.points:
+            reasons.append(
+                f"lane {lane.lane}: {account.backlog} points wait for {sink}, "
+                f"more than its last {STALE_TICKS} ticks brought; is the delivery running?"
+            )
+    return reasons
+
+
+class _Slot(msgspec.Struct):
+    slot: int
+
+
+def _tick_length(file: Path) -> int:
+    """Seconds between the last two ticks; five minutes where there are no two."""
+    if not file.exists():
+        return _ASSUMED_TICK_S
+    size, tail = file.stat().st_size, _TAIL_BYTES
+    slots = _last_slots(file, tail)
+    while len(slots) < 2 and tail < size:
+        tail *= 4
+        slots = _last_slots(file, tail)
+    return max(1, slots[-1] - slots[-2]) if len(slots) >= 2 else _ASSUMED_TICK_S
+
+
+def _last_slots(file: Path, tail: int) -> list[int]:
+    """Slots in the last ``tail`` bytes, rising, each once."""
+    with file.open("rb") as ticks:
+        ticks.seek(max(0, ticks.seek(0, os.SEEK_END) - tail))
+        lines = ticks.read().splitlines()
+    slots = set()
+    for line in lines:
+        # the first line read may be half of one, the last may be in the making
+        with contextlib.suppress(msgspec.MsgspecError):
+            slots.add(msgspec.json.decode(line, type=_Slot).slot)
+    return sorted(slots)
