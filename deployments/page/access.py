@@ -146,7 +146,9 @@ class Door:
 
     def _refusal(self, scope: Scope) -> Response | None:
         if self._sessions is None:
-            named = Headers(scope=scope).get("host", "").rsplit(":", 1)[0]
+            named = Headers(scope=scope).get("host", "")
+            if not named.endswith("]"):
+                named = named.rpartition(":")[0] or named
             if is_loopback(named) or named == self._host:
                 return None
             return PlainTextResponse("This page answers only requests to localhost.\n", status_code=421)

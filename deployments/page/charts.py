@@ -28,8 +28,8 @@ def line_chart(grid: Grid, lines: list[Line], unit: str, *, from_zero: bool) -> 
     return {
         "animation": False,
         "useUTC": True,
-        "textStyle": {"fontFamily": "inherit"},
-        "grid": {"left": 8, "right": 14, "top": 30, "bottom": 6, "containLabel": True},
+        "textStyle": {"fontFamily": "system-ui, sans-serif"},
+        "grid": {"left": 4, "right": 24, "top": 30, "bottom": 6, "containLabel": True},
         "legend": {
             "show": len(lines) > 1,
             "top": 0,
@@ -59,8 +59,6 @@ def line_chart(grid: Grid, lines: list[Line], unit: str, *, from_zero: bool) -> 
         },
         "yAxis": {
             "type": "value",
-            "name": unit,
-            "nameTextStyle": {"color": _TEXT, "fontSize": 11, "align": "left"},
             "scale": not from_zero,
             "axisLabel": {"color": _TEXT, "fontSize": 11},
             "splitLine": {"lineStyle": {"color": _RULE}},

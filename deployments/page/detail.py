@@ -90,8 +90,8 @@ def build_detail(
         settings=_settings(line, configuration or {}, standing),
         parts=(
             parts("Boards", "board", boards, _boards(line.algorithm)),
-            parts("Fans", "fan", fans, _FANS),
             parts("Pools", "slot", pools, _POOLS),
+            parts("Fans", "fan", fans, _FANS),
             parts("Errors of the last day", "code", errors, _ERRORS),
         ),
     )

@@ -15,7 +15,17 @@ from deployments.page.model import AlgorithmTotal, Condition, Fleet, MinerLine
 from deployments.page.reading import PageReader
 from deployments.page.view import ChartCard, Frame, SpanChoice, resolution
 
-_RANK = {condition: rank for rank, condition in enumerate(Condition)}
+_URGENCY = (
+    Condition.FAILED,
+    Condition.UNREACHABLE,
+    Condition.STALE,
+    Condition.UNKNOWN,
+    Condition.DEGRADED,
+    Condition.STARTING,
+    Condition.PAUSED,
+    Condition.MINING,
+)
+"""The table begins with what wants somebody's eyes."""
 _TEAL, _BLUE, _AMBER, _RED, _GREY = "#1f9e91", "#3b82c4", "#d08700", "#d9534f", "#8b95a5"
 
 _AGE_SCRIPT = """<script>
@@ -58,7 +68,6 @@ class FleetPage:
                 with ui.element("div").classes("head"):
                     ui.label("Miners").classes("title")
                     self._shown = ui.label().classes("sub").mark("shown")
-                    ui.element("div").classes("grow")
                     ui.input(placeholder="Search", on_change=self._on_search).props("dense clearable").classes("search")
                 self._grid = ui.aggrid(_grid_options(), auto_size_columns=False).classes("grid")
         self._frame.footer()
@@ -90,7 +99,8 @@ class FleetPage:
         self._tiles.clear()
         with self._tiles:
             for total in fleet.totals:
-                _total_tile(total, alone=len(fleet.totals) == 1)
+                if total.algorithm is not None or total.counted:
+                    _total_tile(total)
             _tile(
                 "Power",
                 quantity.power(fleet.power_w),
@@ -132,7 +142,7 @@ class FleetPage:
                     ui.label(condition.value)
                     ui.label(str(len(lines))).style("font-weight: 620")
         losses = [
-            f"{quantity.hashrate(loss.hashrate_hs, total.algorithm)} {loss.condition.value} ({loss.miners})"
+            f"{quantity.hashrate(loss.hashrate_hs, total.algorithm)} by {loss.miners} {loss.condition.value}"
             for total in fleet.totals
             for loss in total.losses
         ]
@@ -156,6 +166,7 @@ class FleetPage:
         chosen = f" {self._only.value}" if self._only else ""
         self._shown.text = f"{len(lines)}{chosen} of {len(fleet.lines)}"
         rows = [_row(line) for line in lines]
+        self._grid.style(f"--rows: {max(len(rows), 2)}")
         self._grid.options["rowData"] = rows
         if self._grid_filled:  # a new grid would forget how the viewer sorted it and where it was scrolled to
             self._grid.run_grid_method("setGridOption", "rowData", rows)
@@ -192,7 +203,7 @@ class FleetPage:
                 history.grid,
                 [
                     Line("delivered", delivered, _TEAL, divisor, filled=True),
-                    Line("expected of those who answered", expected, _GREY, divisor, dashed=True),
+                    Line("expected of those that answer", expected, _GREY, divisor, dashed=True),
                 ],
                 unit,
             )
@@ -209,25 +220,21 @@ class FleetPage:
         )
 
 
-def _total_tile(total: AlgorithmTotal, *, alone: bool) -> None:
-    name = quantity.algorithm_name(total.algorithm)
-    key = total.algorithm or "unknown"
-    of = "" if total.counted == total.miners else f", from {total.counted} of {total.miners}"
+def _total_tile(total: AlgorithmTotal) -> None:
+    algorithm = total.algorithm
+    of = "" if total.counted == total.miners else f", from {total.counted} of {total.miners} miners"
     if total.expected_hs and total.hashrate_hs is not None:
-        share = (
-            f"{total.hashrate_hs / total.expected_hs:.0%} of {quantity.hashrate(total.expected_hs, total.algorithm)}"
-        )
-        note = f"{share} expected{of}"
+        expected = quantity.hashrate(total.expected_hs, algorithm)
+        share = f"{total.hashrate_hs / total.expected_hs:.0%} of {expected} expected{of}"
     else:
-        note = f"expected not known{of}"
-    _tile(f"Hashrate, {name}", quantity.hashrate(total.hashrate_hs, total.algorithm), note, f"hashrate-{key}")
-    if total.algorithm is not None:
-        _tile(
-            "Efficiency" if alone else f"Efficiency, {name}",
-            quantity.efficiency(total.efficiency_j_th, total.algorithm),
-            f"at {quantity.power(total.power_w)}",
-            f"efficiency-{key}",
-        )
+        share = f"expected not known{of}"
+    with ui.element("div").classes("card tile").mark(f"hashrate-{algorithm or 'unknown'}"):
+        ui.label(f"Hashrate, {quantity.algorithm_name(algorithm)}").classes("name")
+        ui.label(quantity.hashrate(total.hashrate_hs, algorithm)).classes("big")
+        ui.label(share).classes("note")
+        if algorithm is not None:
+            efficiency = quantity.efficiency(total.efficiency_j_th, algorithm)
+            ui.label(f"{efficiency} at {quantity.power(total.power_w)}").classes("note efficiency")
 
 
 def _tile(name: str, text: str, note: str, mark: str) -> None:
@@ -247,7 +254,7 @@ def _row(line: MinerLine) -> dict[str, Any]:
     return {
         "miner_id": line.miner_id,
         "condition": _css(line.condition),
-        "rank": _RANK[line.condition],
+        "rank": _URGENCY.index(line.condition),
         "state": line.state,
         "reason": line.reason,
         "model": line.model,
@@ -310,7 +317,7 @@ def _grid_options() -> dict[str, Any]:
                 "field": "state",
                 "headerName": "State",
                 "width": 122,
-                "sort": "desc",
+                "sort": "asc",
                 ":cellClass": "p => 'state is-' + p.data.condition",
                 ":comparator": "(a, b, x, y) => x.data.rank - y.data.rank",
             },

@@ -16,6 +16,9 @@ from deployments.page.view import ChartCard, Frame, SpanChoice, resolution
 
 _TEAL, _BLUE, _AMBER, _RED, _GREY = "#1f9e91", "#3b82c4", "#d08700", "#d9534f", "#8b95a5"
 
+_NARROW = 6
+"""Tables with more columns have a row of the page for themselves."""
+
 
 class MinerPage:
     """One open page of one miner."""
@@ -83,11 +86,9 @@ class MinerPage:
         self._settings_age.text = _as_of(max((n.time for n in detail.settings[3:-2] if n.time), default=None), now)
         self._parts.clear()
         with self._parts, ui.element("div").classes("pair"):
-            boards, *others = detail.parts
-            with ui.element("div").style("grid-column: 1 / -1; min-width: 0"):
-                _parts(boards, now)
-            for parts in others:
-                _parts(parts, now)
+            for parts in detail.parts:
+                with ui.element("div").classes("wide" if len(parts.columns) > _NARROW else ""):
+                    _parts(parts, now)
 
     async def _update_history(self) -> None:
         answer = await self._reader.miner_history(self._miner_id, self._span.span)

@@ -56,7 +56,7 @@ def number(value: float | None, unit: str = "", decimals: int = 0) -> str:
 def digits(value: float) -> str:
     """Three significant digits and no fewer than the whole part has: 9.53, 95.2, 1,903."""
     size = abs(value)
-    return f"{value:,.{2 if size < 10 else 1 if size < 100 else 0}f}"
+    return f"{value:,.{2 if size < 9.995 else 1 if size < 99.95 else 0}f}"
 
 
 def age(seconds: float | None) -> str:

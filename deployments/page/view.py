@@ -98,10 +98,10 @@ class ChartCard:
                 self._sub = ui.label().classes("sub")
             self._chart = ui.echart({"series": []})
 
-    def show(self, grid: Grid, lines: list[Line], unit: str, *, note: str = "", from_zero: bool = True) -> None:
+    def show(self, grid: Grid, lines: list[Line], unit: str, *, from_zero: bool = True) -> None:
         """Draw ``lines``; says so when there is nothing to draw."""
         filled = [line for line in lines if any(value is not None for value in line.points)]
-        self._sub.text = note if filled else "no data in this span"
+        self._sub.text = unit if filled else "no data in this span"
         self._chart.options.clear()
         self._chart.options.update(line_chart(grid, filled, unit, from_zero=from_zero))
         self._chart.update()
