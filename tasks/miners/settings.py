@@ -1,20 +1,31 @@
-"""Section ``miners`` of data_collection_config.yaml."""
+"""Section ``miners`` of data_collection_config.yaml, and section ``fleet``: how hard they are polled."""
 
 from __future__ import annotations
 
 import ipaddress
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from storage.configuration import Name, Section
+from storage.records.miner import Miner
+from tasks.miners.driver import Target
 
 
-def _is_ip(text: str) -> str:
+def _is_address_of_one(text: str) -> str:
     try:
-        return str(ipaddress.ip_address(text))
+        address = ipaddress.ip_address(text)
     except ValueError:
         raise ValueError("expected an IP address, e.g. 192.168.1.101") from None
+    if address.is_multicast or address.is_unspecified or text == "255.255.255.255":
+        raise ValueError("this is not the address of one miner")
+    return str(address)
+
+
+def _is_api_key(key: SecretStr) -> SecretStr:
+    if len(key.get_secret_value()) != 32:
+        raise ValueError("an API key of VNish has exactly 32 characters")
+    return key
 
 
 class MinerSettings(Section):
@@ -22,23 +33,68 @@ class MinerSettings(Section):
 
     id: Name
     """Identity of the miner; every row of it carries this."""
-    ip: Annotated[str, AfterValidator(_is_ip)]
+    ip: Annotated[str, AfterValidator(_is_address_of_one)]
     """IP address of its web interface."""
-    port: int = Field(default=80, ge=1, le=65_535)
-    """Port of its web interface."""
+    port: int | None = Field(default=None, ge=1, le=65_535)
+    """Port of its web interface; 80 for http and 443 for https where it is not given."""
+    scheme: Literal["http", "https"] = "http"
+    """How it is reached. With https its certificate must be valid for its address."""
     driver: Literal["vnish-rest", "vnish-cgi"] = "vnish-rest"
     """Dialect it speaks."""
     username: Name | None = None
-    """User name, for dialects that want one."""
+    """User name; needed for vnish-cgi, without meaning for vnish-rest."""
     password: SecretStr | None = None
-    """Password, for dialects that want one."""
-    api_key: SecretStr | None = None
-    """API key, where the firmware has one set."""
+    """Password; needed for vnish-cgi. For vnish-rest it is sent only when the miner asks for it."""
+    api_key: Annotated[SecretStr, AfterValidator(_is_api_key)] | None = None
+    """API key of vnish-rest, sent in place of the password and only when the miner asks for it."""
     model: Name
     """Model, as a label of your choice."""
     site: str = ""
     """Site it stands at."""
     location: str = ""
     """Place at the site, e.g. rack and position."""
-    polling_interval_seconds: int = Field(default=300, ge=1, le=3600)
-    """Seconds between two readings of telemetry."""
+    polling_interval_seconds: int = Field(default=300, ge=1, le=3_600)
+    """Seconds between two readings of telemetry, usually 60 to 300."""
+    configuration_interval_seconds: int = Field(default=900, ge=900, le=1_800)
+    """Seconds between two readings of what the miner is set to."""
+
+    @model_validator(mode="after")
+    def _can_get_in(self) -> MinerSettings:
+        if self.driver == "vnish-cgi" and (self.username is None or self.password is None):
+            raise ValueError("driver vnish-cgi needs username and password (HTTP Basic)")
+        return self
+
+    def target(self) -> Target:
+        """What a driver needs to know."""
+        host = f"[{self.ip}]" if ":" in self.ip else self.ip
+        return Target(
+            miner=Miner(self.id, self.model, self.site),
+            address=self.ip,
+            base_url=f"{self.scheme}://{host}" + (f":{self.port}" if self.port is not None else ""),
+            username=self.username,
+            password=self.password,
+            api_key=self.api_key,
+        )
+
+
+class FleetSettings(Section):
+    """How hard the miners are polled. The defaults are measured for up to 5,000 miners."""
+
+    concurrency: int = Field(default=512, ge=1, le=4_096)
+    """Miners polled at once; 1,000 above 5,000 miners. More makes healthy miners look slow, fewer makes ticks long."""
+    second_lane: int = Field(default=64, ge=1, le=1_024)
+    """Miners polled at once of those that failed twice in a row; they never hold up the others."""
+    connect_timeout_s: float = Field(default=1.0, gt=0, le=30)
+    """Seconds until a connection must stand; 2 over a VPN."""
+    request_deadline_s: float = Field(default=3.0, gt=0, le=60)
+    """Seconds until the whole answer to one request must be there."""
+    miner_deadline_s: float = Field(default=5.0, gt=0, le=120)
+    """Seconds for all that one tick wants of one miner, retries included."""
+    retries: int = Field(default=2, ge=0, le=10)
+    """Further tries within the miner's deadline, with exponential back-off; none for miners that failed twice."""
+
+    @model_validator(mode="after")
+    def _nested(self) -> FleetSettings:
+        if not self.connect_timeout_s <= self.request_deadline_s <= self.miner_deadline_s:
+            raise ValueError("expected connect_timeout_s <= request_deadline_s <= miner_deadline_s")
+        return self

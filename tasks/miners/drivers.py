@@ -1,0 +1,9 @@
+"""The drivers there are. A new firmware is one room beside this file and one line here."""
+
+from __future__ import annotations
+
+from tasks.miners.driver import MinerDriver
+from tasks.miners.vnish_cgi import VnishCgi
+from tasks.miners.vnish_rest import VnishRest
+
+DRIVERS: dict[str, MinerDriver] = {driver.name: driver for driver in (VnishRest(), VnishCgi())}

@@ -1,0 +1,240 @@
+"""The driver and what it keeps of one miner between polls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httpx
+import msgspec
+from pydantic import SecretStr
+
+from storage.records.miner import MinerConfiguration, MinerTelemetry, PoolReading
+from tasks.miners.decode import Shape, decode
+from tasks.miners.driver import PollFailure, Target
+from tasks.miners.exchange import ask, body_of
+from tasks.miners.vnish_rest.answers import (
+    CurrentPreset,
+    Info,
+    LockedOut,
+    MinerStatus,
+    PerfSummary,
+    Summary,
+    Unlocked,
+)
+from tasks.miners.vnish_rest.parse import Circumstances, not_running, state_of, telemetry
+from tasks.normalize.duration import uptime_s
+from tasks.normalize.hashrate import hashrate_factor
+from tasks.normalize.identifier import algorithm, mac_address, named, text
+from tasks.normalize.number import count, finite
+from tasks.normalize.preset import Preset, read_preset
+
+_PRESET_EVERY_S = 600
+_LOCKED_S = 900
+"""No further unlock for so long where the firmware names no time: one more wrong password could lock out people."""
+
+_LONGEST_LOCK_S = 86_400
+_SECONDARY = ("http_status", "not_json", "truncated", "schema")
+"""Failures of a secondary answer that cost its fields only; others mean that the miner itself does not answer."""
+
+
+class VnishRest:
+    """VNish REST, 1.2.x and 1.3.x."""
+
+    @property
+    def name(self) -> str:
+        """Name in the configuration."""
+        return "vnish-rest"
+
+    def session(self, target: Target, transport: httpx.AsyncBaseTransport) -> VnishRestSession:
+        """Open the books of one miner; sends nothing."""
+        return VnishRestSession(target, transport)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a poll saw that belongs to the configuration, kept for the read of the same slot."""
+
+    slot: int
+    info: Info | None
+    pool: PoolReading | None
+    frequency_mhz: float | None
+    voltage_v: float | None
+
+
+class VnishRestSession:
+    """One miner: its prepared requests, its access, its unit, its preset."""
+
+    def __init__(self, target: Target, transport: httpx.AsyncBaseTransport) -> None:
+        self._target = target
+        self._access = _Access(target, transport)
+        self._factor: float | None = None
+        self._boards_seen = 0
+        self._preset = _PresetRead(slot=None, state=None, preset=None, flags=frozenset())
+        self._seen: _Seen | None = None
+
+    async def telemetry(self, slot: int) -> MinerTelemetry:
+        """Read ``/info`` and ``/summary``, and ``/perf-summary`` when the state changed or ten minutes have passed.
+
+        Without ``/info`` of this poll the unit is the one known before; a hashrate whose unit was never known is null.
+        """
+        flags: set[str] = set()
+        info = await self._secondary("/info", Info, slot, flags)
+        up = uptime_s(info.system.uptime) if info and info.system else None
+        if info is not None:
+            self._factor = hashrate_factor(info.hr_measure)
+        stats = decode(await self._access.get("/summary", slot), Summary, flags).miner
+        if isinstance(stats, msgspec.UnsetType) or (stats is None and "unreadable:miner" in flags):
+            raise PollFailure("schema", "/summary has no object 'miner'")
+        if stats is None:
+            status = await self._secondary("/status", MinerStatus, slot, set())
+            self._seen = _Seen(slot, info, None, None, None)
+            return not_running(slot, self._target.miner, status, up)
+
+        state = state_of(stats.miner_status)
+        if not self._preset.holds(slot, state):
+            await self._read_preset(slot, state)
+        flags |= self._preset.flags
+        if not flags:  # a mended answer may show boards that are none
+            self._boards_seen = max(self._boards_seen, len(stats.chains or ()))
+        circumstances = Circumstances(self._factor, up, self._preset.read(), self._boards_seen)
+        record = telemetry(slot, self._target.miner, stats, circumstances, flags)
+        own = next((pool for pool in record.pools if not pool.is_fee), None)
+        self._seen = _Seen(slot, info, own, record.frequency_mhz, record.voltage_v)
+        return record
+
+    async def configuration(self, slot: int) -> MinerConfiguration:
+        """Read what the miner is set to. After this slot's telemetry that costs ``/perf-summary`` at most."""
+        if self._seen is None or self._seen.slot != slot:
+            await self.telemetry(slot)
+        if self._preset.slot != slot:
+            await self._read_preset(slot, self._preset.state)
+        seen, self._seen = self._seen, None
+        info, preset = seen.info if seen else None, self._preset.read()
+        settings = self._preset.preset.globals if self._preset.preset else None
+        network = info.system.network_status if info and info.system else None
+        frequency = finite(settings.freq) if settings else None
+        voltage = finite(settings.volt) if settings else None
+        return MinerConfiguration(
+            time=slot,
+            miner=self._target.miner,
+            ip_address=self._target.address,
+            driver="vnish-rest",
+            model_reported=named(info.miner) if info else None,
+            firmware_version=text(" ".join(part for part in (info.fw_name, info.fw_version) if part)) if info else None,
+            algorithm=algorithm(info.algorithm) if info else None,
+            mac=mac_address(network.mac) if network else None,
+            serial=named(info.serial) if info else None,
+            overclock_profile=text(preset.label),
+            frequency_mhz=frequency or (seen.frequency_mhz if seen else None),
+            voltage_v=voltage / 1000.0 if voltage else (seen.voltage_v if seen else None),
+            power_limit_w=preset.power_w,
+            pool_url=seen.pool.url if seen and seen.pool else None,
+            pool_user=seen.pool.user if seen and seen.pool else None,
+            pool_status=seen.pool.status if seen and seen.pool else None,
+        )
+
+    async def _secondary(self, path: str, shape: type[Shape], slot: int, flags: set[str]) -> Shape | None:
+        """The answer of a path that a poll can do without: a wrong answer is a flag, no answer is a failure."""
+        try:
+            return decode(await self._access.get(path, slot), shape, flags)
+        except PollFailure as failure:
+            if failure.kind not in _SECONDARY:
+                raise
+            flags.add(f"no{path.replace('/', '_').replace('-', '_')}")
+            return None
+
+    async def _read_preset(self, slot: int, state: str | None) -> None:
+        flags: set[str] = set()
+        perf = await self._secondary("/perf-summary", PerfSummary, slot, flags)
+        self._preset = _PresetRead(slot, state, perf.current_preset if perf else None, frozenset(flags))
+
+
+@dataclass(frozen=True, slots=True)
+class _PresetRead:
+    """The preset in use, when it was read, and in which state of the miner."""
+
+    slot: int | None
+    state: str | None
+    preset: CurrentPreset | None
+    flags: frozenset[str]
+
+    def holds(self, slot: int, state: str | None) -> bool:
+        return self.slot is not None and 0 <= slot - self.slot < _PRESET_EVERY_S and state == self.state
+
+    def read(self) -> Preset:
+        return read_preset(self.preset.name, self.preset.pretty) if self.preset else Preset(None, None, None)
+
+
+class _Access:
+    """Requests of one miner, first without any credential, since reading needs none; with one once the miner asks."""
+
+    def __init__(self, target: Target, transport: httpx.AsyncBaseTransport) -> None:
+        self._target = target
+        self._transport = transport
+        self._headers: dict[str, str] = {}
+        self._requests: dict[str, httpx.Request] = {}
+        self._locked_until = 0
+
+    async def get(self, path: str, slot: int) -> bytes:
+        """The body of ``path``. On 401 the miner is unlocked, once, and asked again.
+
+        Raises:
+            PollFailure: as :func:`ask` and :func:`body_of`; ``auth`` when there is no credential that opens it.
+        """
+        response = await ask(self._transport, self._request(path))
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            await self._open(path, slot)
+            response = await ask(self._transport, self._request(path))
+        return body_of(response, path)
+
+    def _request(self, path: str) -> httpx.Request:
+        request = self._requests.get(path)
+        if request is None:
+            request = httpx.Request("GET", f"{self._target.base_url}/api/v1{path}", headers=self._headers)
+            self._requests[path] = request
+        return request
+
+    async def _open(self, path: str, slot: int) -> None:
+        if self._target.api_key is not None:
+            if self._headers:
+                raise PollFailure("auth", f"{path} refuses the configured api_key")
+            self._use({"x-api-key": self._target.api_key.get_secret_value()})
+        elif self._target.password is not None:
+            self._use({"authorization": f"Bearer {await self._unlock(self._target.password, slot)}"})
+        else:
+            raise PollFailure("auth", f"{path} asks for a credential; set password or api_key of this miner")
+
+    async def _unlock(self, password: SecretStr, slot: int) -> str:
+        if slot < self._locked_until:
+            wait = self._locked_until - slot
+            raise PollFailure("auth", f"unlocking was refused; the next try is in {wait} s")
+        response = await ask(
+            self._transport,
+            httpx.Request(
+                "POST",
+                f"{self._target.base_url}/api/v1/unlock",
+                headers={"content-type": "application/json"},
+                content=msgspec.json.encode({"pw": password.get_secret_value()}),
+            ),
+        )
+        if response.status_code in (httpx.codes.FORBIDDEN, httpx.codes.TOO_MANY_REQUESTS):
+            self._locked_until = slot + _lock_time(response.content)
+            why = "the password is wrong" if response.status_code == httpx.codes.FORBIDDEN else "too many attempts"
+            raise PollFailure("auth", f"/unlock answered {response.status_code}: {why}")
+        token = decode(body_of(response, "/unlock"), Unlocked, set()).token
+        if not token or not token.isascii() or not token.isprintable():
+            raise PollFailure("schema", "/unlock answered without a token")
+        return token
+
+    def _use(self, headers: dict[str, str]) -> None:
+        self._headers = headers
+        self._requests.clear()
+
+
+def _lock_time(body: bytes) -> int:
+    """Seconds the firmware asks to wait, from the body of a 403 or 429."""
+    try:
+        asked = count(decode(body, LockedOut, set()).unlock_timeout)
+    except PollFailure:
+        asked = None
+    return min(asked, _LONGEST_LOCK_S) if asked else _LOCKED_S

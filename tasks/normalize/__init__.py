@@ -1,0 +1,1 @@
+"""Normalising units, identifiers and time. Pure functions; what cannot be read is None, never zero, never a guess."""

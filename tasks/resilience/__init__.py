@@ -1,0 +1,1 @@
+"""How sources that fail are asked again."""
