@@ -1,0 +1,388 @@
+"""One simulated miner: who it is, what befell it, and from both its truth at any instant."""
+
+from __future__ import annotations
+
+import math
+import random
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from deployments.farm.faults import EXPECTED_FAILURE, Fault, FaultKind
+from deployments.farm.models import HASHES_PER_D1, Nameplate, Preset, Variant
+from deployments.farm.physics import DAY_S, Climate, cooling, silicon, warm_up
+from deployments.farm.shares import ShareStream
+from deployments.farm.truth import BoardTruth, FanTruth, PoolTruth, Truth
+
+DEVFEE = 0.028
+FEE_DIFFICULTY_DIVISOR = 16
+_BOOT_S = 60.0
+_TUNING_S = 1_800.0
+_OVERHEATING_INTAKE_C = 14.0
+_OVERHEATING_OBSTRUCTION = 2.0
+_SWITCHES_HASHING: tuple[FaultKind, ...] = ("board_lost", "paused", "dead")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the network and the configuration know of a miner. ``api_key`` is taken in the header ``x-api-key``."""
+
+    miner_id: str
+    index: int
+    address: str
+    port: int
+    variant: Variant
+    site: str
+    location: str
+    mac: str
+    serial: str
+    username: str
+    password: str
+    api_key: str
+
+    @property
+    def base_url(self) -> str:
+        """``http://address:port``."""
+        return f"http://{self.address}:{self.port}"
+
+
+class Boot(NamedTuple):
+    """A start of the miner: when, and when it began to mine."""
+
+    at: float
+    mines_from: float
+
+
+class Stretch(NamedTuple):
+    """A time in which the same boards mine, and the hashes each had delivered since boot when it began."""
+
+    start: float
+    mining: tuple[bool, ...]
+    delivered: tuple[float, ...]
+
+
+class Glance(NamedTuple):
+    """A miner at an instant, in little: one point of ``/metrics``."""
+
+    hashrate_hs: float
+    power_w: int
+    chip_temp_c: float
+    pcb_temp_c: float
+    fan_duty_percent: float
+
+
+class _Streams(NamedTuple):
+    accepted: ShareStream
+    rejected: ShareStream
+    stale: ShareStream
+    fee: ShareStream
+
+
+class SimulatedMiner:
+    """One miner. Everything it says follows from seed, index, faults and time; asking changes nothing."""
+
+    def __init__(self, identity: Identity, climate: Climate, *, seed: int, restart_days: float | None) -> None:
+        self.identity = identity
+        self.model: Nameplate = identity.variant.model
+        self.faults: list[Fault] = []
+        self._climate = climate
+        self._seed = seed
+        dice = random.Random(f"{seed}/{identity.index}")
+        self.preset: Preset = dice.choice(self.model.presets)
+        self.silicon = tuple(silicon(dice) for _ in range(self.model.boards))
+        self.tuned = dice.random() < 0.8
+        self._intake_offset_c = dice.uniform(0, 3)
+        self._fan_trim = tuple(dice.uniform(0.97, 1.0) for _ in range(self.model.fans))
+        self._rejected = dice.uniform(0.001, 0.008)
+        self._stale = dice.uniform(0.0002, 0.003)
+        self._ping_ms = dice.randrange(5, 60)
+        # Every miner has been up for some while, also where none restarts by itself any more.
+        self._restart_s = (restart_days or 28.0) * DAY_S * dice.uniform(0.8, 1.2)
+        self._restart_phase_s = dice.uniform(0, self._restart_s)
+        self._restarts = restart_days is not None
+        self._started: float | None = None
+        self._stretches: dict[float, list[Stretch]] = {}
+        self._streams: tuple[float, _Streams] | None = None
+
+    def running_since(self, now: float) -> None:
+        """Fix the last natural restart before ``now``: a miner that does not restart by itself keeps it."""
+        if not self._restarts:
+            self._started = self._natural_restart(now)
+
+    def change_faults(self, faults: list[Fault]) -> None:
+        """Take another list of faults; what was derived from the old one is forgotten."""
+        self.faults = faults
+        self._stretches.clear()
+
+    def active(self, at: float) -> list[Fault]:
+        """Faults on at an instant."""
+        return [fault for fault in self.faults if fault.active(at)] if self.faults else []
+
+    def boot(self, at: float) -> Boot:
+        """The newest start before an instant: by itself, scripted, or because power came back."""
+        natural = self._started if self._started is not None and self._started <= at else self._natural_restart(at)
+        newest = Boot(natural, natural + _BOOT_S)
+        for fault in self.faults:
+            started = fault.start if fault.kind == "reboot" else fault.end if fault.kind == "dead" else None
+            if started is not None and newest.at <= started <= at:
+                newest = Boot(started, started + fault.boot_s)
+        return newest
+
+    def truth(self, at: float) -> Truth:
+        """What is true at an instant."""
+        active = self.active(at)
+        kinds = {fault.kind for fault in active}
+        boot = self.boot(at)
+        stretch = self._stretch(boot, at)
+        powered = "dead" not in kinds
+        boards, heat = self._boards(at, boot, stretch, active)
+        hashrate = sum(board.hashrate_hs for board in boards)
+        delivered = sum(self._delivered(stretch, at)) if at >= boot.mines_from else 0.0
+        uptime = int(at - boot.at) if powered else 0
+        pools = self._pools(boot, at, delivered, active)
+        user = pools[0]
+        lost = sum(board.lost for board in boards)
+        if not powered or ("paused" in kinds and at >= boot.mines_from):
+            state, since = ("paused" if powered else "stopped"), stretch.start
+        elif at < boot.mines_from:
+            state, since = "starting", boot.at
+        elif lost:
+            state, since = ("failed" if lost == len(boards) else "degraded"), stretch.start
+        elif not self.tuned and at < boot.mines_from + _TUNING_S:
+            state, since = "tuning", boot.mines_from
+        else:
+            state, since = "mining", stretch.start
+        failure = next((failure for kind, failure in EXPECTED_FAILURE.items() if kind in kinds), None)
+        if failure is None and "wrong_password" in kinds and self.identity.variant.dialect == "vnish-cgi":
+            failure = "auth"
+        chips = [board.chip_temp_c for board in boards if board.chip_temp_c is not None]
+        return Truth(
+            miner_id=self.identity.miner_id,
+            time=at,
+            answering=failure is None,
+            failure=failure,
+            state=state,
+            state_since=since,
+            powered=powered,
+            hashrate_hs=hashrate,
+            hashrate_average_hs=delivered / (at - boot.at) if powered and at > boot.at else 0.0,
+            hashrate_nominal_hs=self.preset.hashrate_hs,
+            power_w=sum(board.power_w for board in boards),
+            power_limit_w=self.preset.power_w,
+            ambient_temp_c=heat.intake_c,
+            chip_temp_avg_c=sum(chips) / len(chips) if chips else None,
+            chip_temp_max_c=max(chips, default=None),
+            pcb_temp_max_c=max((board.pcb_temp_c for board in boards if board.pcb_temp_c is not None), default=None),
+            fan_duty_percent=heat.duty_percent,
+            boards=boards,
+            fans=self._fans(heat.duty_percent, active, powered=powered),
+            pools=pools,
+            shares_accepted=user.accepted,
+            shares_rejected=user.rejected,
+            shares_stale=user.stale,
+            work_accepted_d1=user.work_accepted_d1,
+            last_share_at=max((pool.last_share_at for pool in pools if pool.last_share_at is not None), default=None),
+            hardware_errors=sum(board.hardware_errors for board in boards),
+            devfee_percent=100 * DEVFEE,
+            uptime_s=uptime,
+            booted_at=boot.at,
+            hashes_delivered=delivered,
+            unit_switched="unit_switched" in kinds,
+            faults=tuple(fault.kind for fault in active),
+        )
+
+    def glance(self, at: float) -> Glance:
+        """The little that the firmware keeps as history."""
+        boot = self.boot(at)
+        boards, heat = self._boards(at, boot, self._stretch(boot, at), self.active(at))
+        return Glance(
+            sum(board.hashrate_hs for board in boards),
+            sum(board.power_w for board in boards),
+            max((board.chip_temp_c for board in boards if board.chip_temp_c is not None), default=0.0),
+            max((board.pcb_temp_c for board in boards if board.pcb_temp_c is not None), default=0.0),
+            heat.duty_percent,
+        )
+
+    def _natural_restart(self, at: float) -> float:
+        restarts = math.floor((at + self._restart_phase_s) / self._restart_s)
+        return float(math.floor(restarts * self._restart_s - self._restart_phase_s))
+
+    @property
+    def _ideal_hs(self) -> float:
+        return self.preset.hashrate_hs / self.model.boards
+
+    def _stretches_since(self, boot: Boot) -> list[Stretch]:
+        """All times of unchanged mining from a boot on, also those to come."""
+        if (known := self._stretches.get(boot.at)) is not None:
+            return known
+        relevant = [fault for fault in self.faults if fault.kind in _SWITCHES_HASHING]
+        edges = {boot.mines_from} | {
+            edge for fault in relevant for edge in fault.span if boot.mines_from < edge < float("inf")
+        }
+        delivered = (0.0,) * self.model.boards
+        stretches: list[Stretch] = []
+        for edge in sorted(edges):
+            if stretches:
+                delivered = self._delivered(stretches[-1], edge)
+            on = [fault for fault in relevant if fault.active(edge)]
+            stopped = any(fault.kind != "board_lost" for fault in on)
+            lost = {fault.board for fault in on}
+            mining = tuple(not stopped and number not in lost for number in range(1, self.model.boards + 1))
+            stretches.append(Stretch(edge, mining, delivered))
+        if len(self._stretches) > 64:
+            self._stretches.clear()
+        self._stretches[boot.at] = stretches
+        return stretches
+
+    def _stretch(self, boot: Boot, at: float) -> Stretch:
+        stretches = self._stretches_since(boot)
+        return stretches[max(0, bisect_right(stretches, at, key=lambda item: item.start) - 1)]
+
+    def _delivered(self, stretch: Stretch, at: float) -> tuple[float, ...]:
+        """Hashes each board delivered since boot, up to an instant in the stretch."""
+        ideal = self._ideal_hs
+        return tuple(
+            before + (board.hashes(ideal, stretch.start, at) if mines else 0.0)
+            for before, mines, board in zip(stretch.delivered, stretch.mining, self.silicon, strict=True)
+        )
+
+    def _when_delivered(self, boot: Boot, hashes: float, latest: float) -> float:
+        """The instant at which so many hashes had been delivered since boot, by Newton on an almost straight line.
+
+        No later than ``latest``.
+        """
+        stretches = self._stretches_since(boot)
+        number = max(0, bisect_right(stretches, hashes, key=lambda item: sum(item.delivered)) - 1)
+        # Nothing is delivered while no board mines: then the hashes came at the end of the stretch before.
+        while number and not any(stretches[number].mining):
+            number -= 1
+        stretch = stretches[number]
+        end = min(latest, stretches[number + 1].start) if number + 1 < len(stretches) else latest
+        rate = sum(self._ideal_hs * b.efficiency for b, on in zip(self.silicon, stretch.mining, strict=True) if on)
+        if not rate:
+            return end
+        at = stretch.start
+        for _ in range(3):
+            at += (hashes - sum(self._delivered(stretch, at))) / rate
+        return min(max(at, stretch.start), end)
+
+    def _boards(
+        self, at: float, boot: Boot, stretch: Stretch, active: list[Fault]
+    ) -> tuple[tuple[BoardTruth, ...], _Heat]:
+        mining = stretch.mining if at >= boot.mines_from else (False,) * self.model.boards
+        lost = {fault.board for fault in active if fault.kind == "board_lost"}
+        share_w = self.preset.power_w / self.model.boards
+        power = [
+            round(share_w * (1 + board.power_ripple.at(at))) if on else 0
+            for board, on in zip(self.silicon, mining, strict=True)
+        ]
+        heat = self._heat(at, boot, sum(power), active)
+        boards = []
+        for number, (board, on, watts, before) in enumerate(
+            zip(self.silicon, mining, power, stretch.delivered, strict=True), start=1
+        ):
+            gone = number in lost
+            hashes = before
+            if at >= boot.mines_from and stretch.mining[number - 1]:
+                hashes += board.hashes(self._ideal_hs, stretch.start, at)
+            # A board's own heat follows its share of the power; an idle one is as warm as the air.
+            rise = heat.rise_c * board.heat_factor if on else 0.0
+            boards.append(
+                BoardTruth(
+                    number=number,
+                    mining=on,
+                    lost=gone,
+                    hashrate_hs=board.hashrate(self._ideal_hs, at) if on else 0.0,
+                    hashrate_nominal_hs=self._ideal_hs,
+                    chip_temp_c=None if gone else heat.intake_c + rise,
+                    chip_temp_min_c=None if gone else heat.intake_c + 0.75 * rise,
+                    pcb_temp_c=None if gone else heat.intake_c + 0.62 * rise,
+                    pcb_temp_min_c=None if gone else heat.intake_c + 0.36 * rise,
+                    frequency_mhz=float(self.preset.frequency_mhz) if on else 0.0,
+                    voltage_v=self.preset.voltage_mv / 1000 if on else 0.0,
+                    power_w=watts,
+                    hardware_errors=int(hashes / (self._ideal_hs * 3600) * board.errors_per_hour),
+                    chips_red=board.chips_red,
+                    chips_orange=board.chips_orange,
+                    chips=self.model.chips_per_board,
+                )
+            )
+        return tuple(boards), heat
+
+    def _heat(self, at: float, boot: Boot, power_w: int, active: list[Fault]) -> _Heat:
+        hot = any(fault.kind == "overheating" for fault in active)
+        still = {fault.fan for fault in active if fault.kind == "fan_lost"}
+        intake = self._climate.ambient(at) + self._intake_offset_c + (_OVERHEATING_INTAKE_C if hot else 0.0)
+        balance = cooling(
+            intake,
+            power_w / self.model.power_w * warm_up(at - boot.mines_from),
+            1 - len(still) / self.model.fans,
+            _OVERHEATING_OBSTRUCTION if hot else 1.0,
+        )
+        return _Heat(intake, balance.rise_c, balance.duty_percent)
+
+    def _fans(self, duty: float, active: list[Fault], *, powered: bool) -> tuple[FanTruth, ...]:
+        still = {fault.fan for fault in active if fault.kind == "fan_lost"}
+        return tuple(
+            FanTruth(
+                number=number,
+                running=powered and number not in still,
+                # Tachometers count in steps of 30 rpm.
+                speed_rpm=30 * round(self.model.fan_max_rpm * duty / 100 * trim / 30)
+                if powered and number not in still
+                else 0,
+                max_rpm=self.model.fan_max_rpm,
+            )
+            for number, trim in enumerate(self._fan_trim)
+        )
+
+    def _streams_since(self, boot: Boot) -> _Streams:
+        if self._streams is None or self._streams[0] != boot.at:
+            key = (abs(self._seed), self.identity.index, int(boot.at * 1000) % 2**63)
+            self._streams = (boot.at, _Streams(*(ShareStream((*key, kind)) for kind in range(4))))
+        return self._streams[1]
+
+    def _pools(self, boot: Boot, at: float, delivered: float, active: list[Fault]) -> tuple[PoolTruth, ...]:
+        streams = self._streams_since(boot)
+        difficulty = self.model.difficulty
+        hashes_per_share = difficulty * HASHES_PER_D1[self.model.algorithm]
+        shares = delivered * (1 - DEVFEE) / hashes_per_share
+        fraction = 1 - self._rejected - self._stale
+        accepted, last = streams.accepted.count_and_last(shares * fraction)
+        fee_difficulty = difficulty // FEE_DIFFICULTY_DIVISOR
+        fee_hashes = fee_difficulty * HASHES_PER_D1[self.model.algorithm]
+        fee, last_fee = streams.fee.count_and_last(delivered * DEVFEE / fee_hashes)
+        stopped = any(fault.kind in ("paused", "dead") for fault in active) or at < boot.mines_from
+        user = PoolTruth(
+            slot=0,
+            url="pool.invalid:3333",
+            user=f"lodeline.{self.identity.miner_id}",
+            is_fee=False,
+            status="working" if stopped else "active",
+            difficulty=difficulty,
+            accepted=accepted,
+            rejected=streams.rejected.count(shares * self._rejected),
+            stale=streams.stale.count(shares * self._stale),
+            work_accepted_d1=float(accepted * difficulty),
+            last_share_at=None
+            if last is None
+            else self._when_delivered(boot, last / fraction / (1 - DEVFEE) * hashes_per_share, at),
+            ping_ms=self._ping_ms,
+        )
+        spare = PoolTruth(
+            slot=1, url="spare.pool.invalid:3333", user=user.user, is_fee=False, status="working",
+            difficulty=0, accepted=0, rejected=0, stale=0, work_accepted_d1=0.0, last_share_at=None, ping_ms=0,
+        )  # fmt: skip
+        maker = PoolTruth(
+            slot=2, url="DevFee", user="DevFee", is_fee=True, status=user.status,
+            difficulty=fee_difficulty, accepted=fee, rejected=0, stale=0, work_accepted_d1=float(fee * fee_difficulty),
+            last_share_at=None if last_fee is None else self._when_delivered(boot, last_fee / DEVFEE * fee_hashes, at),
+            ping_ms=self._ping_ms + 30,
+        )  # fmt: skip
+        return user, spare, maker
+
+
+class _Heat(NamedTuple):
+    intake_c: float
+    rise_c: float
+    duty_percent: float
