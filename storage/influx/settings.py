@@ -14,14 +14,20 @@ class InfluxSettings(BaseModel):
     without authentication. ``timeout_s`` is the longest wait for any one answer.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
     url: str
+    """Address of the server, e.g. http://influxdb:8086."""
     org: str | None = None
+    """Organisation, for 2.x."""
     token: SecretStr | None = None
+    """Token, for 2.x and 3.x."""
     username: str | None = None
+    """User name, for 1.x with authentication."""
     password: SecretStr | None = None
+    """Password, for 1.x with authentication."""
     timeout_s: float = Field(default=10, gt=0, le=600)
+    """Longest wait for any one answer, in seconds."""
 
     @field_validator("url")
     @classmethod
