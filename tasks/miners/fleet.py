@@ -50,7 +50,9 @@ class Opener(Protocol):
 
     def __call__(
         self, base_url: httpx.URL, *, connect_timeout_s: float, deadline_s: float
-    ) -> httpx.AsyncBaseTransport: ...
+    ) -> httpx.AsyncBaseTransport:
+        """The transport for ``base_url``; sends nothing yet."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +230,10 @@ class Fleet:
 
     def _whose_configuration(self, due: list[_Member], slot: int) -> set[str]:
         """The miners whose configuration is read too: those waiting longest, so many that the whole fleet has its turn
-        within two thirds of the interval, and not more, since at the first tick all are waiting."""
-        waiting = sorted((m for m in due if m.configuration_due(slot)), key=lambda member: member.configured or 0)
+        within two thirds of the interval, and not more, since at the first tick all are waiting. Miners that do not
+        answer would take the turns of others."""
+        waiting = [m for m in due if m.configuration_due(slot) and not m.failures_in_a_row]
+        waiting.sort(key=lambda member: member.configured or 0)
         every = min((member.settings.configuration_interval_seconds for member in waiting), default=1)
         fair = 1.5 * len(self._members) * self.cadence_s / every
         return {m.target.miner.miner_id for m in waiting[: max(_CONFIGURATIONS_AT_LEAST, round(fair))]}

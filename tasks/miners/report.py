@@ -1,7 +1,8 @@
 """What one tick did, for the line on the console, the page, ``lodeline status`` and measurement ``collector_tick``.
 
 Two files per lane under ``<data>/state/``: ``<lane>.json`` holds the newest report (replaced atomically each tick) and
-``<lane>.ticks.jsonl`` one report a line (rotated). They are how processes of one host tell each other.
+``<lane>.ticks.jsonl`` one report a line without its miners (rotated; tasks/shift/journal.py writes both). They are how
+processes of one host tell each other.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ class MinerStanding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TickReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One tick of one lane. Times are Unix seconds; ``points_*`` and ``backlog`` count over the life of the lane."""
+    """One tick of one lane. Times are Unix seconds; ``points_*`` and ``backlog`` count over the life of the lane.
+
+    ``missed`` counts the slots since the tick before that nobody ticked.
+    """
 
     lane: str
     host: str
@@ -40,5 +44,6 @@ class TickReport(msgspec.Struct, frozen=True, kw_only=True):
     loop_lag_ms: float
     store: str
     store_trouble: str | None = None
+    missed: int = 0
     run_id: str = ""
     miners: tuple[MinerStanding, ...] = ()

@@ -1,0 +1,69 @@
+"""The miners of this host as a shift polls them: the fleet and its lane in the spool, opened and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from storage.settings import StorageSettings
+from storage.spool.lane import Lane
+from tasks.miners.fleet import Fleet, TickOutcome
+from tasks.miners.report import TickReport
+from tasks.miners.settings import MinerSettings
+from tasks.shift.journal import Journal
+from tasks.shift.recorder import Recorder
+from tasks.shift.slots import Slot, Slots
+
+LANE = "miners"
+
+_log = logging.getLogger(__name__)
+
+
+class MinerCollection:
+    """Ticks of the fleet; ``slots`` says when. Make it with :func:`open_collection`."""
+
+    def __init__(self, fleet: Fleet, recorder: Recorder, slots: Slots) -> None:
+        self.slots = slots
+        self._fleet = fleet
+        self._recorder = recorder
+        self._read: TickOutcome | None = None
+
+    async def tick(self, slot: Slot) -> TickReport:
+        """Poll the miners that are due at ``slot``, spool and report. Again for the same slot: spool what was read.
+
+        Raises:
+            NeedsHuman: the spool cannot take it.
+        """
+        if self._read is None or self._read.slot != slot.time:
+            self._read = await self._fleet.tick(slot.time)
+        return await asyncio.to_thread(self._recorder.record, slot, self._read)
+
+
+@asynccontextmanager
+async def open_collection(
+    miners: tuple[MinerSettings, ...], storage: StorageSettings, *, host: str, store: str, run_id: str
+) -> AsyncIterator[MinerCollection]:
+    """Open fleet and lane; go on where the last run of this lane ended. ``store`` is the store's name for reports.
+
+    Raises:
+        LaneBusy: another process writes the lane.
+        NeedsHuman: the disk is full, or fewer files may be opened than there are miners.
+    """
+    journal = Journal(storage.state_directory, LANE)
+    newest = journal.newest()
+    fleet = Fleet(miners, standings=newest.miners if newest else ())
+    try:
+        lane = await asyncio.to_thread(
+            Lane.open, storage.spool_directory, LANE, cap_bytes=storage.spool.cap_bytes
+        )
+        with lane:
+            recorder = Recorder(
+                lane, storage.spool_directory / LANE, journal, host=host, store=store, run_id=run_id
+            )
+            slots = Slots(fleet.cadence_s, newest.slot if newest else None)
+            _log.info("on shift: %d miners every %d s, run %s", len(miners), fleet.cadence_s, run_id)
+            yield MinerCollection(fleet, recorder, slots)
+    finally:
+        await fleet.aclose()
