@@ -1,0 +1,62 @@
+"""Which stores and sinks a host has, from its settings. The one place that knows both InfluxDB and the lake.
+
+With InfluxDB configured it is the store that is read, and the lake (where enabled) a second sink; without it the lake
+is the embedded store and serves everything.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from storage.errors import NeedsHuman
+from storage.influx.sink import InfluxSink
+from storage.settings import StorageSettings
+from storage.sink import Sink
+from storage.store import Store
+
+_LAKE_PACKAGES = ("pyarrow", "deltalake", "duckdb")
+
+
+def open_sinks(settings: StorageSettings, host: str) -> list[Sink]:
+    """Every sink of this host; the first is the store that is read, whose books say what is *stored*.
+
+    Raises:
+        NeedsHuman: there is none, or the lake's packages are missing.
+    """
+    sinks: list[Sink] = []
+    if settings.influx is not None:
+        sinks.append(InfluxSink(settings.influx, host))
+    if settings.lake.enabled:
+        _require_lake("The lake is enabled")
+        from storage.lake.sink import LakeSink  # needs the extra [lake]
+
+        sinks.append(LakeSink(settings.lake_directory, host))
+    if not sinks:
+        raise NeedsHuman(
+            "Nothing to store into: no InfluxDB is configured and the lake is off",
+            remedy="Set LODELINE_INFLUX__URL, or LODELINE_LAKE__ENABLED=true",
+        )
+    return sinks
+
+
+def open_store(settings: StorageSettings) -> Store:
+    """The store that is read and rolled up: InfluxDB where configured, else the embedded one.
+
+    Raises:
+        NeedsHuman: its packages are missing.
+    """
+    if settings.influx is not None:
+        _require_lake("Reading needs Arrow")
+        from storage.influx.store import InfluxStore  # reads into Arrow, which an edge host need not have
+
+        return InfluxStore(settings.influx)
+    _require_lake("The embedded store is used, since no InfluxDB is configured")
+    from storage.lake.store import EmbeddedStore
+
+    return EmbeddedStore(settings.lake_directory)
+
+
+def _require_lake(why: str) -> None:
+    missing = [name for name in _LAKE_PACKAGES if find_spec(name) is None]
+    if missing:
+        raise NeedsHuman(f"{why}, but {', '.join(missing)} is not installed", remedy="Install lodeline[lake]")
