@@ -89,6 +89,7 @@ class SimulatedMiner:
         self._seed = seed
         dice = random.Random(f"{seed}/{identity.index}")
         self.preset: Preset = dice.choice(self.model.presets)
+        self._ideal_hs = self.preset.hashrate_hs / self.model.boards
         self.silicon = tuple(silicon(dice) for _ in range(self.model.boards))
         self.tuned = dice.random() < 0.8
         self._intake_offset_c = dice.uniform(0, 3)
@@ -135,9 +136,10 @@ class SimulatedMiner:
         boot = self.boot(at)
         stretch = self._stretch(boot, at)
         powered = "dead" not in kinds
-        boards, heat = self._boards(at, boot, stretch, active)
+        board_hashes = self._delivered(stretch, at) if at >= boot.mines_from else stretch.delivered
+        delivered = sum(board_hashes)
+        boards, heat = self._boards(at, boot, stretch, board_hashes, active)
         hashrate = sum(board.hashrate_hs for board in boards)
-        delivered = sum(self._delivered(stretch, at)) if at >= boot.mines_from else 0.0
         uptime = int(at - boot.at) if powered else 0
         pools = self._pools(boot, at, delivered, active)
         user = pools[0]
@@ -194,7 +196,8 @@ class SimulatedMiner:
     def glance(self, at: float) -> Glance:
         """The little that the firmware keeps as history."""
         boot = self.boot(at)
-        boards, heat = self._boards(at, boot, self._stretch(boot, at), self.active(at))
+        stretch = self._stretch(boot, at)
+        boards, heat = self._boards(at, boot, stretch, stretch.delivered, self.active(at))
         return Glance(
             sum(board.hashrate_hs for board in boards),
             sum(board.power_w for board in boards),
@@ -206,10 +209,6 @@ class SimulatedMiner:
     def _natural_restart(self, at: float) -> float:
         restarts = math.floor((at + self._restart_phase_s) / self._restart_s)
         return float(math.floor(restarts * self._restart_s - self._restart_phase_s))
-
-    @property
-    def _ideal_hs(self) -> float:
-        return self.preset.hashrate_hs / self.model.boards
 
     def _stretches_since(self, boot: Boot) -> list[Stretch]:
         """All times of unchanged mining from a boot on, also those to come."""
@@ -261,13 +260,13 @@ class SimulatedMiner:
         rate = sum(self._ideal_hs * b.efficiency for b, on in zip(self.silicon, stretch.mining, strict=True) if on)
         if not rate:
             return end
-        at = stretch.start
-        for _ in range(3):
+        at = end  # the newest share is never far from it, so that two steps come within milliseconds
+        for _ in range(2):
             at += (hashes - sum(self._delivered(stretch, at))) / rate
         return min(max(at, stretch.start), end)
 
     def _boards(
-        self, at: float, boot: Boot, stretch: Stretch, active: list[Fault]
+        self, at: float, boot: Boot, stretch: Stretch, delivered: tuple[float, ...], active: list[Fault]
     ) -> tuple[tuple[BoardTruth, ...], _Heat]:
         mining = stretch.mining if at >= boot.mines_from else (False,) * self.model.boards
         lost = {fault.board for fault in active if fault.kind == "board_lost"}
@@ -278,13 +277,10 @@ class SimulatedMiner:
         ]
         heat = self._heat(at, boot, sum(power), active)
         boards = []
-        for number, (board, on, watts, before) in enumerate(
-            zip(self.silicon, mining, power, stretch.delivered, strict=True), start=1
+        for number, (board, on, watts, hashes) in enumerate(
+            zip(self.silicon, mining, power, delivered, strict=True), start=1
         ):
             gone = number in lost
-            hashes = before
-            if at >= boot.mines_from and stretch.mining[number - 1]:
-                hashes += board.hashes(self._ideal_hs, stretch.start, at)
             # A board's own heat follows its share of the power; an idle one is as warm as the air.
             rise = heat.rise_c * board.heat_factor if on else 0.0
             boards.append(

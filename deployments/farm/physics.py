@@ -28,14 +28,17 @@ class Ripple:
 
     def at(self, t: float) -> float:
         """The deviation at an instant."""
-        return sum(amplitude * math.sin(omega * t + phase) for amplitude, omega, phase in self.terms)
+        deviation = 0.0
+        for amplitude, omega, phase in self.terms:
+            deviation += amplitude * math.sin(omega * t + phase)
+        return deviation
 
     def integral(self, start: float, end: float) -> float:
         """The integral over ``[start, end]``, in fraction-seconds."""
-        return sum(
-            amplitude / omega * (math.cos(omega * start + phase) - math.cos(omega * end + phase))
-            for amplitude, omega, phase in self.terms
-        )
+        area = 0.0
+        for amplitude, omega, phase in self.terms:
+            area += amplitude / omega * (math.cos(omega * start + phase) - math.cos(omega * end + phase))
+        return area
 
     @property
     def bound(self) -> float:
