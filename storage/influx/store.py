@@ -11,13 +11,14 @@ import pyarrow as pa
 from storage.declaration import Measurement, Tier, Type
 from storage.declaration.rollup import rollup_columns
 from storage.errors import NeedsHuman, StoreError
+from storage.frame import Frame
 from storage.influx import influxql
 from storage.influx.connection import Connection, raise_common_troubles, read_answer
 from storage.influx.reading import TIME_TYPE, Column, columns_of, read_table, schema
 from storage.influx.settings import InfluxSettings
 from storage.influx.sink import LINES_PER_REQUEST
 from storage.influx.writing import LineWriter
-from storage.line_protocol import encode_columns
+from storage.line_protocol import encode, encode_columns
 from storage.store import Where
 
 LONGEST_URL = 4_000
@@ -131,17 +132,28 @@ class InfluxStore:
             {tag: rows[tag].to_pylist() for tag in measurement.tag_names if tag in rows.column_names},
             [(column.name, column.type, rows[column.name].to_pylist()) for column in columns_of(types, names)],
         )
-        bucket = bucket_of(measurement, tier)
+        self._write(bucket_of(measurement, tier), measurement.stored_name(tier), lines)
+
+    def write(self, frames: Sequence[Frame]) -> None:
+        """See :class:`storage.store.Store`.
+
+        Raises:
+            NeedsHuman: the server refuses rows for any other reason than their age.
+        """
+        for frame in frames:
+            self._write(bucket_of(frame.declared, Tier.RAW), frame.measurement, encode(frame))
+
+    def _write(self, bucket: str, table: str, lines: Sequence[bytes]) -> None:
         for first in range(0, len(lines), LINES_PER_REQUEST):
             refused = self._writer.write(bucket, lines[first : first + LINES_PER_REQUEST])
             others = [line for line in refused if "retention policy" not in line.reason]
             if others:
                 raise NeedsHuman(
-                    f"InfluxDB refused {len(others)} rows of {measurement.stored_name(tier)}: {others[0].reason[:500]}",
+                    f"InfluxDB refused {len(others)} rows of {table}: {others[0].reason[:500]}",
                     remedy="A field stored with another type is the usual cause; drop that measurement or shard",
                 )
             if refused:
-                logger.info("%s: %d rows are older than %s keeps", measurement.name, len(refused), bucket)
+                logger.info("%s: %d rows are older than %s keeps", table, len(refused), bucket)
 
     def close(self) -> None:
         """See :class:`storage.store.Store`."""
