@@ -1,0 +1,156 @@
+"""Merging small files: every closed hour, day, month and year of a table into as few files as memory allows.
+
+Inputs are chosen from one handle and removed through the very same one: what somebody else deleted meanwhile makes the
+commit fail, and nothing deleted comes back (reference/lake.md 2.2). Appends are never in the way and never wait for
+the rewriting, which happens outside the lock. Inputs are read with their page checksums: damage is never copied.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake.exceptions import CommitFailedError
+
+from storage.arrow_schema import integers
+from storage.errors import NeedsHuman, StoreError
+from storage.lake.layout import DAY_S, Period
+from storage.lake.parquet import read_file
+from storage.lake.table import LakeTable, Part, Snapshot
+
+CELLS_AT_ONCE = 24_000_000
+"""Rows times columns rewritten at a time, which bounds memory to some 500 MB; larger windows get several files."""
+
+_CLOSED_AFTER_S = {Period.HOUR: 600, Period.DAY: 7200, Period.MONTH: 7 * DAY_S, Period.YEAR: 7 * DAY_S}
+_QUIET_S = 3600
+"""Days and longer are merged once no file was added for this long: a late host would rewrite them every time."""
+
+
+def compact(table: LakeTable, now: int, *, stop: Callable[[], bool] = lambda: False) -> int:
+    """Merge the files of every closed window of ``table`` at ``now`` (Unix seconds); the number of files merged.
+
+    Raises:
+        NeedsHuman: a file is damaged; it is named and left as it is.
+        StoreError: somebody else removed what was being merged; the next run finds what is left.
+    """
+    count = 0
+    for period in table.period.up_to():
+        snapshot = table.snapshot(fresh=True)
+        if snapshot is None:
+            return count
+        for parts in _closed(table, snapshot.parts, period, now):
+            if stop():
+                return count
+            snapshot = table.snapshot(fresh=True)
+            if snapshot is not None and {part.path for part in parts} <= {part.path for part in snapshot.parts}:
+                _merge(table, snapshot, parts)
+                count += len(parts)
+    return count
+
+
+def rows_at_once(table: LakeTable) -> int:
+    """Rows of ``table`` that are rewritten at a time."""
+    return max(1, CELLS_AT_ONCE // len(table.schema))
+
+
+def _closed(table: LakeTable, parts: Sequence[Part], period: Period, now: int) -> list[list[Part]]:
+    """Groups of parts that lie in one closed window and are more than they need to be."""
+    groups: dict[int, list[Part]] = {}
+    for part in parts:
+        first, after = period.window(part.first)
+        if part.last < after and after + _CLOSED_AFTER_S[period] <= now:
+            groups.setdefault(first, []).append(part)
+    limit = rows_at_once(table)
+    return [
+        group
+        for group in groups.values()
+        if len(group) > -(-sum(part.rows for part in group) // limit)
+        and (period is Period.HOUR or all(part.modified_ms / 1000 + _QUIET_S <= now for part in group))
+    ]
+
+
+def _merge(table: LakeTable, snapshot: Snapshot, parts: Sequence[Part]) -> None:
+    added = []
+    for low, high in _ranges(table, parts):
+        added += table.write(pa.concat_tables([_read(table, part, low, high) for part in parts]))
+    with table.locked(), table.failures():
+        try:
+            table.commit(snapshot.handle, added, parts)
+        except CommitFailedError as error:
+            for action in added:
+                (table.folder / action.path).unlink()
+            raise StoreError(f"lake table {table.name}: its files were changed while they were merged") from error
+
+
+def _ranges(table: LakeTable, parts: Sequence[Part]) -> list[tuple[str | None, str | None]]:
+    """Ranges ``low <= entity < high`` that together hold all rows, each no larger than memory allows if it can be."""
+    total, limit = sum(part.rows for part in parts), rows_at_once(table)
+    if total <= limit or not table.order:
+        return [(None, None)]
+    entity = table.order[0]
+    column = pa.chunked_array([chunk for part in parts for chunk in _entities(table, part, entity)])
+    counts = column.value_counts()
+    words, rows = counts.field("values").to_pylist(), counts.field("counts").to_pylist()
+    order = sorted(range(len(words)), key=words.__getitem__)
+    share = total / -(-total // limit)
+    bounds: list[str] = []
+    filled = 0
+    for at in order:
+        if filled >= share * (len(bounds) + 1):
+            bounds.append(words[at])
+        filled += rows[at]
+    return list(zip([None, *bounds], [*bounds, None], strict=True))
+
+
+def _entities(table: LakeTable, part: Part, entity: str) -> list[pa.Array]:
+    with _damage_named(table, part):
+        column = read_file(part.path, pa.schema([table.schema.field(entity)]))[entity].cast(pa.string())
+    return pc.fill_null(column, "").chunks  # type: ignore[no-any-return]
+
+
+def _read(table: LakeTable, part: Part, low: str | None, high: str | None) -> pa.Table:
+    """Rows of one file in a range, from the row groups that can hold any."""
+    entity = table.order[0] if table.order else ""
+    with _damage_named(table, part):
+        whole = low is None and high is None
+        rows = read_file(part.path, table.schema, None if whole else _row_groups(part, entity, low, high))
+    if whole:
+        return rows
+    words = pc.fill_null(rows[entity].cast(pa.string()), "")
+    keep = np.ones(rows.num_rows, dtype=np.bool_)
+    if low is not None:
+        keep &= np.asarray(pc.greater_equal(words, low))
+    if high is not None:
+        keep &= np.asarray(pc.less(words, high))
+    return rows.take(integers(np.flatnonzero(keep)))
+
+
+def _row_groups(part: Part, entity: str, low: str | None, high: str | None) -> list[int]:
+    with pq.ParquetFile(part.path) as file:
+        at = file.schema_arrow.get_field_index(entity)
+        metadata = file.metadata
+
+        def may_hold(group: int) -> bool:
+            statistics = metadata.row_group(group).column(at).statistics
+            if statistics is None or not statistics.has_min_max or statistics.null_count:
+                return True
+            return (high is None or statistics.min < high) and (low is None or statistics.max >= low)
+
+        return [group for group in range(metadata.num_row_groups) if may_hold(group)]
+
+
+@contextlib.contextmanager
+def _damage_named(table: LakeTable, part: Part) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StoreError(f"lake table {table.name}: {part.path} went away while it was merged") from error
+    except (OSError, pa.ArrowException) as error:
+        raise NeedsHuman(
+            f"lake table {table.name}: {part.path} is damaged: {error}",
+            remedy="Restore this file from a backup; until then its window stays unmerged and is read as it is",
+        ) from error

@@ -1,0 +1,133 @@
+"""Upkeep of the whole lake, meant to run every hour at ten past: merge, delete what nobody reads, checkpoint, tidy.
+
+Every step may be killed and run again; two runs at once are harmless, the second gives way.
+"""
+
+from __future__ import annotations
+
+import re
+import time as clock
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deltalake import CommitProperties, DeltaTable
+
+from storage.errors import LodelineError, NeedsHuman
+from storage.lake import doctor
+from storage.lake.compaction import compact
+from storage.lake.disk import locked_if_free, require_local_disk, sync
+from storage.lake.layout import declared_tables
+from storage.lake.table import NO_HOOKS, LakeTable
+
+VACUUM_HOURS = 24
+"""Removed files stay this long: readers that opened the table before still need them."""
+
+COMMITS_BEFORE_CHECKPOINT = 20
+
+_LINK_LEFTOVER = re.compile(r"\d{20}\.json#\d+")
+
+
+@dataclass(slots=True)
+class MaintenanceReport:
+    """What one run did. ``troubles`` has one line per table that could not be kept; the others were.
+
+    ``skipped`` says that another process was at it.
+    """
+
+    tables: int = 0
+    files_merged: int = 0
+    files_deleted: int = 0
+    checkpoints: int = 0
+    troubles: list[str] = field(default_factory=list)
+    skipped: bool = False
+
+
+def maintain(root: Path, now: int, *, stop: Callable[[], bool] = lambda: False) -> MaintenanceReport:
+    """Keep every table under ``root`` in shape as of ``now`` (Unix seconds). ``stop`` is asked between steps."""
+    report = MaintenanceReport()
+    require_local_disk(root)
+    with locked_if_free(root / ".maintenance.lock") as ours:
+        if not ours:
+            report.skipped = True
+            return report
+        for measurement, tier in declared_tables():
+            table = LakeTable(root, measurement, tier)
+            if stop():
+                break
+            if table.exists():
+                try:
+                    _keep(table, now, report, stop)
+                except LodelineError as error:
+                    report.troubles.append(str(error))
+    return report
+
+
+def _keep(table: LakeTable, now: int, report: MaintenanceReport, stop: Callable[[], bool]) -> None:
+    report.tables += 1
+    report.files_merged += compact(table, now, stop=stop)
+    report.files_deleted += len(vacuum(table))
+    report.checkpoints += checkpoint(table)
+    _sweep(table)
+
+
+def vacuum(table: LakeTable, *, hours: int = VACUUM_HOURS, full: bool = False) -> list[str]:
+    """Delete files that were removed from the table at least ``hours`` ago; their paths.
+
+    ``full`` also deletes files that no commit ever named, left by killed writers, and any foreign file.
+
+    Raises:
+        NeedsHuman: ``hours`` is less than 24. A younger file may belong to a reader, or to a commit under way: a full
+            vacuum of 0 hours destroys the table (reference/lake.md 3).
+    """
+    if hours < VACUUM_HOURS:
+        raise NeedsHuman(
+            f"lake table {table.name}: vacuum of {hours} h refused", remedy=f"Ask for {VACUUM_HOURS} h or more"
+        )
+    with table.locked(), table.failures():
+        handle = DeltaTable(str(table.folder))
+
+        def deleted(*, dry_run: bool) -> list[str]:
+            return handle.vacuum(
+                retention_hours=hours,
+                dry_run=dry_run,
+                enforce_retention_duration=False,  # the table remembers removed files longer, see table.PROPERTIES
+                commit_properties=CommitProperties(max_commit_retries=0),
+                post_commithook_properties=NO_HOOKS,
+                full=full,
+            )
+
+        if not deleted(dry_run=True):
+            return []  # a vacuum that finds nothing would still write two commits
+        before = handle.version()
+        paths = deleted(dry_run=False)
+        table.make_durable(before)
+        return paths
+
+
+def checkpoint(table: LakeTable) -> bool:
+    """Make a durable checkpoint and drop old commits, once enough commits have gathered; whether it did.
+
+    The checkpoint is fsynced and read back by the doctor before any commit that it stands for is deleted.
+    """
+    log = table.folder / "_delta_log"
+    with table.locked(), table.failures():
+        handle = DeltaTable(str(table.folder))
+        version = handle.version()
+        if version - doctor.newest_checkpoint(log) < COMMITS_BEFORE_CHECKPOINT:
+            return False
+        handle.create_checkpoint()
+        sync(log / f"{version:020}.checkpoint.parquet")
+        sync(log / "_last_checkpoint")
+        sync(log)
+        doctor.examine(table.folder, table.name)
+        DeltaTable(str(table.folder)).cleanup_metadata()
+        return True
+
+
+def _sweep(table: LakeTable) -> None:
+    """Delete what killed commits left in the log: no vacuum ever lists it (reference/lake.md 2.1)."""
+    day_ago = clock.time() - VACUUM_HOURS * 3600
+    for path in (table.folder / "_delta_log").iterdir():
+        if _LINK_LEFTOVER.fullmatch(path.name) and path.stat().st_mtime < day_ago:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,213 @@
+"""SQL over data files of one table, for DuckDB. Values go as parameters; only declared names are in the text."""
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from storage.arrow_schema import ARROW_TYPES, INGEST_VERSION, field_types
+from storage.declaration import Measurement, Tier, Type
+from storage.lake.table import Part
+from storage.store import Where
+
+_SQL_TYPES: Mapping[Type, str] = {
+    Type.FLOAT: "DOUBLE",
+    Type.INTEGER: "BIGINT",
+    Type.BOOLEAN: "BOOLEAN",
+    Type.STRING: "VARCHAR",
+}
+
+AGGREGATES = ("mean", "min", "max", "sum", "count", "last")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Text with its parameters, in order."""
+
+    text: str
+    parameters: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Rows of one tier with ``start <= time < stop`` and, for each tag of ``where``, one of its values."""
+
+    measurement: Measurement
+    tier: Tier
+    start: int
+    stop: int
+    where: Mapping[str, Sequence[str]]
+
+    @staticmethod
+    def of(measurement: Measurement, tier: Tier, start: int, stop: int, where: Where | None) -> Selection:
+        """Build one from what a caller of the Store gave.
+
+        Raises:
+            ValueError: a tag that the measurement does not have.
+        """
+        wanted = {tag: [value] if isinstance(value, str) else list(value) for tag, value in (where or {}).items()}
+        refuse_unknown_tags(measurement, wanted)
+        return Selection(measurement, tier, start, stop, wanted)
+
+    @property
+    def tags(self) -> list[str]:
+        """Tags as SQL names."""
+        return list(map(quoted, self.measurement.tag_names))
+
+    def chosen(self, parts: Sequence[Part]) -> list[Part]:
+        """Parts that can hold such rows, by the statistics of the log."""
+        return [
+            part
+            for part in parts
+            if part.first < self.stop
+            and part.last >= self.start
+            and all(
+                values and part.low[tag] <= max(values) and part.high[tag] >= min(values)
+                for tag, values in self.where.items()
+            )
+        ]
+
+
+def quoted(name: str) -> str:
+    """``name`` as an SQL identifier."""
+    return f'"{name}"'
+
+
+def refuse_unknown_tags(measurement: Measurement, names: Sequence[str] | Mapping[str, object]) -> None:
+    """Raise ValueError for a tag that ``measurement`` does not have."""
+    unknown = sorted(set(names) - set(measurement.tag_names))
+    if unknown:
+        raise ValueError(f"{measurement.name} has no tag {unknown}; it has {list(measurement.tag_names)}")
+
+
+def sorted_rows(selection: Selection, parts: Sequence[Part], columns: Sequence[str]) -> Query:
+    """``time``, tags and ``columns`` of the selection, sorted by tags, then time."""
+    rows = _rows(selection, parts, columns)
+    order = ", ".join(f"{name} NULLS FIRST" for name in (*selection.tags, "time"))
+    return Query(f"SELECT * FROM ({rows.text}) ORDER BY {order}", rows.parameters)
+
+
+def newest_rows(selection: Selection, parts: Sequence[Part], columns: Sequence[str]) -> Query:
+    """The newest row of every series, whole: nulls stay, which ``arg_max`` of each field would pass over."""
+    rows = _rows(selection, parts, columns)
+    keys = _rows(selection, parts, [])
+    tags = ", ".join(selection.tags)
+    latest = f"SELECT {tags}, max(time) AS time FROM ({keys.text}) GROUP BY {tags}"
+    same = " AND ".join(f"rows.{tag} IS NOT DISTINCT FROM latest.{tag}" for tag in selection.tags)
+    order = ", ".join(f"rows.{tag} NULLS FIRST" for tag in selection.tags)
+    return Query(
+        f"SELECT rows.* FROM ({rows.text}) AS rows JOIN ({latest}) AS latest ON rows.time = latest.time AND {same} "
+        f"ORDER BY {order}",
+        rows.parameters + keys.parameters,
+    )
+
+
+def window_rows(
+    selection: Selection, parts: Sequence[Part], every_s: int, aggregates: Mapping[str, str], by: Sequence[str]
+) -> Query:
+    """Aggregates per window and ``by``, sorted by ``by``, then time. ``aggregates`` maps result column to its SQL."""
+    rows = _rows(selection, parts, list(field_types(selection.measurement, selection.tier)))
+    tags = list(map(quoted, by))
+    width = every_s * 1_000_000
+    selected = [
+        "make_timestamptz((epoch_us(time) // ?) * ?) AS slot",
+        *tags,
+        *(f"{sql} AS {quoted(name)}" for name, sql in aggregates.items()),
+    ]
+    return Query(
+        f"SELECT {', '.join(selected)} FROM ({rows.text}) GROUP BY {', '.join(['slot', *tags])} "
+        f"ORDER BY {', '.join([*(f'{tag} NULLS FIRST' for tag in tags), 'slot'])}",
+        [width, width, *rows.parameters],
+    )
+
+
+def aggregate(measurement: Measurement, name: str, how: str, by: Sequence[str]) -> tuple[str, pa.DataType]:
+    """SQL of aggregate ``how`` of raw field ``name``, grouped by tags ``by``, and the type of its result.
+
+    ``last`` is the newest value that is not null; of several series at one time, that of the last in order.
+
+    Raises:
+        ValueError: an aggregate that does not exist or makes no sense for the type.
+    """
+    kind = field_types(measurement, Tier.RAW)[name]
+    column = quoted(name)
+    if how == "count":
+        return f"count({column})", pa.int64()
+    if how == "last":
+        others = [quoted(tag) for tag in measurement.tag_names if tag not in by]
+        order = f"row({', '.join(['time', *others])})" if others else "time"
+        return f"arg_max({column}, {order})", ARROW_TYPES[kind]
+    if how in ("min", "max"):
+        return f"{how}({column})", ARROW_TYPES[kind]
+    if how in ("mean", "sum") and kind is not Type.STRING:
+        number = f"{column}::BIGINT" if kind is Type.BOOLEAN else column
+        if how == "mean":
+            return f"avg({number})", pa.float64()
+        total = Type.FLOAT if kind is Type.FLOAT else Type.INTEGER
+        return f"sum({number})::{_SQL_TYPES[total]}", ARROW_TYPES[total]
+    raise ValueError(f"{measurement.name}.{name}: {how!r} of a {kind.value}; there are {', '.join(AGGREGATES)}")
+
+
+def _rows(selection: Selection, parts: Sequence[Part], columns: Sequence[str]) -> Query:
+    """``time``, tags and ``columns`` of the selection, one row per key.
+
+    Only files that may share a key with another are grouped: merging costs as much as all the rest, and files of
+    different times, sites or miners have no key in common.
+    """
+    shared = _sharing(parts) if selection.tier is Tier.RAW else set()
+    keys = ", ".join(["time", *selection.tags])
+    fields = list(map(quoted, columns))
+    alone = _scan(selection, [part for part in parts if part.path not in shared])
+    text = f"SELECT {', '.join([keys, *fields])} FROM ({alone.text})"
+    if not shared:
+        return Query(text, alone.parameters)
+    several = _scan(selection, [part for part in parts if part.path in shared])
+    newest = [f"arg_max({name}, {INGEST_VERSION}) AS {name}" for name in fields]  # passes over nulls, as it should here
+    return Query(
+        f"{text} UNION ALL SELECT {', '.join([keys, *newest])} FROM ({several.text}) GROUP BY {keys}",
+        alone.parameters + several.parameters,
+    )
+
+
+def _sharing(parts: Sequence[Part]) -> set[Path]:
+    """Paths of parts that overlap with another."""
+    found: set[Path] = set()
+    reaching: list[Part] = []
+    for part in sorted(parts, key=lambda part: part.first):
+        reaching = [other for other in reaching if other.last >= part.first]
+        for other in reaching:
+            if part.overlaps(other):
+                found |= {part.path, other.path}
+        reaching.append(part)
+    return found
+
+
+def _scan(selection: Selection, parts: Sequence[Part]) -> Query:
+    """All columns of ``parts``; those that no file has, being declared later, are typed nulls."""
+    types = {
+        "time": "TIMESTAMPTZ",
+        **dict.fromkeys(selection.measurement.tag_names, "VARCHAR"),
+        **{name: _SQL_TYPES[kind] for name, kind in field_types(selection.measurement, selection.tier).items()},
+    }
+    if selection.tier is Tier.RAW:
+        types[INGEST_VERSION] = "BIGINT"
+    nothing = "SELECT " + ", ".join(f"NULL::{kind} AS {quoted(name)}" for name, kind in types.items()) + " WHERE false"
+    if not parts:
+        return Query(nothing, [])
+    tests = ["time >= to_timestamp(?)", "time < to_timestamp(?)"]
+    parameters: list[Any] = [[_literal(part.path) for part in parts], selection.start, selection.stop]
+    for tag, values in selection.where.items():
+        tests.append(f"{quoted(tag)} IN ({', '.join('?' * len(values))})")
+        parameters += values
+    files = "SELECT * FROM read_parquet(?, union_by_name = true, hive_partitioning = false)"
+    return Query(f"SELECT * FROM ({files} UNION ALL BY NAME {nothing}) WHERE {' AND '.join(tests)}", parameters)
+
+
+def _literal(path: Path) -> str:
+    """The path with glob characters made literal: DuckDB takes every path for a pattern."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path))

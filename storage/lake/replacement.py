@@ -1,0 +1,59 @@
+"""Swapping the rows of a time range in one transaction: what a roll-up does when it is done again."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from storage.arrow_schema import integers
+from storage.declaration import Tier
+from storage.errors import FrameError, NeedsHuman
+from storage.lake.merge import merged
+from storage.lake.parquet import read_file
+from storage.lake.table import LakeTable
+
+
+def replace_rows(table: LakeTable, start: int, stop: int, rows: pa.Table) -> None:
+    """Make the rows of ``table`` (a roll-up) in ``[start, stop)`` exactly ``rows``, durably, in one version.
+
+    Files inside the range go, files across its edge are written anew without it. Rows that are there already are not
+    written again. Done inside the table's lock, so that of two at once the later one stands whole.
+
+    Raises:
+        FrameError: a row outside of the range.
+        NeedsHuman: a file that has to be written anew is damaged.
+    """
+    if table.tier is Tier.RAW:
+        raise ValueError(f"{table.name} holds raw rows, which are appended, never replaced")
+    rows = merged(rows, table.order)
+    if rows.num_rows and not _inside(rows, start, stop).all():
+        raise FrameError(f"{table.name}: rows outside of [{start}, {stop}) were handed over to replace it")
+    if not rows.num_rows and not table.exists():
+        return
+    with table.locked(), table.failures():
+        snapshot = table.opened_for_writing()
+        touched = [part for part in snapshot.parts if part.first < stop and part.last >= start]
+        try:
+            stored = [read_file(part.path, table.schema) for part in touched]
+        except (OSError, pa.ArrowException) as error:
+            raise NeedsHuman(
+                f"lake table {table.name}: a file of the range is damaged: {error}",
+                remedy="Restore it from a backup, or move the table's folder aside and roll up again",
+            ) from error
+        there = pa.concat_tables([table.schema.empty_table(), *(part.cast(table.schema) for part in stored)])
+        inside = _inside(there, start, stop)
+        if merged(_where(there, inside), table.order).equals(rows):
+            return
+        kept = _where(there, ~inside)
+        rows = pa.concat_tables([kept, rows])
+        table.commit(snapshot.handle, table.write(rows) if rows.num_rows else [], touched)
+
+
+def _inside(rows: pa.Table, start: int, stop: int) -> npt.NDArray[np.bool_]:
+    times: npt.NDArray[np.int64] = rows["time"].cast(pa.int64()).to_numpy()
+    return (times >= start * 1_000_000) & (times < stop * 1_000_000)
+
+
+def _where(rows: pa.Table, mask: npt.NDArray[np.bool_]) -> pa.Table:
+    return rows.take(integers(np.flatnonzero(mask)))

@@ -1,0 +1,312 @@
+"""One Delta table: opening it fresh, appending exactly once, swapping files, all durable when the call returns.
+
+The recipe (reference/lake.md 2.2): lock → open fresh → is the transaction in already? → write Parquet, fsync file and
+folder → commit with the transaction → fsync the commit, the one before it, and the log's folder → unlock. The Delta
+library itself calls no fsync and never checks transaction versions; both are done here, inside the lock, which the
+kernel frees when a process dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time as clock
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
+from deltalake._internal import RemoveAction
+from deltalake.exceptions import DeltaError
+from deltalake.transaction import AddAction
+
+from storage.arrow_schema import INGEST_MS, INGEST_VERSION, PARTITION, file_schema, integers
+from storage.declaration import Measurement, Tier
+from storage.errors import NeedsHuman, StoreError
+from storage.lake import doctor
+from storage.lake.disk import explained, locked, make_folder, sync
+from storage.lake.layout import partition_period, row_order, table_folder
+from storage.lake.merge import merged
+from storage.lake.parquet import Encoding, write_file
+
+PROPERTIES: Mapping[str, str] = {
+    "delta.checkpointInterval": "1000000000",  # maintenance makes the checkpoints, durable ones
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.logRetentionDuration": "interval 2 days",
+    # Longer than vacuum's 24 h: a checkpoint forgets removed files after this, and only what it remembers is deleted.
+    "delta.deletedFileRetentionDuration": "interval 2 days",
+}
+
+NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+"""Neither checkpoints nor clean-ups behind our back: those would not be durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One live data file, from the log. ``first`` and ``last`` are Unix seconds, ``low`` and ``high`` per tag.
+
+    A null tag counts as the empty string, which sorts first.
+    """
+
+    path: Path
+    size: int
+    rows: int
+    modified_ms: int
+    date: str
+    first: int
+    last: int
+    low: Mapping[str, str]
+    high: Mapping[str, str]
+
+    def overlaps(self, other: Part) -> bool:
+        """False where no row of one can have the key of a row of the other."""
+        return (
+            self.first <= other.last
+            and other.first <= self.last
+            and all(self.low[tag] <= other.high[tag] and other.low[tag] <= self.high[tag] for tag in self.low)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The table at one version. Commit removals through the very ``handle`` that chose them, and nothing else."""
+
+    handle: DeltaTable
+    version: int
+    parts: tuple[Part, ...]
+
+
+class LakeTable:
+    """The table of one tier of one measurement under ``root``. Any number of processes and threads may use it."""
+
+    def __init__(self, root: Path, measurement: Measurement, tier: Tier) -> None:
+        self.measurement = measurement
+        self.tier = tier
+        self.name = f"{measurement.buckets[tier]}/{measurement.stored_name(tier)}"
+        self.folder = table_folder(root, measurement, tier)
+        self.period = partition_period(measurement, tier)
+        self.order = row_order(measurement)
+        self.schema = file_schema(measurement, tier)
+        self.encoding = Encoding.of(measurement, tier, self.schema)
+        self._lock_path = self.folder.parent / f".{self.folder.name}.lock"
+        self._log = self.folder / "_delta_log"
+        self._examined = False
+        self._snapshot: Snapshot | None = None
+        self._guard = threading.Lock()
+
+    def exists(self) -> bool:
+        """Whether anything was ever committed."""
+        return self._log.is_dir() and any(path.suffix == ".json" for path in self._log.iterdir())
+
+    # Reading
+
+    def snapshot(self, *, fresh: bool = False) -> Snapshot | None:
+        """The newest version, or None where the table does not exist yet.
+
+        What was read last time is taken again while no newer commit stands beside it, unless ``fresh``.
+
+        Raises:
+            NeedsHuman: the table is damaged.
+            StoreError: it cannot be opened.
+        """
+        with self._guard:
+            known = self._snapshot
+            if known is not None and not fresh and not self._commit_path(known.version + 1).exists():
+                return known
+            if not self.exists():
+                return None
+            if not self._examined:
+                with self.locked():
+                    pass  # the doctor has been there
+            with self.failures():
+                self._snapshot = self._opened()
+            return self._snapshot
+
+    def _opened(self) -> Snapshot:
+        handle = DeltaTable(str(self.folder))
+        return Snapshot(handle, handle.version(), tuple(self._parts(handle)))
+
+    def _parts(self, handle: DeltaTable) -> Iterator[Part]:
+        table = pa.table(handle.get_add_actions(flatten=True))
+        tags = self.measurement.tag_names
+
+        def strings(prefix: str) -> dict[str, list[str]]:
+            none = [None] * table.num_rows
+            found = {
+                tag: table[f"{prefix}.{tag}"].to_pylist() if f"{prefix}.{tag}" in table.column_names else none
+                for tag in tags
+            }
+            return {tag: [value or "" for value in values] for tag, values in found.items()}
+
+        low, high = strings("min"), strings("max")
+        nulls = {
+            tag: table[f"null_count.{tag}"].to_pylist() for tag in tags if f"null_count.{tag}" in table.column_names
+        }
+        firsts, lasts = (
+            table[f"{end}.time"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
+            for end in ("min", "max")
+        )
+        paths, sizes, rows, modified, dates = (
+            table[name].to_pylist()
+            for name in ("path", "size_bytes", "num_records", "modification_time", f"partition.{PARTITION}")
+        )
+        for at, path in enumerate(paths):
+            yield Part(
+                path=self.folder / path,
+                size=sizes[at],
+                rows=rows[at],
+                modified_ms=modified[at],
+                date=dates[at].isoformat(),
+                first=firsts[at] // 1_000_000,
+                last=-(-lasts[at] // 1_000_000),
+                low={tag: "" if nulls.get(tag, [0] * len(paths))[at] else low[tag][at] for tag in tags},
+                high={tag: high[tag][at] for tag in tags},
+            )
+
+    # Writing
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the table's lock; every commit is made inside it. The first time in a process the doctor looks first."""
+        with explained(f"lake table {self.name}"), locked(self._lock_path):
+            if not self._examined:
+                doctor.examine(self.folder, self.name)
+                self._examined = True
+            yield
+
+    def opened_for_writing(self) -> Snapshot:
+        """A fresh version of the table, made and extended as declared. Only inside :meth:`locked`."""
+        handle = self._ready_for_writing()
+        return Snapshot(handle, handle.version(), tuple(self._parts(handle)))
+
+    def append(self, batches: Sequence[tuple[int, pa.Table]], *, app: str | None = None) -> int:
+        """Commit ``batches`` of (sequence, rows in ``row_schema``), newest last, in one version; durable on return.
+
+        With ``app``, batches whose sequence that application has committed already are left out, and the last sequence
+        becomes its mark: the same call again changes nothing. Returns the number of rows written.
+
+        Raises:
+            NeedsHuman: the table is damaged, of another type than declared, or the disk is full.
+            StoreError: no outcome or an unknown one; the same call again is safe when ``app`` is given.
+        """
+        with self.locked(), self.failures():
+            handle = self._ready_for_writing()
+            seen = None if app is None else handle.transaction_version(app)
+            committed = -1 if seen is None else seen
+            tables = [rows for sequence, rows in batches if sequence > committed]
+            rows = pa.concat_tables(tables) if tables else None
+            if rows is None or not rows.num_rows:
+                return 0
+            marks = [] if app is None else [Transaction(app, batches[-1][0], clock.time_ns() // 1_000_000)]
+            self.commit(handle, self.write(self.stamped(rows, handle.version() + 1)), [], marks)
+            return int(rows.num_rows)
+
+    def committed(self, app: str) -> int | None:
+        """Newest sequence that ``app`` has committed here."""
+        snapshot = self.snapshot(fresh=True)
+        return None if snapshot is None else snapshot.handle.transaction_version(app)
+
+    def stamped(self, rows: pa.Table, version: int) -> pa.Table:
+        """``rows`` with the ingest columns where the tier has them."""
+        if self.tier is not Tier.RAW:
+            return rows
+        for name, value in ((INGEST_MS, clock.time_ns() // 1_000_000), (INGEST_VERSION, version)):
+            rows = rows.append_column(self.schema.field(name), integers(np.full(rows.num_rows, value)))
+        return rows
+
+    def write(self, rows: pa.Table) -> list[AddAction]:
+        """Write ``rows`` (file schema) into one durable file per partition; nothing refers to them before a commit."""
+        rows = merged(rows, self.order)
+        seconds = np.asarray(rows["time"].cast(pa.int64()).to_numpy()) // 1_000_000
+        starts = self.period.starts(seconds)
+        partitions = np.unique(starts).tolist()
+        return [
+            write_file(
+                self.folder,
+                rows if len(partitions) == 1 else rows.take(integers(np.flatnonzero(starts == partition))),
+                self.encoding,
+                self.measurement.tag_names,
+                partition,
+            )
+            for partition in partitions
+        ]
+
+    def commit(
+        self,
+        handle: DeltaTable,
+        added: Sequence[AddAction],
+        removed: Sequence[Part],
+        marks: Sequence[Transaction] = (),
+    ) -> None:
+        """Commit through ``handle``, make it durable. Only inside :meth:`locked`. ``handle`` is stale afterwards.
+
+        Raises:
+            CommitFailedError: ``removed`` are no longer all there; nothing was committed.
+        """
+        before = handle.version()
+        now_ms = clock.time_ns() // 1_000_000
+        actions: list[AddAction | RemoveAction] = [*added]
+        for part in removed:
+            path = f"{part.path.parent.name}/{part.path.name}"
+            actions.append(RemoveAction(path, True, now_ms, part.size, {PARTITION: part.date}))
+        handle.create_write_transaction(
+            actions,
+            mode="append",
+            schema=self._delta_schema(),
+            partition_by=[PARTITION],
+            commit_properties=CommitProperties(app_transactions=list(marks), max_commit_retries=None if removed else 0),
+            post_commithook_properties=NO_HOOKS,
+        )
+        self.make_durable(before)
+
+    def make_durable(self, since: int) -> None:
+        """Fsync commits from version ``since`` on, and the log's folder. ``since`` itself: its writer may have died
+        between its commit and its fsync."""
+        version = since
+        while (path := self._commit_path(version)).exists() or version == since:
+            if path.exists():
+                sync(path)
+            version += 1
+        sync(self._log)
+
+    def _commit_path(self, version: int) -> Path:
+        return self._log / f"{version:020}.json"
+
+    def _delta_schema(self) -> Schema:
+        return Schema.from_arrow(self.schema.append(pa.field(PARTITION, pa.date32())))
+
+    def _ready_for_writing(self) -> DeltaTable:
+        """A fresh handle of a table that exists and has every declared column."""
+        if not self.exists():
+            make_folder(self.folder)
+            DeltaTable.create(
+                str(self.folder), self._delta_schema(), partition_by=[PARTITION], configuration=dict(PROPERTIES)
+            )
+            sync(self.folder)
+            self.make_durable(0)
+        handle = DeltaTable(str(self.folder))
+        stored = {field.name: field for field in handle.schema().fields}
+        declared = self._delta_schema().fields
+        changed = [field.name for field in declared if field.name in stored and stored[field.name].type != field.type]
+        if changed:
+            raise NeedsHuman(
+                f"lake table {self.name}: columns {changed} are stored with another type than declared",
+                remedy="A column never changes its type: declare the new one under a new name",
+            )
+        missing = [field for field in declared if field.name not in stored]
+        if missing:
+            before = handle.version()
+            handle.alter.add_columns(missing, post_commithook_properties=NO_HOOKS)
+            self.make_durable(before)
+            handle = DeltaTable(str(self.folder))
+        return handle
+
+    @contextlib.contextmanager
+    def failures(self) -> Iterator[None]:
+        """Turn errors of the Delta library into a StoreError that names the table."""
+        try:
+            yield
+        except DeltaError as error:
+            raise StoreError(f"lake table {self.name}: {error}") from error
