@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import httpx
 from prefect.blocks.system import Secret
 
@@ -18,10 +20,10 @@ def from_secret_block(name: str) -> str | None:
     """
     block = name.lower().replace("_", "-")
     try:
-        secret = Secret.load(block, _sync=True)
+        secret = Secret.load(block, _sync=True)  # type: ignore[call-arg]  # taken by Prefect's decorator
     except ValueError:  # Prefect's word for a block that does not exist
         return None
     except httpx.HTTPError as error:
         raise TryAgain(f"Secret block {block}: the Prefect server does not answer ({type(error).__name__})") from error
-    value = secret.get()
+    value = cast("Secret[Any]", secret).get()
     return value if isinstance(value, str) else str(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from storage.settings import StorageSettings
@@ -43,9 +43,9 @@ class MinerCollection:
 
 @asynccontextmanager
 async def open_collection(
-    miners: tuple[MinerSettings, ...], storage: StorageSettings, *, host: str, store: str, run_id: str
+    miners: tuple[MinerSettings, ...], storage: StorageSettings, host: str, sinks: Sequence[str], run_id: str
 ) -> AsyncIterator[MinerCollection]:
-    """Open fleet and lane; go on where the last run of this lane ended. ``store`` is the store's name for reports.
+    """Open fleet and lane; go on where the last run of this lane ended. ``sinks`` are the names of its sinks.
 
     Raises:
         LaneBusy: another process writes the lane.
@@ -55,13 +55,9 @@ async def open_collection(
     newest = journal.newest()
     fleet = Fleet(miners, standings=newest.miners if newest else ())
     try:
-        lane = await asyncio.to_thread(
-            Lane.open, storage.spool_directory, LANE, cap_bytes=storage.spool.cap_bytes
-        )
+        lane = await asyncio.to_thread(Lane.open, storage.spool_directory, LANE, cap_bytes=storage.spool.cap_bytes)
         with lane:
-            recorder = Recorder(
-                lane, storage.spool_directory / LANE, journal, host=host, store=store, run_id=run_id
-            )
+            recorder = Recorder(lane, storage.spool_directory / LANE, journal, host=host, sinks=sinks, run_id=run_id)
             slots = Slots(fleet.cadence_s, newest.slot if newest else None)
             _log.info("on shift: %d miners every %d s, run %s", len(miners), fleet.cadence_s, run_id)
             yield MinerCollection(fleet, recorder, slots)

@@ -63,7 +63,7 @@ class Baton:
         return None
 
     @asynccontextmanager
-    async def held(self) -> AsyncIterator[None]:
+    async def held(self) -> AsyncIterator[Baton]:
         """Wait until the shift before has ended, then be on shift until the block is left.
 
         Raises:
@@ -87,7 +87,7 @@ class Baton:
         try:
             os.truncate(now, 0)
             os.pwrite(now, str(os.getpid()).encode(), 0)
-            yield
+            yield self
         finally:
             os.close(now)
 

@@ -13,6 +13,10 @@ from types import TracebackType
 EXIT_CODE = 70
 """``EX_SOFTWARE`` of sysexits.h; Prefect shows it in the Crashed state, whose trigger starts a new shift."""
 
+PATIENCE_TICKS = 3
+LEAST_PATIENCE_S = 120.0
+"""Longer than any tick that is still tried again (tasks/shift/steps.py)."""
+
 
 class Watchdog:
     """A thread that ends the process when :meth:`tick_finished` was not called for ``patience_s``.
@@ -27,6 +31,11 @@ class Watchdog:
         self._finished = time.monotonic()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+
+    @classmethod
+    def for_ticks(cls, interval_s: int, stacks: Path) -> Watchdog:
+        """A watchdog for ticks that are due every ``interval_s`` seconds."""
+        return cls(max(LEAST_PATIENCE_S, PATIENCE_TICKS * interval_s), stacks)
 
     def tick_finished(self) -> None:
         """A tick came to its end, well or badly."""

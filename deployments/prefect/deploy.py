@@ -1,0 +1,167 @@
+"""Registers prefect.yaml on a Prefect server that exists: pool, queues, limits, deployments, automations.
+
+Every object is found by its name and brought to what the file says, so that a second run changes nothing and doubles
+nothing. What an operator paused stays paused. Whatever else is on the server is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+import httpx
+from prefect import Flow
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import (
+    DeploymentScheduleUpdate,
+    DeploymentUpdate,
+    WorkPoolCreate,
+    WorkPoolUpdate,
+)
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.flows import load_flow_from_entrypoint
+from prefect.utilities.callables import parameter_schema
+
+from deployments.prefect.environment import HEARTBEAT_S, SILENT_S
+from deployments.prefect.plan import Deployment, Plan, Pool, Queue
+from storage.errors import TryAgain
+
+
+@dataclass(slots=True)
+class Registered:
+    """Ids by name of all that a registration found or made."""
+
+    pool: UUID
+    queues: dict[str, UUID] = field(default_factory=dict)
+    deployments: dict[str, UUID] = field(default_factory=dict)
+    automations: dict[str, UUID] = field(default_factory=dict)
+
+
+async def register(plan: Plan) -> Registered:
+    """Register ``plan`` on the server of PREFECT_API_URL.
+
+    Raises:
+        TryAgain: no server answers there.
+    """
+    async with get_client() as client:
+        try:
+            registered = Registered(await _pool(client, plan.pool))
+            for queue in plan.definitions.queues:
+                registered.queues[queue.name] = await _queue(client, plan.pool, queue)
+            automations = [_zombies_crash()]
+            for deployment in plan.deployments:
+                flow: Flow[..., object] = load_flow_from_entrypoint(deployment.entrypoint)
+                deployment_id = await _deployment(client, deployment, flow)
+                registered.deployments[f"{flow.name}/{deployment.name}"] = deployment_id
+                automations += _reruns(deployment, deployment_id)
+            registered.automations = await _automations(client, automations)
+        except httpx.TransportError as error:
+            raise TryAgain(f"no Prefect server answers at {client.api_url}: {error}") from error
+        return registered
+
+
+async def _pool(client: PrefectClient, pool: Pool) -> UUID:
+    try:
+        made = await client.create_work_pool(
+            WorkPoolCreate(name=pool.name, type=pool.type, concurrency_limit=pool.concurrency_limit)
+        )
+    except ObjectAlreadyExists:
+        await client.update_work_pool(pool.name, WorkPoolUpdate(concurrency_limit=pool.concurrency_limit))
+        made = await client.read_work_pool(pool.name)
+    return made.id
+
+
+async def _queue(client: PrefectClient, pool: Pool, queue: Queue) -> UUID:
+    try:
+        found = await client.read_work_queue_by_name(queue.name, work_pool_name=pool.name)
+    except ObjectNotFound:
+        found = await client.create_work_queue(queue.name, work_pool_name=pool.name)
+    await client.update_work_queue(found.id, priority=queue.priority, concurrency_limit=queue.concurrency_limit)
+    return found.id
+
+
+async def _deployment(client: PrefectClient, deployment: Deployment, flow: Flow[..., object]) -> UUID:
+    limit = deployment.concurrency_limit
+    place = deployment.work_pool
+    try:
+        deployment_id = (await client.read_deployment_by_name(f"{flow.name}/{deployment.name}")).id
+    except ObjectNotFound:
+        deployment_id = await client.create_deployment(
+            await client.create_flow_from_name(flow.name),
+            deployment.name,
+            work_pool_name=place.name,
+            work_queue_name=place.work_queue_name,
+        )
+    # Schedules are updated by slug: their ids, runs that wait and an operator's pause outlive a new version.
+    update = DeploymentUpdate(
+        description=deployment.description,
+        entrypoint=deployment.entrypoint,
+        tags=deployment.tags,
+        parameters=deployment.parameters,
+        parameter_openapi_schema=parameter_schema(flow),
+        enforce_parameter_schema=True,
+        work_pool_name=place.name,
+        work_queue_name=place.work_queue_name,
+        job_variables=place.job_variables,
+        concurrency_limit=limit.limit if limit else None,
+        concurrency_options=limit.options if limit else None,
+        pull_steps=[],
+        schedules=[
+            DeploymentScheduleUpdate(slug=schedule.slug, schedule=schedule.schedule)
+            for schedule in deployment.schedules
+        ],
+    )
+    await client.update_deployment(deployment_id, update)
+    planned = {schedule.slug for schedule in deployment.schedules}
+    for schedule in await client.read_deployment_schedules(deployment_id):
+        if schedule.slug not in planned:
+            await client.delete_deployment_schedule(deployment_id, schedule.id)
+    return deployment_id
+
+
+def _reruns(deployment: Deployment, deployment_id: UUID) -> list[AutomationCore]:
+    automations = []
+    for trigger in deployment.triggers:
+        bound = trigger.model_copy()
+        bound.set_deployment_id(deployment_id)
+        automations.append(bound.as_automation())
+    return automations
+
+
+def _zombies_crash() -> AutomationCore:
+    """A run whose host died tells nobody; its heartbeats stop. Crashed, its rerun trigger fires."""
+    return AutomationCore(
+        name="Runs that fell silent have crashed",
+        description=f"Heartbeats come every {HEARTBEAT_S} s; none for {SILENT_S} s: host or process is gone.",
+        trigger=EventTrigger(
+            after={"prefect.flow-run.heartbeat"},
+            expect={"prefect.flow-run.*"},
+            match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=SILENT_S),
+        ),
+        actions=[
+            ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=f"No heartbeat for {SILENT_S} s.")
+        ],
+    )
+
+
+async def _automations(client: PrefectClient, wanted: Iterable[AutomationCore]) -> dict[str, UUID]:
+    ids: dict[str, UUID] = {}
+    for automation in wanted:
+        found = await client.read_automations_by_name(automation.name)
+        if found:
+            ids[automation.name] = found[0].id
+            automation.enabled = found[0].enabled
+            await client.update_automation(found[0].id, automation)
+        else:
+            ids[automation.name] = await client.create_automation(automation)
+    return ids

@@ -1,0 +1,53 @@
+"""The shift that polls the miners: long-lived, handed over without a gap, at work while the Prefect server is away."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prefect import State, flow, runtime
+from prefect.states import Cancelled, Completed, Crashed
+
+from flows import settings as flow_settings
+from storage.opening import open_sinks
+from tasks.miners.collection import LANE, open_collection
+from tasks.shift.baton import Baton, NotNeeded
+from tasks.shift.delivering import Delivering
+from tasks.shift.shift import End, Terms, serve
+from tasks.shift.steps import look_at_own_run, tick_step
+from tasks.shift.watchdog import Watchdog
+
+FLUSH_S = 5.0
+"""What the end of a shift gives the stores to take what is left; the next shift takes over the rest."""
+
+
+@flow(name="collect-miners")
+async def collect_miners(config: str | None = None, least_minutes: float = 5.0) -> State[None]:
+    """Be on shift until the next run relieves this one: each tick polls, spools and reports.
+
+    Args:
+        config: folder of configuration; LODELINE_CONFIG of the worker by default.
+        least_minutes: shortest service, so that runs that start together do not relieve each other in turn.
+    """
+    settings = await flow_settings.load("collect_miners", config)
+    storage, host = settings.storage, settings.host
+    sinks = open_sinks(storage, host)
+    names = [sink.name for sink in sinks]
+    delivering = Delivering(storage.spool_directory, sinks, host)
+    try:
+        async with (
+            Baton(storage.lock_directory, LANE).held() as baton,
+            open_collection(settings.collection.miners, storage, host, names, runtime.flow_run.id) as miners,
+        ):
+            delivering.start()
+            every_s = miners.slots.interval_s
+            with Watchdog.for_ticks(every_s, storage.state_directory / f"{LANE}.stacks.txt") as watchdog:
+                tick = tick_step("collect_tick", miners.tick, every_s)
+                terms = Terms(least_s=60 * least_minutes)
+                end = await serve(baton, miners.slots, tick, look=look_at_own_run, watchdog=watchdog, terms=terms)
+    except NotNeeded as reason:
+        return Completed(name="Skipped", message=str(reason))
+    finally:  # after lane and baton are free: a slow store must not delay the next shift
+        await asyncio.to_thread(delivering.end, FLUSH_S)
+    if end is End.CANCELLED:
+        return Cancelled(message=str(end))
+    return Crashed(message=str(end)) if end is End.OVERDUE else Completed(message=str(end))

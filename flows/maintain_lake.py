@@ -1,0 +1,24 @@
+"""Upkeep of the lake: merge closed hours and days, delete what nobody reads any more."""
+
+from __future__ import annotations
+
+from prefect import State, flow
+from prefect.states import Completed
+
+from flows import settings as flow_settings
+
+
+@flow(name="maintain-lake")
+async def maintain_lake(config: str | None = None) -> State[None]:
+    """Keep every table of the lake in shape. May be killed and run again; two at once are harmless.
+
+    Args:
+        config: folder of configuration; LODELINE_CONFIG of the worker by default.
+    """
+    settings = await flow_settings.load("maintain_lake", config)
+    if not settings.storage.lake.enabled:
+        return Completed(name="Skipped", message="this host has no lake")
+    from tasks.lake.steps import in_words, maintain_step  # the lake's libraries are an extra
+
+    report = await maintain_step(settings.storage.lake_directory)
+    return Completed(message=in_words(report))

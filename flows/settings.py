@@ -1,0 +1,58 @@
+"""What a flow has to know, read once per run: the folder of configuration, ``LODELINE_...``, secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.secret_blocks import from_secret_block
+from storage import retention_settings
+from storage.configuration import usual_resolver
+from storage.configuration.folder import files_in
+from storage.retention_settings import RetentionSettings, load_retention_settings
+from storage.settings import StorageSettings, load_storage_settings
+from tasks import collection_settings
+from tasks.abacus import settings as abacus_settings
+from tasks.collection_settings import CollectionSettings, load_collection_settings
+from tasks.shift.log import log_to
+
+
+@dataclass(frozen=True)
+class FlowSettings:
+    """Settings of this host; secrets in them are resolved. ``host`` is the name of this machine."""
+
+    collection: CollectionSettings
+    retention: RetentionSettings
+    storage: StorageSettings
+    host: str
+
+
+async def load(flow: str, config: str | None) -> FlowSettings:
+    """Read the folder ``config`` (None: LODELINE_CONFIG, else defaults), and log to ``<data>/logs/<flow>.log``.
+
+    Raises:
+        ConfigurationError: all faults of the file that is wrong.
+        TryAgain: a secret is in a Prefect block, and the server does not answer.
+    """
+    settings = await asyncio.to_thread(_load, config or os.environ.get("LODELINE_CONFIG"))
+    log_to(settings.storage.data_directory / "logs" / f"{flow}.log", settings.collection.general.log_level)
+    return settings
+
+
+def _load(config: str | None) -> FlowSettings:
+    names = (collection_settings.FILE_NAME, retention_settings.FILE_NAME, abacus_settings.FILE_NAME)
+    files = files_in(Path(config) if config else None, names)
+    resolve = usual_resolver(os.environ, from_secret_block)
+    collection = load_collection_settings(files[names[0]], os.environ, resolve)
+    retention = load_retention_settings(files[names[1]], os.environ, resolve)
+    storage = load_storage_settings(
+        StorageSettings,
+        os.environ,
+        resolve,
+        data_directory=collection.general.data_directory,
+        storage_base_path=retention.general.storage_base_path,
+    )
+    return FlowSettings(collection, retention, storage, socket.gethostname())

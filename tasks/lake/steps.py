@@ -1,0 +1,49 @@
+"""Upkeep of the lake as a task run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from prefect import State, task
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed, Failed
+from prefect.tasks import exponential_backoff
+
+from storage.lake.maintenance import MaintenanceReport, maintain
+from tasks.resilience.interruptible import interruptible
+
+
+async def maintain_step(root: Path) -> MaintenanceReport:
+    """Keep every table under ``root`` in shape. A table in trouble fails the run, after all others were kept."""
+    reports: list[MaintenanceReport] = []
+
+    def work(stop: Callable[[], bool]) -> MaintenanceReport:
+        return maintain(root, int(time.time()), stop=stop)
+
+    @task(
+        name="maintain",
+        retries=2,
+        retry_delay_seconds=exponential_backoff(30),
+        retry_jitter_factor=0.5,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
+    async def run() -> State[None]:
+        report = await interruptible(work)
+        reports.append(report)
+        return Failed(message="; ".join(report.troubles)) if report.troubles else Completed(message=in_words(report))
+
+    await run()
+    return reports[-1]
+
+
+def in_words(report: MaintenanceReport) -> str:
+    """A run in one line."""
+    if report.skipped:
+        return "another process is at it"
+    return (
+        f"{report.tables} tables: {report.files_merged} files merged, {report.files_deleted} deleted, "
+        f"{report.checkpoints} checkpoints"
+    )

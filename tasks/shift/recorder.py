@@ -1,0 +1,153 @@
+"""From what a tick gave to what is durable: one batch in the spool, one report for everybody who asks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from storage.delivery.books import Books, books_of_lane
+from storage.frame import Frame, build_frame
+from storage.spool.lane import Lane, LaneReader
+from storage.spool.record import Batch
+from tasks.miners.report import MinerStanding, TickReport
+from tasks.shift.journal import Journal
+from tasks.shift.slots import Slot
+
+
+class Outcome(Protocol):
+    """What one poll of one slot gave; see tasks.miners.fleet.TickOutcome."""
+
+    @property
+    def frames(self) -> Sequence[Frame]:
+        """Rows to spool."""
+        ...
+
+    @property
+    def polled(self) -> int:
+        """Entities asked."""
+        ...
+
+    @property
+    def failed(self) -> int:
+        """Of these, entities that gave no reading."""
+        ...
+
+    @property
+    def failed_by_reason(self) -> Mapping[str, int]:
+        """Entities without a reading, asked or not, by the kind of failure."""
+        ...
+
+    @property
+    def standings(self) -> Sequence[MinerStanding]:
+        """How every entity stands."""
+        ...
+
+    @property
+    def tick_s(self) -> float:
+        """Time that the poll took, in seconds."""
+        ...
+
+    @property
+    def loop_lag_ms(self) -> float:
+        """Worst delay of the event loop, in ms."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LaneBooks:
+    """Books of a lane over several sinks: a point counts as stored when the slowest of them has it.
+
+    ``accepted = stored + backlog + dead_lettered + shed`` for one sink, and for several that fare alike.
+    """
+
+    accepted: int
+    stored: int
+    dead_lettered: int
+    shed: int
+    backlog: int
+    trouble: str | None
+
+    @staticmethod
+    def of(lane: Path, sinks: Sequence[str], accepted: int) -> LaneBooks:
+        """Read the books in folder ``lane``, which has taken ``accepted`` points; what ``sinks`` do not name is old."""
+        kept = books_of_lane(lane)
+        by_sink = {sink: kept.get(sink) or Books(accepted, 0, 0, 0, accepted, None) for sink in sinks}
+        troubles = [f"{sink}: {books.trouble}" for sink, books in by_sink.items() if books.trouble]
+        return LaneBooks(
+            accepted=accepted,
+            stored=min(accepted - b.backlog - b.dead_lettered - b.shed for b in by_sink.values()),
+            dead_lettered=max(books.dead_lettered for books in by_sink.values()),
+            shed=max(books.shed for books in by_sink.values()),
+            backlog=max(books.backlog for books in by_sink.values()),
+            trouble="; ".join(troubles) or None,
+        )
+
+
+class Recorder:
+    """Writes the ticks of ``lane``, which lies in ``folder`` and is delivered to ``sinks``, by run ``run_id``."""
+
+    def __init__(
+        self, lane: Lane, folder: Path, journal: Journal, *, host: str, sinks: Sequence[str], run_id: str
+    ) -> None:
+        self._lane = lane
+        self._folder = folder
+        self._journal = journal
+        self._host = host
+        self._sinks = sinks
+        self._run_id = run_id
+        self._accepted = LaneReader(folder).points_accepted
+
+    def record(self, slot: Slot, outcome: Outcome) -> TickReport:
+        """Spool ``outcome`` and report the tick. The same slot again is spooled once (``batch_id``).
+
+        Raises:
+            NeedsHuman: the spool cannot take it: the disk is full or failing.
+        """
+        before = LaneBooks.of(self._folder, self._sinks, self._accepted)
+        points = sum(len(frame) for frame in outcome.frames) + 1
+        tick = build_frame(
+            "collector_tick",
+            [slot.time],
+            {
+                "host": [self._host],
+                "lane": [self._folder.name],
+                "polled": [outcome.polled],
+                "failed": [outcome.failed],
+                "failed_by_reason": [",".join(f"{k}={n}" for k, n in sorted(outcome.failed_by_reason.items())) or None],
+                "points": [points],
+                "backlog": [before.backlog],
+                "tick_s": [outcome.tick_s],
+                "loop_lag_ms": [outcome.loop_lag_ms],
+                "missed": [slot.missed],
+            },
+        )
+        batch = Batch(f"{self._folder.name}/{slot.time}/0", slot.time, self._run_id, [*outcome.frames, tick])
+        self._accepted = self._lane.append(batch).points_after
+        after = LaneBooks.of(self._folder, self._sinks, self._accepted)
+        report = TickReport(
+            lane=self._folder.name,
+            host=self._host,
+            slot=slot.time,
+            finished=time.time(),
+            polled=outcome.polled,
+            failed=outcome.failed,
+            failed_by_reason=dict(outcome.failed_by_reason),
+            points=batch.points,
+            points_accepted=after.accepted,
+            points_stored=after.stored,
+            points_dead_lettered=after.dead_lettered,
+            points_shed=after.shed,
+            backlog=after.backlog,
+            tick_s=outcome.tick_s,
+            loop_lag_ms=outcome.loop_lag_ms,
+            missed=slot.missed,
+            store="+".join(self._sinks),
+            store_trouble=after.trouble,
+            run_id=self._run_id,
+            miners=tuple(outcome.standings),
+        )
+        self._journal.write(report)
+        return report
