@@ -154,13 +154,12 @@ def retry_after(header: str | None) -> float | None:
     """Seconds asked for by Retry-After (RFC 9110, 10.2.3: seconds or a date), between 0 and 600; None if unreadable."""
     if header is None:
         return None
+    if header.strip().isdecimal():
+        return min(float(header), LONGEST_RETRY_AFTER_S)
     try:
-        seconds = float(header)
+        seconds = parsedate_to_datetime(header).timestamp() - time.time()
     except ValueError:
-        try:
-            seconds = parsedate_to_datetime(header).timestamp() - time.time()
-        except ValueError:
-            return None
+        return None
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)
 
 

@@ -70,7 +70,9 @@ class LineWriter:
         if isinstance(outcome, Stored):
             return []
         if isinstance(outcome, Refused):
-            if outcome.dropped == len(lines):
+            if (
+                outcome.dropped == len(lines) and "retention policy" in outcome.reason
+            ):  # an old backlog: one cause for all
                 return [RefusedLine(line, outcome.reason) for line in lines]
             named = {index: words for index, words in outcome.by_line.items() if 0 <= index < len(lines)}
             if len(named) == len(lines):

@@ -13,6 +13,7 @@ import socket
 import struct
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
@@ -67,6 +68,7 @@ class FakeInflux:
         self.buckets: dict[str, dict[str, Any]] = {}
         self.query_answers: deque[list[bytes]] = deque()
         """Chunks of the answers to the next queries."""
+        self.connections: set[socket.socket] = set()
         self._types: dict[tuple[str, str, str], type] = {}
         self._lock = threading.Lock()
         self._released = threading.Event()
@@ -94,8 +96,15 @@ class FakeInflux:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Close the port; let go of requests that hang."""
         self._released.set()
         self._server.shutdown()
+        for connection in list(self.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
         self._thread.join()
 
@@ -169,8 +178,9 @@ class FakeInflux:
         if not refused:
             return 204, {}, b""
         if self.version.startswith("2"):
-            said = f"failure writing points to database: partial write: {next(iter(refused.values()))}"
-            return self._error(422, "unprocessable entity", f"{said} dropped={len(refused)}")
+            first, *others = refused.values()  # only the first cause is told and counted
+            said = f"failure writing points to database: partial write: {first}"
+            return self._error(422, "unprocessable entity", f"{said} dropped={1 + others.count(first)}")
         texts = split_lines(request.body.decode())
         lines = [
             {"original_line": texts[place][:20], "line_number": place + 1, "error_message": why}
@@ -220,6 +230,19 @@ class FakeInflux:
 class _Handler(BaseHTTPRequestHandler):
     fake: FakeInflux
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def setup(self) -> None:
+        """Note the connection, so that stopping ends it."""
+        super().setup()
+        self.fake.connections.add(self.connection)
+
+    def finish(self) -> None:
+        """Forget it."""
+        self.fake.connections.discard(self.connection)
+        with suppress(OSError):
+            super().finish()
 
     def do_GET(self) -> None:
         """Any method."""
