@@ -55,7 +55,7 @@ class FleetPage:
             with ui.element("section").classes("card"):
                 self._bar = ui.element("div").classes("bar")
                 self._keys = ui.element("div").classes("keys")
-                self._lost = ui.label().classes("lost").mark("lost")
+                self._lost = ui.label().classes("lost").props("data-testid=lost")
             with ui.element("div").classes("head"):
                 ui.label("Over time").classes("title")
                 self._resolution = ui.label().classes("sub")
@@ -67,9 +67,10 @@ class FleetPage:
             with ui.element("section").classes("card"):
                 with ui.element("div").classes("head"):
                     ui.label("Miners").classes("title")
-                    self._shown = ui.label().classes("sub").mark("shown")
+                    self._shown = ui.label().classes("sub").props("data-testid=shown")
                     ui.input(placeholder="Search", on_change=self._on_search).props("dense clearable").classes("search")
-                self._grid = ui.aggrid(_grid_options(), auto_size_columns=False).classes("grid")
+                with ui.element("div").classes("grid") as self._grid_box:
+                    self._grid = ui.aggrid(_grid_options(), auto_size_columns=False)
         self._frame.footer()
         self._grid_filled = False
         ui.timer(reader.refresh_s, self.update)
@@ -108,7 +109,7 @@ class FleetPage:
                 "power",
             )
             reachable = len(fleet.lines) - fleet.missing
-            with ui.element("div").classes("card tile").mark("reachable"):
+            with ui.element("div").classes("card tile").props("data-testid=reachable"):
                 ui.label("Reachable").classes("name")
                 ui.label(f"{reachable} of {len(fleet.lines)}").classes("big")
                 missing = ui.label(
@@ -134,7 +135,7 @@ class FleetPage:
                     segment.tooltip(f"{condition.value}: {len(lines)}")
         with self._keys:
             for condition, lines in groups.items():
-                key = ui.element("button").classes("key").mark(f"state-{_css(condition)}")
+                key = ui.element("button").classes("key").props(f"data-testid=state-{_css(condition)}")
                 key.classes(("on " if condition is self._only else "") + ("" if lines else "zero"))
                 key.on("click", lambda _, condition=condition: self._on_condition(condition))
                 with key:
@@ -166,11 +167,11 @@ class FleetPage:
         chosen = f" {self._only.value}" if self._only else ""
         self._shown.text = f"{len(lines)}{chosen} of {len(fleet.lines)}"
         rows = [_row(line) for line in lines]
-        self._grid.style(f"--rows: {max(len(rows), 2)}")
-        self._grid.options["rowData"] = rows
+        self._grid_box.style(f"--rows: {max(len(rows), 2)}")
         if self._grid_filled:  # a new grid would forget how the viewer sorted it and where it was scrolled to
             self._grid.run_grid_method("setGridOption", "rowData", rows)
         else:
+            self._grid.options["rowData"] = rows
             self._grid.update()
             self._grid_filled = True
 
@@ -228,7 +229,7 @@ def _total_tile(total: AlgorithmTotal) -> None:
         share = f"{total.hashrate_hs / total.expected_hs:.0%} of {expected} expected{of}"
     else:
         share = f"expected not known{of}"
-    with ui.element("div").classes("card tile").mark(f"hashrate-{algorithm or 'unknown'}"):
+    with ui.element("div").classes("card tile").props(f"data-testid=hashrate-{algorithm or 'unknown'}"):
         ui.label(f"Hashrate, {quantity.algorithm_name(algorithm)}").classes("name")
         ui.label(quantity.hashrate(total.hashrate_hs, algorithm)).classes("big")
         ui.label(share).classes("note")
@@ -238,7 +239,7 @@ def _total_tile(total: AlgorithmTotal) -> None:
 
 
 def _tile(name: str, text: str, note: str, mark: str) -> None:
-    with ui.element("div").classes("card tile").mark(mark):
+    with ui.element("div").classes("card tile").props(f"data-testid={mark}"):
         ui.label(name).classes("name")
         ui.label(text).classes("big")
         ui.label(note).classes("note")

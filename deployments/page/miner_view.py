@@ -32,13 +32,15 @@ class MinerPage:
         with self._frame.main:
             with ui.element("section").classes("card hero"):
                 ui.label(miner_id).classes("id")
-                self._state = ui.label().classes("status").mark("state")
+                self._state = ui.label().classes("status").props("data-testid=state")
                 self._reason = ui.label().classes("reason")
             with ui.element("section").classes("card"):
                 with ui.element("div").classes("head"):
                     ui.label("Now").classes("title")
-                    self._numbers_age = ui.label().classes("sub").mark("numbers-age")
-                self._numbers = ui.element("div").classes("facts").style("margin-top: .5rem").mark("numbers")
+                    self._numbers_age = ui.label().classes("sub").props("data-testid=numbers-age")
+                self._numbers = (
+                    ui.element("div").classes("facts").style("margin-top: .5rem").props("data-testid=numbers")
+                )
             with ui.element("div").classes("head"):
                 ui.label("Over time").classes("title")
                 self._resolution = ui.label().classes("sub")
@@ -52,7 +54,9 @@ class MinerPage:
                 with ui.element("div").classes("head"):
                     ui.label("Settings").classes("title")
                     self._settings_age = ui.label().classes("sub")
-                self._settings = ui.element("div").classes("facts").style("margin-top: .5rem").mark("settings")
+                self._settings = (
+                    ui.element("div").classes("facts").style("margin-top: .5rem").props("data-testid=settings")
+                )
         self._frame.footer()
         ui.timer(reader.refresh_s, self.update)
 
@@ -135,7 +139,7 @@ def _facts(into: ui.element, numbers: tuple[Number, ...]) -> None:
 
 
 def _parts(parts: Parts, now: float) -> None:
-    with ui.element("section").classes("card").mark(f"parts-{parts.title.split()[0].lower()}"):
+    with ui.element("section").classes("card").props(f"data-testid=parts-{parts.title.split()[0].lower()}"):
         with ui.element("div").classes("head"):
             ui.label(parts.title).classes("title")
             newest = max((part.time for part in parts.rows), default=None)

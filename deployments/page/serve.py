@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from deployments.page import access
 from deployments.page.fleet_view import FleetPage
 from deployments.page.miner_view import MinerPage
 from deployments.page.reading import PageReader
+from storage.errors import NeedsHuman
 
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#0f8f83"/>'
@@ -30,14 +32,21 @@ class Binding:
     password: SecretStr | None
     secret_file: Path
 
+    @property
+    def url(self) -> str:
+        """Address for a browser."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}/"
+
 
 def serve(reader: PageReader, binding: Binding) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
-        NeedsHuman: bound to more than loopback without a password, or no session secret can be kept.
+        NeedsHuman: bound to more than loopback without a password, the address is taken or is not of this host, or
+            no session secret can be kept.
     """
     access.require_password(binding.host, binding.password)
+    _require_free(binding)
     guarded = binding.password is not None and bool(binding.password.get_secret_value().strip())
     sessions = None
     if guarded and binding.password is not None:
@@ -45,6 +54,7 @@ def serve(reader: PageReader, binding: Binding) -> None:
         _add_login(sessions)
     app.add_middleware(access.Door, sessions=sessions, host=binding.host)
     app.on_shutdown(reader.close)
+    app.on_startup(lambda: print(f"lodeline page: {binding.url}", flush=True))  # noqa: T201
 
     @ui.page("/")
     def fleet(request: Request) -> None:
@@ -65,6 +75,20 @@ def serve(reader: PageReader, binding: Binding) -> None:
         tailwind=False,
         show_welcome_message=False,
     )
+
+
+def _require_free(binding: Binding) -> None:
+    """Say why the page cannot listen before the server does, which would only log it."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(binding.host, binding.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except OSError as error:
+        raise NeedsHuman(
+            f"the page cannot listen on {binding.host} port {binding.port}: {error.strerror}",
+            remedy="Give another --host or --port",
+        ) from error
 
 
 def _add_login(sessions: access.Sessions) -> None:

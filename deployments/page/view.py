@@ -31,14 +31,14 @@ class Frame:
             ui.link("Lodeline", "/").classes("brand")
             ui.label(where).classes("where")
             ui.element("div").classes("grow")
-            self._as_of = ui.label().classes("asof").mark("as-of")
+            self._as_of = ui.label().classes("asof").props("data-testid=as-of")
             ui.button(icon="contrast", on_click=self._next_theme).props(
                 'flat dense round size=sm color=grey-6 aria-label="Light or dark"'
             )
             if log_out:
                 ui.link("Log out", "/logout").classes("asof")
         self.main = ui.element("main").classes("main")
-        with self.main, ui.element("div").classes("card away").mark("away") as self._away:
+        with self.main, ui.element("div").classes("card away").props("data-testid=away") as self._away:
             self._away_what = ui.label().classes("what")
             self._away_why = ui.label().classes("why")
         self._away.set_visibility(False)
@@ -51,7 +51,7 @@ class Frame:
     def footer(self) -> None:
         """Place the pipeline's line; call it last."""
         with self.main:
-            self._foot = ui.element("footer").classes("card foot").mark("pipeline")
+            self._foot = ui.element("footer").classes("card foot").props("data-testid=pipeline")
 
     def show_freshness(self, answer: Answer[object], newest: int | None, now: float) -> None:
         """Say how old the newest row is, and when the store is away, since when."""
@@ -116,7 +116,7 @@ class SpanChoice:
         self._buttons: dict[str, ui.element] = {}
         with ui.element("div").classes("spans"):
             for key in SPANS:
-                with ui.element("button").classes("span").mark(f"span-{key}") as button:
+                with ui.element("button").classes("span").props(f"data-testid=span-{key}") as button:
                     ui.label(key)
                 button.on("click", lambda _, key=key: self._choose(key))
                 self._buttons[key] = button
