@@ -31,9 +31,10 @@ def hours_of_raw(measurement: Measurement, raw: pa.Table, before: pa.Table) -> p
     series is where the counter stood before ``raw`` begins.
     """
     groups = Groups.of(raw, measurement.tag_names, HOUR_S)
+    columns = {field.name: Column.of(raw[field.name]) for field in measurement.fields}
 
     def fold(column: RollupColumn) -> Column:
-        values = Column.of(raw[column.field.name])
+        values = columns[column.field.name]
         if column.aggregate == "value_count":
             return groups.count_equal(values, column.value)
         if column.aggregate == "true_count":

@@ -15,6 +15,7 @@ from storage.downsample.run import GRACE_S, roll_up
 from storage.downsample.touch import touched_frame
 from storage.frame import Frame, build_frame
 from storage.spool.record import Batch, SpoolRecord
+from storage.store import Store
 from tests.downsample.memory_store import MemoryStore
 
 T = 1795478400  # 2026-11-24T00:00Z
@@ -43,7 +44,7 @@ def polls(rows: Sequence[tuple[str, int, float | None, int | None]]) -> Frame:
 _delivered = iter(range(1, 1 << 30))
 
 
-def deliver(store: MemoryStore, frame: Frame, host: str = "edge-a") -> None:
+def deliver(store: Store, frame: Frame, host: str = "edge-a") -> None:
     """What a sink does: the data, then the touched hours."""
     store.write([frame])
     record = SpoolRecord("miners", 1, 0, Batch("id", 0, "run", [frame]))
@@ -66,14 +67,14 @@ def random_polls(seed: int, miners: int = 4, hours: int = 50) -> list[tuple[str,
     return rows
 
 
-def whole(store: MemoryStore, start: int, stop: int) -> tuple[pa.Table, pa.Table]:
+def whole(store: Store, start: int, stop: int) -> tuple[pa.Table, pa.Table]:
     """Hourly and daily tables worked out in one go from all raw rows, without windows, marks or slices."""
     nothing = hours_of_raw(TELEMETRY, store.read(TELEMETRY, Tier.RAW, 0, 0), pa.table({}))
     hourly = hours_of_raw(TELEMETRY, store.read(TELEMETRY, Tier.RAW, start, stop), nothing)
     return hourly, days_of_hours(TELEMETRY, hourly)
 
 
-def check_rolled(store: MemoryStore, stop: int) -> None:
+def check_rolled(store: Store, stop: int) -> None:
     hourly, daily = whole(store, T, stop)
     assert store.read(TELEMETRY, Tier.HOURLY, 0, 1 << 40).equals(hourly)
     closed_days = stop - stop % DAY
