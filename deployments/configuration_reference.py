@@ -71,7 +71,9 @@ def _rows(schema: dict[str, Any], known: dict[str, Any], path: str, given: dict[
         items = _resolved(field.get("items", {}), known)
         required = name in schema.get("required", ()) and name not in given
         told = _REQUIRED if required else _default(default)
-        yield Setting(key, _allowed(field, items), told, " ".join(declared.get("description", "").split()))
+        yield Setting(
+            key, _allowed(field, items), told, " ".join(declared.get("description", "").replace("``", "`").split())
+        )
         if "properties" in items:
             yield from _rows(items, known, f"{key}[]", {})
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from storage import retention_settings
 from storage.configuration import Name, Resolver, Section, WebAddress, usual_resolver
@@ -39,14 +39,16 @@ class PageSettings(Section):
     """Address that it listens on. Any other than loopback needs a password."""
     port: int = Field(default=8642, ge=1, le=65_535)
     """Port that it listens on."""
-    password: SecretStr | None = None
+    password: SecretStr | None = Field(default=None, validate_default=True)
     """Password that it asks for; none on loopback."""
 
-    @model_validator(mode="after")
-    def _locked_where_others_reach_it(self) -> PageSettings:
-        if self.password is None and not _is_loopback(self.host):
-            raise ValueError(f"host {self.host} can be reached from elsewhere; set {PREFIX}PAGE__PASSWORD")
-        return self
+    @field_validator("password")
+    @classmethod
+    def _locked_where_others_reach_it(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        host = info.data.get("host")
+        if host is not None and not _is_loopback(host) and not (password and password.get_secret_value().strip()):
+            raise ValueError(f"must be set, for host {host} can be reached from elsewhere")
+        return password
 
 
 class PrefectSettings(Section):

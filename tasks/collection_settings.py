@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from storage.configuration import Name, Resolver, Section, Unique, load
 from tasks.market.settings import MarketSettings
-from tasks.miners.settings import MinerSettings
+from tasks.miners.settings import FleetSettings, MinerSettings
 from tasks.pools.prohashing.settings import ProhashingSettings
 
 FILE_NAME = "data_collection_config.yaml"
@@ -32,6 +32,7 @@ class CollectionSettings(Section):
     general: CollectionGeneralSettings = CollectionGeneralSettings()
     miners: Annotated[tuple[MinerSettings, ...], Unique(("id",)), Unique(("ip", "port"))] = ()
     """Miners to poll; an id, and an address with its port, may be there once."""
+    fleet: FleetSettings = FleetSettings()
     prohashing: ProhashingSettings | None = None
     market_data: MarketSettings = MarketSettings()
 

@@ -61,12 +61,11 @@ def _faults_of(model: type[BaseModel], error: ValidationError, document: Documen
         path: KeyPath = found["loc"]
         if any(path[:length] in told for length in range(1, len(path) + 1)):
             continue  # what is wrong there was said already, and better
-        secret = any(place[: len(path)] == path for place in document.references)
         if found["type"] == "double":
             first = (*path[:-2], found["ctx"]["first"], path[-1])
             message = f"the same as {dotted(first)} on line {document.line(first)}; it must be there once"
         else:
-            message = fault_in_words(model, found, path, secret=secret)
+            message = fault_in_words(model, found, path, reference=document.references.get(path))
         for name, value in document.resolved.items():
             if len(value) >= _SHORTEST_SECRET:
                 message = message.replace(value, f"${{{name}}}")

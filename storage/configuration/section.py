@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import zoneinfo
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from types import NoneType
 from typing import Annotated, Any, get_args
@@ -38,9 +39,9 @@ class Section(BaseModel):
         return value
 
 
-def nearest(name: str, known: list[str]) -> str | None:
-    """The one of ``known`` that ``name`` most likely means."""
-    close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+def nearest(name: str, known: Iterable[str], *, likeness: float = 0.6) -> str | None:
+    """The one of ``known`` that ``name`` most likely means, if any is at least so like it (0 to 1)."""
+    close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=likeness)
     return close[0] if close else None
 
 
@@ -57,12 +58,16 @@ def _is_cron(text: str) -> str:
 
 
 def _is_time_zone(text: str) -> str:
-    known = zoneinfo.available_timezones()
-    if text in known:
+    try:
+        zoneinfo.ZoneInfo(text)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        pass
+    else:
         return text
-    meant = nearest(text.rsplit("/", 1)[-1], [zone.rsplit("/", 1)[-1].lower() for zone in known])
-    names = sorted(zone for zone in known if meant and zone.rsplit("/", 1)[-1].lower() == meant)
-    hint = f"; did you mean {names[0]}?" if names else ""
+    city_of = {zone: zone.rsplit("/", 1)[-1].lower() for zone in sorted(zoneinfo.available_timezones())}
+    meant = nearest(text.rsplit("/", 1)[-1], city_of.values(), likeness=0.75)
+    zone = next((zone for zone, city in city_of.items() if city == meant), None)
+    hint = f"; did you mean {zone}?" if zone else ""
     raise ValueError(f"not a time zone of the tz database{hint}")
 
 

@@ -24,18 +24,22 @@ _NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true o
 _WRONG_TYPE = ("_type", "_parsing", "_from_float", "literal_error", "enum", "bool_for_number", "finite_number")
 
 
-def fault_in_words(model: type[BaseModel], error: Mapping[str, Any], path: KeyPath, *, secret: bool) -> str:
-    """One error of ``ValidationError.errors()`` in words; ``secret`` says that the value must not be shown."""
+def fault_in_words(model: type[BaseModel], error: Mapping[str, Any], path: KeyPath, *, reference: str | None) -> str:
+    """One error of ``ValidationError.errors()`` in words; a value that came from ``${reference}`` is not shown."""
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     wanted = types_at(model, path)
-    hidden = secret or any(option in (SecretStr, SecretBytes) for option in wanted)
+    hidden = f"the value of ${{{reference}}}, which is not shown" if reference else ""
+    if any(option in (SecretStr, SecretBytes) for option in wanted):
+        hidden = hidden or "something that is not shown, for it may be secret"
+    elif isinstance(value, str) and not any(option in _NAMES or get_origin(option) is Literal for option in wanted):
+        hidden = hidden or "a text"
     if kind == "extra_forbidden":
         return _unknown_key(model, path)
     if kind == "missing":
         return f"is missing; expected {_expected(wanted)}"
     if kind in _BOUNDS:
         form, key = _BOUNDS[kind]
-        return f"expected {form.format(context[key])}, found {_found(value, hidden)}"
+        return f"expected {form.format(_number(context[key]))}, found {_found(value, hidden)}"
     if kind in ("too_short", "string_too_short"):
         return "must not be empty" if context.get("min_length") == 1 else f"expected at least {context['min_length']}"
     if kind in ("too_long", "string_too_long"):
@@ -103,7 +107,7 @@ def _one_expected(option: Any) -> str:
     return _NAMES.get(option, getattr(option, "__name__", str(option)))
 
 
-def _found(value: Any, hidden: bool) -> str:
+def _found(value: Any, hidden: str) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, Mapping):
@@ -111,8 +115,7 @@ def _found(value: Any, hidden: bool) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return "a list"
     if hidden:
-        kind = "text" if isinstance(value, str) else "value"
-        return f"a {kind} that is not shown, for it may be secret"
+        return hidden
     if isinstance(value, bool):
         return "true (or yes, on)" if value else "false (or no, off)"
     if isinstance(value, str):
@@ -120,6 +123,10 @@ def _found(value: Any, hidden: bool) -> str:
     if isinstance(value, dt.date):
         return f"the date {value}"
     return f"the number {value}" if isinstance(value, int | float) else f"a {type(value).__name__}"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def _quoting_hint(wanted: list[Any], value: Any) -> str:

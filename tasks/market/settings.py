@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from storage.configuration import PollingInterval, Section
 
@@ -49,17 +49,18 @@ class CoinMarketCapSettings(Section):
 
     enabled: bool = True
     """Ask CoinMarketCap."""
-    api_key: SecretStr | None = None
+    api_key: SecretStr | None = Field(default=None, validate_default=True)
     """API key; needed where enabled."""
     tier: Literal["free", "basic", "hobbyist", "startup", "standard", "professional", "enterprise"] = "free"
     """Plan of the account, which says how many credits a month it has."""
     polling_intervals: CoinMarketCapIntervals = CoinMarketCapIntervals()
 
-    @model_validator(mode="after")
-    def _key_where_enabled(self) -> CoinMarketCapSettings:
-        if self.enabled and self.api_key is None:
-            raise ValueError("api_key is missing; set it, or enabled: false")
-        return self
+    @field_validator("api_key")
+    @classmethod
+    def _key_where_enabled(cls, key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if key is None and info.data.get("enabled"):
+            raise ValueError("is missing; set it, or enabled: false")
+        return key
 
 
 class MarketSettings(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from storage.configuration import Name, PollingInterval, Section, SocketAddress, WebAddress
 
@@ -22,16 +22,18 @@ class ProhashingWampSettings(Section):
     """How to join: without credentials, with a ticket, or by challenge and response."""
     auth_id: Name | None = None
     """Who joins, for ticket and wampcra; ``web`` at the last public router."""
-    auth_secret: SecretStr | None = None
+    auth_secret: SecretStr | None = Field(default=None, validate_default=True)
     """Ticket, or secret of wampcra."""
     subscriptions: tuple[Name, ...] = ("com.prohashing.profitability", "com.prohashing.worker")
     """Topics to subscribe to."""
 
-    @model_validator(mode="after")
-    def _credentials_where_needed(self) -> ProhashingWampSettings:
-        if self.auth != "anonymous" and (self.auth_id is None or self.auth_secret is None):
-            raise ValueError(f"auth: {self.auth} needs auth_id and auth_secret")
-        return self
+    @field_validator("auth_secret")
+    @classmethod
+    def _credentials_where_needed(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        auth = info.data.get("auth", "anonymous")
+        if auth != "anonymous" and (secret is None or info.data.get("auth_id") is None):
+            raise ValueError(f"auth: {auth} needs auth_id and auth_secret")
+        return secret
 
 
 class ProhashingHttpIntervals(Section):
