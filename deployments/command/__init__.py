@@ -12,10 +12,12 @@ from typing import Annotated
 import typer
 
 from deployments.command.check import check
+from deployments.command.deploy import deploy
 from deployments.command.errors import CommandGroup
 from deployments.command.status import status
+from deployments.command.up import up
 
-COMMANDS = (check, status)
+COMMANDS = (check, deploy, status, up)
 
 app = typer.Typer(
     name="lodeline",
