@@ -18,7 +18,7 @@ DEVFEE = 0.028
 FEE_DIFFICULTY_DIVISOR = 16
 _BOOT_S = 60.0
 _TUNING_S = 1_800.0
-_OVERHEATING_INTAKE_C = 14.0
+_OVERHEATING_INTAKE_C = 50.0
 _OVERHEATING_OBSTRUCTION = 2.0
 _SWITCHES_HASHING: tuple[FaultKind, ...] = ("board_lost", "paused", "dead")
 
@@ -308,7 +308,9 @@ class SimulatedMiner:
     def _heat(self, at: float, boot: Boot, power_w: int, active: list[Fault]) -> _Heat:
         hot = any(fault.kind == "overheating" for fault in active)
         still = {fault.fan for fault in active if fault.kind == "fan_lost"}
-        intake = self._climate.ambient(at) + self._intake_offset_c + (_OVERHEATING_INTAKE_C if hot else 0.0)
+        intake = self._climate.ambient(at) + self._intake_offset_c
+        if hot:
+            intake = max(intake, _OVERHEATING_INTAKE_C)
         balance = cooling(
             intake,
             power_w / self.model.power_w * warm_up(at - boot.mines_from),

@@ -208,10 +208,10 @@ def summary(miner: SimulatedMiner, truth: Truth) -> dict[str, Any] | None:
         return None
     newer = miner.identity.variant.firmware >= "1.3"
     unit = _UNITS[hashrate_unit(miner, truth)]
-    average = round(truth.hashrate_average_hs / unit, 3)
+    average = _single(truth.hashrate_average_hs / unit)
     chains = [_chain(board, unit) for board in truth.boards]
-    realtime = round(sum(chain["hashrate_rt"] for chain in chains), 3)
-    nominal = round(sum(chain["hashrate_ideal"] for chain in chains), 3)
+    realtime = _single(sum(chain["hashrate_rt"] for chain in chains))
+    nominal = _single(sum(chain["hashrate_ideal"] for chain in chains))
     fans = [
         {
             "id": fan.number, "rpm": fan.speed_rpm, "status": "ok" if fan.running else "lost",
@@ -223,9 +223,9 @@ def summary(miner: SimulatedMiner, truth: Truth) -> dict[str, Any] | None:
     result = {
         "miner_status": _miner_status(truth, newer),
         "miner_type": f"{miner.model.full_name} (Vnish {miner.identity.variant.firmware})",
-        "hr_stock": round(miner.model.hashrate_hs / unit, 3),
-        "average_hashrate": round(average / 1000, 6),
-        "instant_hashrate": round(realtime / 1000, 6),
+        "hr_stock": _single(miner.model.hashrate_hs / unit),
+        "average_hashrate": _single(average / 1000),
+        "instant_hashrate": _single(realtime / 1000),
         "hr_realtime": realtime,
         "hr_nominal": nominal,
         "hr_average": average,
@@ -238,7 +238,7 @@ def summary(miner: SimulatedMiner, truth: Truth) -> dict[str, Any] | None:
         "hr_error": 0.0,
         "hw_errors": truth.hardware_errors,
         "devfee_percent": round(truth.devfee_percent, 3),
-        "devfee": round(average * truth.devfee_percent / 100, 3),
+        "devfee": _single(average * truth.devfee_percent / 100),
         "pools": [_pool(pool, truth.time) for pool in truth.pools],
         "cooling": {
             "fan_num": len(fans),
@@ -274,7 +274,7 @@ def boards(miner: SimulatedMiner, truth: Truth) -> list[dict[str, Any]]:
         volt = round(board.voltage_v * 1000 / board.chips)
         chips = [
             {
-                "id": number, "hr": round(scale * weight, 3), "freq": round(board.frequency_mhz), "volt": volt,
+                "id": number, "hr": _single(scale * weight), "freq": round(board.frequency_mhz), "volt": volt,
                 "temp": round(low + (high - low) * number / (board.chips - 1), 1), "errs": 0,
                 "grade": grades[number] if number < len(grades) else "grey", "throttled": False,
             }
@@ -287,8 +287,8 @@ def boards(miner: SimulatedMiner, truth: Truth) -> list[dict[str, Any]]:
         result.append(
             {
                 "id": board.number, "status": _board_status(board, "failure_message"),
-                "hr_realtime": round(board.hashrate_hs / unit, 3),
-                "hr_nominal": round(board.hashrate_nominal_hs / unit, 3), "freq": board.frequency_mhz,
+                "hr_realtime": _single(board.hashrate_hs / unit),
+                "hr_nominal": _single(board.hashrate_nominal_hs / unit), "freq": board.frequency_mhz,
                 "sensors": [sensor], "chips": chips,
             }
         )  # fmt: skip
@@ -306,7 +306,7 @@ def history(miner: SimulatedMiner, truth: Truth, time_slice: int, step: int, *, 
             continue
         then = miner.glance(at)
         data = {
-            "hashrate": round(then.hashrate_hs / unit, 3), "pcb_max_temp": round(then.pcb_temp_c),
+            "hashrate": _single(then.hashrate_hs / unit), "pcb_max_temp": round(then.pcb_temp_c),
             "chip_max_temp": round(then.chip_temp_c), "fan_duty": round(then.fan_duty_percent),
             "power_consumption": then.power_w,
         }  # fmt: skip
@@ -376,8 +376,8 @@ def _chain(board: BoardTruth, unit: float) -> dict[str, Any]:
         "frequency": board.frequency_mhz,
         "voltage": round(board.voltage_v * 1000),
         "power_consumption": board.power_w,
-        "hashrate_ideal": round(board.hashrate_nominal_hs / unit, 3),
-        "hashrate_rt": round(board.hashrate_hs / unit, 3),
+        "hashrate_ideal": _single(board.hashrate_nominal_hs / unit),
+        "hashrate_rt": _single(board.hashrate_hs / unit),
         "hashrate_percentage": round(100 * board.hashrate_hs / board.hashrate_nominal_hs, 2),
         "hr_error": 0.0,
         "hw_errors": board.hardware_errors,
@@ -423,6 +423,11 @@ def _network(identity: Identity) -> dict[str, Any]:
         "mac": identity.mac, "dhcp": True, "ip": identity.address, "netmask": "255.0.0.0", "gateway": "127.0.0.1",
         "dns": ["127.0.0.1"], "hostname": identity.miner_id.replace("_", "-"),
     }  # fmt: skip
+
+
+def _single(value: float) -> float:
+    """Eight digits, about what the firmware's 32-bit floats hold."""
+    return float(f"{value:.8g}")
 
 
 def scaled(number: int) -> str:
