@@ -34,20 +34,26 @@ def decode(body: bytes, shape: type[Shape], flags: set[str]) -> Shape:
     try:
         fast: Shape = _decoder(shape).decode(body)
         return fast
-    except msgspec.ValidationError:
-        pass
     except (msgspec.DecodeError, RecursionError, OverflowError):
-        flags.add("repaired")
-    try:
-        value = mend(body) if "repaired" in flags else msgspec.json.decode(body)
-    except Unmendable as error:
-        raise PollFailure("truncated" if error.truncated else "not_json", str(error)) from None
-    except (msgspec.DecodeError, RecursionError, OverflowError) as error:
-        raise PollFailure("not_json", str(error)) from None
+        pass
+    value = _read(body, flags)
     found = _fit(value, shape, "", flags)
     if not isinstance(found, shape):
         raise PollFailure("schema", f"expected a JSON object, got {type(value).__name__}")
     return found
+
+
+def _read(body: bytes, flags: set[str]) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, OverflowError):
+        pass
+    try:
+        value = mend(body)
+    except Unmendable as error:
+        raise PollFailure("truncated" if error.truncated else "not_json", str(error)) from None
+    flags.add("repaired")
+    return value
 
 
 @cache

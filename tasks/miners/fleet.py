@@ -48,9 +48,7 @@ Reading = TypeVar("Reading")
 class Opener(Protocol):
     """Makes the transport of one miner."""
 
-    def __call__(
-        self, base_url: httpx.URL, *, connect_timeout_s: float, deadline_s: float
-    ) -> httpx.AsyncBaseTransport:
+    def __call__(self, base_url: httpx.URL, *, connect_timeout_s: float, deadline_s: float) -> httpx.AsyncBaseTransport:
         """The transport for ``base_url``; sends nothing yet."""
         ...
 

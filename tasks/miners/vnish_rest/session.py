@@ -185,6 +185,9 @@ class _Access:
         if response.status_code == httpx.codes.UNAUTHORIZED:
             await self._open(path, slot)
             response = await ask(self._transport, self._request(path))
+            if response.status_code == httpx.codes.UNAUTHORIZED:
+                used = "the configured api_key" if self._target.api_key is not None else "the token it gave"
+                raise PollFailure("auth", f"{path} refuses {used}")
         return body_of(response, path)
 
     def _request(self, path: str) -> httpx.Request:
@@ -196,8 +199,6 @@ class _Access:
 
     async def _open(self, path: str, slot: int) -> None:
         if self._target.api_key is not None:
-            if self._headers:
-                raise PollFailure("auth", f"{path} refuses the configured api_key")
             self._use({"x-api-key": self._target.api_key.get_secret_value()})
         elif self._target.password is not None:
             self._use({"authorization": f"Bearer {await self._unlock(self._target.password, slot)}"})
