@@ -105,7 +105,7 @@ class Farm:
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Reset all connections and stop listening."""
+        """End all connections and stop listening."""
         await self._stop()
 
     def truth(self, miner_id: str, at: float | None = None) -> Truth:
@@ -219,6 +219,8 @@ class Farm:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "data_collection_config.yaml"
         text = yaml.safe_dump(self.configuration(polling_interval_seconds), sort_keys=False)
+        path.touch(mode=0o600)
+        path.chmod(0o600)
         path.write_text("# Written by the simulated farm (deployments/farm).\n" + text, encoding="utf-8")
         return path
 

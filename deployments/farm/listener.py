@@ -81,7 +81,7 @@ def _remedy(problem: OSError) -> str:
 
 
 class Listener:
-    """One miner's door. Shut, the system refuses connections, and those there were are reset."""
+    """One miner's door. Shut, the system refuses connections, and those there were have ended."""
 
     def __init__(self, address: str, port: int, connect: Callable[[set[HttpConnection]], HttpConnection]) -> None:
         self.address = address
@@ -104,7 +104,7 @@ class Listener:
             asyncio.get_running_loop().add_reader(self._socket, self._accept)
 
     def shut(self) -> None:
-        """Stop listening and reset every connection."""
+        """Stop listening and end every connection."""
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from deployments.farm.faults import EXPECTED_FAILURE, Fault, FaultKind
@@ -37,8 +37,8 @@ class Identity:
     mac: str
     serial: str
     username: str
-    password: str
-    api_key: str
+    password: str = field(repr=False)
+    api_key: str = field(repr=False)
 
     @property
     def base_url(self) -> str:
