@@ -20,7 +20,7 @@ from storage.spool.lane import KEPT_SEGMENTS
 from storage.spool.lock import try_lock
 from storage.spool.mark import Mark, load_mark, marks_of, save_mark
 from storage.spool.reader import Extract, LaneReader, Position
-from storage.spool.segment import segments_of
+from storage.spool.segment import lane_id_of, segments_of
 
 POINTS_PER_DELIVERY = 20_000
 NEEDS_HUMAN_RETRY_S = 60.0
@@ -55,6 +55,7 @@ class Courier:
         self._max_points = max_points
         self._backoff = Backoff(random)
         self._reader = LaneReader(lane)
+        self._lane_id = ""
         self._dead_letters = DeadLetterFile(lane, sink.name)
         self._mark: Mark | None = None
         self._lock_fd: int | None = None
@@ -86,9 +87,7 @@ class Courier:
     def close(self) -> None:
         """Let another process deliver."""
         with self._turn:
-            if self._lock_fd is not None:
-                os.close(self._lock_fd)
-                self._lock_fd = None
+            self._unlock()
 
     def has_reached(self, sequence: int) -> bool:
         """Whether record ``sequence`` has its place, whoever brought it there."""
@@ -96,12 +95,16 @@ class Courier:
         return mark is not None and mark.sequence >= sequence
 
     def _deliver(self) -> bool:
+        if self._lock_fd is not None and lane_id_of(self.lane) != self._lane_id:
+            self._unlock()  # the lane was begun anew: our lock and mark are those of files that are gone
         if self._lock_fd is None:
             self._lock_fd = try_lock(self.lane / f"lock.{self.sink.name}", self._holder)
             if self._lock_fd is None:
                 return False
             # Another process may have been at it since: forget what we knew.
+            self._lane_id = lane_id_of(self.lane)
             self._mark = None
+            self._reader = LaneReader(self.lane)
             self._dead_letters = DeadLetterFile(self.lane, self.sink.name)
             self._trouble = trouble_of(self.lane, self.sink.name)
         if self._mark is None:
@@ -126,6 +129,11 @@ class Courier:
         self._succeeded()
         remove_delivered(self.lane, self._all_sinks)
         return True
+
+    def _unlock(self) -> None:
+        if self._lock_fd is not None:
+            os.close(self._lock_fd)
+            self._lock_fd = None
 
     def _begin(self) -> Mark:
         """The first mark of a sink that is new to this lane: everything still there is for it."""

@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import re
+import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -18,12 +19,12 @@ from pathlib import Path
 
 from storage.errors import NeedsHuman, TryAgain
 from storage.spool.codec import Header, decode, decode_batch_id, encode
-from storage.spool.durable import sync_directory, write_all
+from storage.spool.durable import replace_file, sync_directory, write_all
 from storage.spool.lock import holder_of, try_lock
 from storage.spool.mark import marks_of
 from storage.spool.reader import LaneReader, Position
 from storage.spool.record import Batch, SpoolRecord
-from storage.spool.segment import Damaged, Segment, Stored, scan, segments_of, set_aside
+from storage.spool.segment import LANE_ID, Damaged, Segment, Stored, lane_id_of, scan, segments_of, set_aside
 from storage.spool.shed import describe_shed, note_shed, sheds_of
 
 __all__ = ["KEPT_SEGMENTS", "Lane", "LaneBusy", "LaneReader"]
@@ -129,12 +130,14 @@ class Lane:
             known = self._places.get(batch.batch_id)
             if known is not None:
                 return self._read_again(known, batch)
+            if os.fstat(self._fd).st_nlink == 0:
+                self._restore_folder()
             header, content = encode(self._position.sequence + 1, self._position.points, batch)
             self._make_room(len(content))
             if self._end and self._end + len(content) > self._segment_bytes:
                 self._start_segment(self._position)
             self._write(header, content, batch.batch_id)
-            return SpoolRecord(self._path.name, header.sequence, header.points_before, batch)
+            return SpoolRecord(self._path.name, header.sequence, header.points_before, batch, self._id)
 
     def _write(self, header: Header, content: bytes, batch_id: str) -> None:
         try:
@@ -179,12 +182,16 @@ class Lane:
             found = next(scan(place.segment.path, place.offset), None)
             if isinstance(found, Stored) and found.header == header:
                 batch = decode(header, found.payload, str(place.segment.path))
-        return SpoolRecord(self._path.name, header.sequence, header.points_before, batch)
+        return SpoolRecord(self._path.name, header.sequence, header.points_before, batch, self._id)
 
     def _recover(self) -> None:
         """Find the end of the newest segment, cut off what a crash tore, and learn the newest batch ids."""
         segments = segments_of(self._path)
         floor = max((Position(mark.sequence, mark.points) for mark in marks_of(self._path).values()), default=None)
+        self._id = lane_id_of(self._path)
+        if not self._id or (not segments and floor is None):
+            self._id = secrets.token_hex(8)
+            replace_file(self._path / LANE_ID, self._id.encode())
         if not segments:
             self._start_segment(floor or Position(0, 0))
             return
@@ -229,6 +236,16 @@ class Lane:
         if self._fd >= 0:
             os.close(self._fd)
         self._fd, self._segment, self._end, self._position = fd, segment, 0, position
+
+    def _restore_folder(self) -> None:
+        """Go on in a new segment after somebody deleted the present one: what is written to it would be lost."""
+        _log.error(
+            "%s was deleted under its writer; going on after record %d, what was not delivered before it is gone",
+            self._segment.path, self._position.sequence,
+        )  # fmt: skip
+        self._path.mkdir(parents=True, exist_ok=True)
+        replace_file(self._path / LANE_ID, self._id.encode())
+        self._start_segment(self._position)
 
     def _make_room(self, needed: int) -> None:
         if needed > self._cap_bytes:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from storage.errors import NeedsHuman
 from storage.spool.codec import Header, decode
 from storage.spool.record import SpoolRecord
-from storage.spool.segment import Damaged, Segment, Stored, scan, segments_of, set_aside
+from storage.spool.segment import Damaged, Segment, Stored, lane_id_of, scan, segments_of, set_aside
 
 
 class Position(NamedTuple):
@@ -158,6 +158,7 @@ class _Progress:
     def __init__(self, lane: Path, sequence: int, points: int | None) -> None:
         self.sequence = sequence
         self._lane = lane
+        self._lane_id = lane_id_of(lane)
         self._points = points
         self._records: list[SpoolRecord] = []
         self._losses: list[Loss] = []
@@ -178,7 +179,7 @@ class _Progress:
     def take(self, header: Header, payload: bytes, where: str) -> None:
         """Add a record."""
         batch = decode(header, payload, f"{self._lane.name}/{where}")
-        self._records.append(SpoolRecord(self._lane.name, header.sequence, header.points_before, batch))
+        self._records.append(SpoolRecord(self._lane.name, header.sequence, header.points_before, batch, self._lane_id))
         self.sequence, self._points = header.sequence, header.points_after
 
     def extract(self) -> Extract:

@@ -29,12 +29,15 @@ class SpoolRecord(msgspec.Struct, frozen=True):
     """A batch with its place: ``sequence`` rises by one per record of a lane and is never used again.
 
     ``points_before`` is the number of points in all earlier records of the lane, ever: the books need nothing else.
+    ``lane_id`` tells a lane from an earlier one of the same name, whose files somebody deleted: a sink that keeps
+    sequences of its own (the lake's transactions) keeps them by ``lane_id``, or it would take new records for old.
     """
 
     lane: str
     sequence: int
     points_before: int
     batch: Batch
+    lane_id: str = ""
 
     @property
     def points_after(self) -> int:

@@ -17,6 +17,7 @@ from storage.spool.codec import HEADER_BYTES, MAGIC, Header, is_intact, parse_he
 from storage.spool.durable import replace_file, sync_directory
 
 QUARANTINE = "quarantine"
+LANE_ID = "lane.id"
 
 _NAME = re.compile(r"(\d{12,})-(\d{15,})\.spool")
 _log = logging.getLogger(__name__)
@@ -44,6 +45,14 @@ def segments_of(lane: Path) -> list[Segment]:
         return []
     found = [Segment(path, int(match[1]), int(match[2])) for path, match in names if match]
     return sorted(found, key=lambda segment: segment.first_sequence)
+
+
+def lane_id_of(lane: Path) -> str:
+    """Identity of the lane in this folder: another one whenever a lane is begun anew. Empty where there is none."""
+    try:
+        return (lane / LANE_ID).read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,48 +85,49 @@ def scan(path: Path, offset: int = 0) -> Iterator[Stored | Damaged]:
         FileNotFoundError: the segment was removed.
     """
     with path.open("rb") as file:
+        yield from scan_file(file, offset)
+
+
+def scan_file(file: BinaryIO, offset: int) -> Iterator[Stored | Damaged]:
+    """As :func:`scan`, of an open file."""
+    while True:
         file.seek(offset)
-        while True:
-            found = _next(file, offset)
-            if found is None:
-                return
-            yield found
-            if isinstance(found, Damaged):
-                if found.at_end:
-                    return
-                file.seek(found.end)
-            offset = found.end
+        head = file.read(HEADER_BYTES)
+        if not head:
+            return
+        header = parse_header(head)
+        found: Stored | Damaged | None = _stored(offset, head, file.read(header.length), header) if header else None
+        if found is None:
+            file.seek(offset)
+            found = _search(offset, file.read())
+        yield found
+        if isinstance(found, Damaged) and found.at_end:
+            return
+        offset = found.end
 
 
-def _next(file: BinaryIO, offset: int) -> Stored | Damaged | None:
-    head = file.read(HEADER_BYTES)
-    if not head:
-        return None
-    header = parse_header(head)
-    if header is not None:
-        payload = file.read(header.length)
-        if len(payload) == header.length and is_intact(head, payload):
-            return Stored(offset, offset + HEADER_BYTES + header.length, header, payload)
-    file.seek(offset)
-    rest = file.read()
-    # From 0: a record that was half written a moment ago may be whole in this second look.
+def _search(offset: int, rest: bytes) -> Stored | Damaged:
+    """What is at the beginning of ``rest``: damaged bytes up to the next intact record.
+
+    Or that record itself, when it was half written at the first look and is whole now.
+    """
     start = rest.find(MAGIC)
-    while start >= 0 and not _intact_at(rest, start):
+    while start >= 0:
+        head = rest[start : start + HEADER_BYTES]
+        header = parse_header(head)
+        if header is not None:
+            payload = rest[start + HEADER_BYTES : start + HEADER_BYTES + header.length]
+            stored = _stored(offset + start, head, payload, header)
+            if stored is not None:
+                return stored if start == 0 else Damaged(offset, offset + start, rest[:start], at_end=False)
         start = rest.find(MAGIC, start + 1)
-    if start == 0:
-        file.seek(offset)
-        return _next(file, offset)
-    end = start if start > 0 else len(rest)
-    return Damaged(offset, offset + end, rest[:end], at_end=start < 0)
+    return Damaged(offset, offset + len(rest), rest, at_end=True)
 
 
-def _intact_at(content: bytes, start: int) -> bool:
-    head = content[start : start + HEADER_BYTES]
-    header = parse_header(head)
-    if header is None:
-        return False
-    payload = content[start + HEADER_BYTES : start + HEADER_BYTES + header.length]
-    return len(payload) == header.length and is_intact(head, payload)
+def _stored(offset: int, head: bytes, payload: bytes, header: Header) -> Stored | None:
+    if len(payload) < header.length or not is_intact(head, payload):
+        return None
+    return Stored(offset, offset + HEADER_BYTES + header.length, header, payload)
 
 
 def set_aside(segment: Segment, damaged: Damaged) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -226,6 +227,42 @@ def test_a_mark_that_is_none_holds_the_lane_and_says_what_to_do(tmp_path):
     assert "Move it away" in told["message"]
     mark_path(tmp_path / "miners", "influx").unlink()
     assert courier.attempt() == 0.0
+
+
+def test_a_lane_deleted_and_begun_anew_is_delivered_from_its_first_record(tmp_path):
+    spool(tmp_path, [1, 2, 3])
+    sink = MemorySink()
+    courier = a_courier(tmp_path, sink)
+    courier.attempt()
+    shutil.rmtree(tmp_path / "miners")
+    spool(tmp_path, [4])
+    assert courier.attempt() == 0.0
+    assert sink.calls == [[1, 2, 3], [1]]
+    assert (the_books(tmp_path).accepted, the_books(tmp_path).stored) == (3, 3)
+
+
+def test_dead_letters_of_another_deliverer_that_was_killed_are_not_doubled(tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    spool(tmp_path, [1])
+    sink = MemorySink(is_dead=lambda point: point.endswith(".0"))
+    first, other = a_courier(tmp_path, sink), a_courier(tmp_path, sink)
+    first.attempt()
+    first.close()
+    spool(tmp_path, [2])
+    other.attempt()
+    spool(tmp_path, [3])
+    with monkeypatch.context() as killing:
+        killing.setattr("storage.delivery.courier.save_mark", killed)
+        with pytest.raises(Killed):
+            other.attempt()
+    other.close()
+    first.attempt()
+    assert [letter.line for letter in letters_of(tmp_path / "miners", "influx")] == ["p1.0", "p2.0", "p3.0"]
 
 
 def test_two_sinks_of_one_name_are_refused(tmp_path):

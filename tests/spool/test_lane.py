@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -198,6 +199,29 @@ def test_a_closed_lane_takes_nothing(tmp_path):
     lane.close()
     with pytest.raises(ValueError, match="closed"):
         lane.append(numbered(1))
+
+
+def test_a_lane_begun_anew_has_another_identity_and_a_continued_one_has_not(tmp_path):
+    with reopened(tmp_path) as lane:
+        first = lane.append(numbered(1))
+    with reopened(tmp_path) as lane:
+        assert lane.append(numbered(2)).lane_id == first.lane_id != ""
+    shutil.rmtree(tmp_path / "miners")
+    with reopened(tmp_path) as lane:
+        anew = lane.append(numbered(1))
+    assert anew.sequence == 1
+    assert anew.lane_id not in ("", first.lane_id)
+
+
+def test_a_lane_deleted_under_its_writer_goes_on_in_a_new_file(tmp_path, caplog):
+    lane = reopened(tmp_path)
+    first = lane.append(numbered(1))
+    shutil.rmtree(tmp_path / "miners")
+    second = lane.append(numbered(2))
+    assert (second.sequence, second.points_before, second.lane_id) == (2, 3, first.lane_id)
+    assert LaneReader(tmp_path / "miners").records_after(0, 99) == [second]
+    assert "was deleted under its writer" in caplog.text
+    lane.close()
 
 
 def test_a_failed_fsync_is_made_good_before_anything_else(tmp_path, monkeypatch):

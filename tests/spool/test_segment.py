@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from storage.errors import NeedsHuman
 from storage.spool import codec
 from storage.spool.reader import LaneReader, Position
 from storage.spool.record import Batch
-from storage.spool.segment import Damaged, Segment, Stored, scan, segments_of
+from storage.spool.segment import Damaged, Segment, Stored, scan, scan_file, segments_of
 from tests.spool.batches import numbered, points_in
 
 SIZES = (2, 3, 1)
@@ -107,6 +108,23 @@ def test_garbage_before_and_between_records_is_stepped_over(tmp_path_factory, ga
     extract = LaneReader(lane).read_after(Position(0, 0), 1000)
     assert points_in(extract.records) == [f"p{n}.{row}" for n, size in enumerate(SIZES, 1) for row in range(size)]
     assert extract.losses == []
+
+
+def test_a_record_completed_while_it_was_being_read_is_whole_at_the_second_look():
+    header, record = codec.encode(1, 0, numbered(1))
+
+    class Growing(io.BytesIO):
+        """Only half of the record is there at the first read of its payload."""
+
+        looks = 0
+
+        def read(self, size=-1):
+            if size == header.length:
+                self.looks += 1
+            return super().read(size // 2 if size == header.length and self.looks == 1 else size)
+
+    (found,) = list(scan_file(Growing(record), 0))
+    assert isinstance(found, Stored)
 
 
 def test_damage_at_the_end_of_a_sealed_segment_is_booked_by_the_next_one(tmp_path):
