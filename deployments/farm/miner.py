@@ -148,7 +148,7 @@ class SimulatedMiner:
             state, since = ("paused" if powered else "stopped"), stretch.start
         elif at < boot.mines_from:
             state, since = "starting", boot.at
-        elif lost:
+        elif lost or "fan_lost" in kinds:
             state, since = ("failed" if lost == len(boards) else "degraded"), stretch.start
         elif not self.tuned and at < boot.mines_from + _TUNING_S:
             state, since = "tuning", boot.mines_from
@@ -183,7 +183,7 @@ class SimulatedMiner:
             shares_rejected=user.rejected,
             shares_stale=user.stale,
             work_accepted_d1=user.work_accepted_d1,
-            last_share_at=max((pool.last_share_at for pool in pools if pool.last_share_at is not None), default=None),
+            last_share_at=user.last_share_at,
             hardware_errors=sum(board.hardware_errors for board in boards),
             devfee_percent=100 * DEVFEE,
             uptime_s=uptime,
