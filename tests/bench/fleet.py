@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from storage.frame import Frame
 from storage.records.miner import BoardReading, FanReading, Miner, MinerTelemetry, PoolReading, telemetry_frames
 
 SITES = 8
+Array = npt.NDArray[Any]
 
 
 def ticks(miners: int, start: int, count: int, every_s: int = 60, seed: int = 1) -> Iterator[tuple[int, list[Frame]]]:
-    """``count`` ticks of ``miners`` miners: (slot, frames); 11 rows a miner and tick (1 + 3 boards + 4 fans + 3 pools)."""
+    """``count`` ticks of ``miners`` miners: (slot, frames); 11 rows a miner (1 + 3 boards + 4 fans + 3 pools)."""
     chance = np.random.default_rng(seed)
     who = [
         Miner(f"site{n % SITES}-r{n // 100:02d}-u{n % 100:02d}", "ANTMINER_S19", f"site{n % SITES}")
@@ -42,9 +45,7 @@ def _dead(slot: int, miner: Miner) -> MinerTelemetry:
     return MinerTelemetry(time=slot, miner=miner, reachable=False, state="unreachable", failure="refused")
 
 
-def _alive(
-    slot: int, miner: Miner, rate: np.ndarray, temp: np.ndarray, accepted: np.ndarray, rpm: np.ndarray, age: int
-) -> MinerTelemetry:
+def _alive(slot: int, miner: Miner, rate: Array, temp: Array, accepted: Array, rpm: Array, age: int) -> MinerTelemetry:
     power = int(3250 + (temp[0] - 60) * 4)
     return MinerTelemetry(
         time=slot,

@@ -25,7 +25,10 @@ def figures() -> list[Figure]:
         lane.close()
     theirs = median_cost(lambda: build_points(frames), runs=3)
     ratio = append.wall_s / theirs.wall_s
-    note = f"{points} points: append {append.wall_s * 1e3:.1f} ms, {points / append.wall_s:,.0f} rows/s; Points {theirs.wall_s * 1e3:.1f} ms"
+    note = (
+        f"{points} points: append {append.wall_s * 1e3:.1f} ms, {points / append.wall_s:,.0f} rows/s; "
+        f"Points {theirs.wall_s * 1e3:.1f} ms"
+    )
     return [Figure(name="spool_append", ratio=round(ratio, 3), target="at most 0.5", ok=ratio <= 0.5, note=note)]
 
 
