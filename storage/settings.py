@@ -33,7 +33,7 @@ class LakeSettings(Section):
 class StorageSettings(Section):
     """Where data lives on this host."""
 
-    data_directory: Path = Path("var")
+    data_directory: Path = Path("var/lodeline")
     """Folder of spool, state, lake and locks. Goes over ``general.data_directory`` of data_collection_config.yaml."""
     influx: InfluxSettings | None = None
     """InfluxDB to store into; none where nothing is set."""

@@ -14,10 +14,11 @@ import typer
 from deployments.command.check import check
 from deployments.command.deploy import deploy
 from deployments.command.errors import CommandGroup
+from deployments.command.page import page
 from deployments.command.status import status
 from deployments.command.up import up
 
-COMMANDS = (check, deploy, status, up)
+COMMANDS = (up, check, status, page, deploy)
 
 app = typer.Typer(
     name="lodeline",

@@ -95,7 +95,7 @@ def test_nothing_at_all_is_a_configuration(tmp_path: Path) -> None:
         assert settings.abacus is None
         assert settings.retention.bucket_days() == {name: bucket.retention_days for name, bucket in BUCKETS.items()}
         assert settings.host.influx is None
-        assert settings.host.data_directory == Path("var").absolute()
+        assert settings.host.data_directory == Path("var/lodeline").absolute()
 
 
 def test_an_empty_file_has_only_defaults(tmp_path: Path) -> None:

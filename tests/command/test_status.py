@@ -1,0 +1,183 @@
+"""Status from files as a collector leaves them: running, standing still, failing, never started."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from deployments.command import app
+from deployments.status import read_status
+from storage.delivery.delivery import Delivery
+from storage.errors import NeedsHuman
+from storage.frame import build_frame
+from storage.sink import Receipt
+from storage.spool.lane import Lane
+from storage.spool.record import Batch, SpoolRecord
+from tasks.miners.report import MinerStanding, TickReport
+
+NOW = 1_800_000_000.0
+SLOT = 1_799_999_940
+
+
+def standing(number: int, failure: str | None, last_success: int | None) -> MinerStanding:
+    return MinerStanding(
+        miner_id=f"miner_{number:02}",
+        last_polled=SLOT,
+        last_success=last_success,
+        failures_in_a_row=0 if failure is None else 3,
+        failure=failure,
+        driver="vnish-rest",
+    )
+
+
+def report(slot: int = SLOT, *, polled: int = 3, failed: int = 1, points: int = 30, **changed: object) -> TickReport:
+    miners = (standing(1, None, slot), standing(2, None, slot - 60), standing(3, "connect_timeout", slot - 7200))
+    tick = TickReport(
+        lane="miners",
+        host="edge-1",
+        slot=slot,
+        finished=slot + 1.5,
+        polled=polled,
+        failed=failed,
+        failed_by_reason={"connect_timeout": failed},
+        points=points,
+        points_accepted=0,
+        points_stored=0,
+        points_dead_lettered=0,
+        points_shed=0,
+        backlog=0,
+        tick_s=1.5,
+        loop_lag_ms=2.0,
+        store="embedded",
+        miners=miners,
+    )
+    return msgspec.structs.replace(tick, **changed)
+
+
+def leave(data: Path, *reports: TickReport) -> None:
+    """Files under state/ as a collector writes them."""
+    state = data / "state"
+    state.mkdir(parents=True, exist_ok=True)
+    (state / "miners.json").write_bytes(msgspec.json.encode(reports[-1]))
+    lines = [msgspec.json.encode(msgspec.structs.replace(tick, miners=())) for tick in reports]
+    (state / "miners.ticks.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+
+
+class Store:
+    """A sink that takes everything, or nothing."""
+
+    @property
+    def name(self) -> str:
+        return "lake"
+
+    def __init__(self, trouble: str | None = None) -> None:
+        self._trouble = trouble
+
+    def deliver(self, records: Sequence[SpoolRecord]) -> Receipt:
+        if self._trouble is not None:
+            raise NeedsHuman(self._trouble, remedy="Set another token")
+        return Receipt(stored=sum(record.batch.points for record in records))
+
+
+def spooled(data: Path, points: int, sink: Store) -> None:
+    frame = build_frame("miner_fan", list(range(points)), {"miner_id": ["m"] * points, "speed_rpm": [1] * points})
+    lane = Lane.open(data / "spool", "miners", cap_bytes=2**24)
+    lane.append(Batch("b1", SLOT, "run", [frame]))
+    lane.close()
+    Delivery(data / "spool", [sink], "edge-1").deliver_once()
+
+
+def test_a_collector_that_runs_is_healthy(tmp_path: Path) -> None:
+    leave(tmp_path, report(SLOT - 60), report())
+    spooled(tmp_path, 30, Store())
+    status = read_status(tmp_path, NOW)
+    assert status.reasons == ()
+    assert status.healthy
+    (lane,) = status.lanes
+    assert (lane.tick_age_s, lane.tick_every_s, lane.newest_data_age_s) == (60.0, 60, 60.0)
+    assert [miner.miner_id for miner in lane.failing] == ["miner_03"]
+    books = lane.sinks["lake"]
+    assert (books.accepted, books.stored, books.backlog) == (30, 30, 0)
+
+
+@pytest.mark.parametrize(
+    ("reports", "now", "reason"),
+    [
+        ([report(SLOT - 60), report()], NOW + 3600, "stands still: its last tick was 3660 s ago, one is due every 60"),
+        ([report(SLOT - 900), report()], NOW + 1200, None),
+        ([report()], NOW + 600, None),
+        ([report()], NOW + 1200, "one is due every 300 s"),
+        ([report(failed=3)], NOW, "none of the 3 miners asked answered"),
+        ([report(polled=0, failed=0)], NOW, None),
+    ],
+)
+def test_what_makes_a_lane_unhealthy(tmp_path: Path, reports: list[TickReport], now: float, reason: str | None) -> None:
+    leave(tmp_path, *reports)
+    status = read_status(tmp_path, now)
+    assert status.healthy is (reason is None)
+    assert [str(reason) in told for told in status.reasons] == [True] * (reason is not None)
+
+
+def test_ticks_of_a_large_fleet_are_found_at_the_end_of_the_file(tmp_path: Path) -> None:
+    long = {f"reason_{number}": 1 for number in range(20_000)}
+    leave(tmp_path, report(SLOT - 120), report(SLOT - 60, failed_by_reason=long), report(failed_by_reason=long))
+    assert read_status(tmp_path, NOW).lanes[0].tick_every_s == 60
+
+
+def test_a_line_torn_by_a_crash_does_not_matter(tmp_path: Path) -> None:
+    leave(tmp_path, report(SLOT - 60), report())
+    with (tmp_path / "state" / "miners.ticks.jsonl").open("a") as ticks:
+        ticks.write('{"lane":"miners","host"')
+    assert read_status(tmp_path, NOW).lanes[0].tick_every_s == 60
+
+
+def test_a_store_that_refuses_is_told_in_its_own_words(tmp_path: Path) -> None:
+    leave(tmp_path, report())
+    spooled(tmp_path, 30, Store("InfluxDB refuses the token"))
+    status = read_status(tmp_path, NOW)
+    (reason,) = status.reasons
+    assert "30 points wait for lake" in reason
+    assert "InfluxDB refuses the token" in reason
+
+
+def test_nothing_collected_yet(tmp_path: Path) -> None:
+    status = read_status(tmp_path / "none", NOW)
+    assert not status.healthy
+    assert "nothing has been collected yet" in status.reasons[0]
+
+
+def test_a_state_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    leave(tmp_path, report())
+    (tmp_path / "state" / "pools.json").write_text("{")
+    status = read_status(tmp_path, NOW)
+    assert len(status.lanes) == 1
+    assert "pools.json cannot be read" in status.reasons[0]
+
+
+def test_the_command_speaks_to_people_and_to_scripts(tmp_path: Path) -> None:
+    now = int(time.time())
+    leave(tmp_path, report(now - 60), report(now))
+    spooled(tmp_path, 30, Store())
+    runner = CliRunner(env={"LODELINE_DATA_DIRECTORY": str(tmp_path), "LODELINE_CONFIG": None})
+    people = runner.invoke(app, ["status"])
+    assert people.exit_code == 0
+    assert "Healthy." in people.stdout
+    assert "3 asked, 1 failed (connect_timeout 1)" in people.stdout
+    assert "30 points accepted, 30 stored, 0 waiting" in people.stdout
+    assert "miner_03: connect_timeout, silent since" in people.stdout
+    script = json.loads(runner.invoke(app, ["status", "--json"]).stdout)
+    assert script["healthy"] is True
+    assert script["lanes"][0]["sinks"]["lake"]["stored"] == 30
+    assert script["lanes"][0]["failing"][0]["miner_id"] == "miner_03"
+
+
+def test_exit_codes(tmp_path: Path) -> None:
+    runner = CliRunner(env={"LODELINE_DATA_DIRECTORY": str(tmp_path), "LODELINE_CONFIG": None})
+    unhealthy = runner.invoke(app, ["status"])
+    assert unhealthy.exit_code == 1
+    assert "nothing has been collected yet" in unhealthy.stdout
+    assert runner.invoke(app, ["status", "--config", str(tmp_path / "none")]).exit_code == 2
