@@ -6,6 +6,7 @@ What only a running Grafana can tell is not checked here: whether it renders.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -97,6 +98,9 @@ def _panel(panel: Mapping[str, Any], bucket_of: Mapping[str, str]) -> Iterator[s
         yield from (f"target {target['refId']}: {fault}" for fault in _select(statement, bucket_of[uid]))
         if panel["type"] != "table":
             yield from _unit_faults(statement, bucket_of[uid], unit)
+        for tag in re.findall(r"\$tag_(\w+)", target.get("alias", "")):
+            if tag not in statement.group_by:
+                yield f"target {target['refId']}: alias names tag {tag!r}, which is not grouped by"
         if statement.limit is None and not any(column.aggregated for column in statement.columns):
             yield f"target {target['refId']}: neither aggregated nor limited, it fetches every row of the span"
 
