@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -49,9 +50,14 @@ def read_status(data_directory: Path, now: float) -> Status:
 
     Healthy means: every lane ticks, at least one of the miners it asked answers, and every sink takes what it is
     given. A miner that fails is counted and named, but one bad miner makes no unhealthy pipeline.
+
+    Raises:
+        PermissionError: this user may not read the data directory.
     """
     reasons: list[str] = []
     state = data_directory / "state"
+    if state.is_dir() and not os.access(state, os.R_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "Permission denied", str(state))  # glob would find nothing, silently
     kept = books(data_directory / "spool")
     lanes = []
     for file in sorted(state.glob("*.json")):

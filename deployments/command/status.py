@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from deployments.command.options import ConfigOption, JsonOption
+from storage.errors import NeedsHuman
 
 if TYPE_CHECKING:
     from deployments.status import LaneStatus, Status
@@ -33,7 +34,13 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from deployments.settings import load_settings
     from deployments.status import read_status
 
-    found = read_status(load_settings(config).host.data_directory, time.time())
+    data_directory = load_settings(config).host.data_directory
+    try:
+        found = read_status(data_directory, time.time())
+    except PermissionError as error:
+        raise NeedsHuman(
+            f"{error.filename} may not be read by this user", remedy="Run this as the user that collects"
+        ) from error
     typer.echo(msgspec.json.encode(found).decode() if as_json else "\n".join(in_words(found)))
     if not found.healthy:
         raise typer.Exit(UNHEALTHY)

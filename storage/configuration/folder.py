@@ -19,6 +19,13 @@ def files_in(folder: Path | None, names: Iterable[str]) -> dict[str, Path | None
     names = list(names)
     if folder is None:
         return dict.fromkeys(names)
+    try:
+        return _found(folder, names)
+    except OSError as error:
+        raise ConfigurationError([f"{folder}: cannot be read: {error.strerror}"]) from None
+
+
+def _found(folder: Path, names: list[str]) -> dict[str, Path | None]:
     if not folder.is_dir():
         raise ConfigurationError([f"{folder}: this folder of configuration does not exist"])
     found = {name: folder / name for name in names if (folder / name).exists()}

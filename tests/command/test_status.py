@@ -175,6 +175,14 @@ def test_the_command_speaks_to_people_and_to_scripts(tmp_path: Path) -> None:
     assert script["lanes"][0]["failing"][0]["miner_id"] == "miner_03"
 
 
+def test_files_of_another_user_are_told_from_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave(tmp_path, report())
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root, who runs CI, may read everything
+    result = CliRunner(env={"LODELINE_DATA_DIRECTORY": str(tmp_path), "LODELINE_CONFIG": None}).invoke(app, ["status"])
+    assert result.exit_code == 2
+    assert "Run this as the user that collects" in result.stderr
+
+
 def test_exit_codes(tmp_path: Path) -> None:
     runner = CliRunner(env={"LODELINE_DATA_DIRECTORY": str(tmp_path), "LODELINE_CONFIG": None})
     unhealthy = runner.invoke(app, ["status"])
