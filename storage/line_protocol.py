@@ -67,15 +67,15 @@ def encode_columns(
 
 
 def tag_value(value: str) -> str:
-    r"""``value`` as a tag can hold it: line breaks and tabs become spaces, trailing backslashes are cut.
+    """``value`` as a tag can hold it: line breaks, tabs and NUL become spaces, trailing backslashes are cut.
 
-    InfluxDB has no way to write either (a trailing backslash would escape the separator behind it).
+    InfluxDB cannot write the others (a trailing backslash would escape the separator behind it), nor ask for a NUL.
     """
     return value.translate(_BLANKED).rstrip("\\")
 
 
-_BLANKED = dict.fromkeys(map(ord, "\n\r\t"), " ")
-_UNFIT_FOR_A_TAG = re.compile(r"[\r\t]|\\(?:\n|\Z)")
+_BLANKED = dict.fromkeys(map(ord, "\n\r\t\0"), " ")
+_UNFIT_FOR_A_TAG = re.compile(r"[\r\t\0]|\\(?:\n|\Z)")
 
 
 def _tag_pieces(name: str, values: Sequence[str | None]) -> list[bytes]:

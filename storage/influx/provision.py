@@ -162,6 +162,7 @@ def _bucket_of_2(api: Any, settings: InfluxSettings, bucket: Wanted) -> Provisio
 
 @contextmanager
 def _client_errors(url: str) -> Iterator[None]:
+    from influxdb_client.client.exceptions import InfluxDBError
     from influxdb_client.rest import ApiException
     from urllib3.exceptions import HTTPError
 
@@ -173,6 +174,8 @@ def _client_errors(url: str) -> Iterator[None]:
         answer = answer_of(error, url)
         raise_common_troubles(url, answer)
         raise _refused(url, answer) from error
+    except InfluxDBError as error:  # found by the client itself: no such organisation, or not for this token
+        raise NeedsHuman(str(error), remedy="Correct org, or take a token that may see it") from error
     except HTTPError as error:
         raise TryAgain(f"no answer from InfluxDB at {url}: {type(error).__name__}") from error
 

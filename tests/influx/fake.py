@@ -64,7 +64,8 @@ class FakeInflux:
         self.oldest: dict[str, int] = {}
         """Bucket to the oldest time it takes: its retention."""
         self.requests: list[Request] = []
-        self.faults: deque[Fault] = deque()
+        self.faults: deque[Fault | None] = deque()
+        """Of the next writes and queries; None lets one pass."""
         self.buckets: dict[str, dict[str, Any]] = {}
         self.query_answers: deque[list[bytes]] = deque()
         """Chunks of the answers to the next queries."""

@@ -50,7 +50,7 @@ def expected(frame: Frame) -> list[Line]:
         for name, column in frame.columns.items():
             value = column[row]
             if name in frame.declared.tag_names:
-                cleaned = "".join(" " if letter in "\n\r\t" else letter for letter in value or "")
+                cleaned = "".join(" " if letter in "\n\r\t\0" else letter for letter in value or "")
                 while cleaned.endswith("\\"):
                     cleaned = cleaned[:-1]
                 if cleaned:
