@@ -46,6 +46,7 @@ class DeadLetterFile:
         self._file_bytes = file_bytes
         self._kept_files = kept_files
         self._written_after = -1  # the newest delivery in the file, once known
+        self._told = ""
 
     def write(self, after: int, dead: Sequence[DeadLetter], losses: Sequence[Loss]) -> None:
         """Make the dead letters of the delivery that began after record ``after`` durable, in place of earlier tries.
@@ -77,7 +78,9 @@ class DeadLetterFile:
             file.flush()
             os.fsync(file.fileno())
         sync_directory(self.path.parent)
-        _log.warning("%s: %d points more; first: %s", self.path, sum(x.points for x in letters), letters[0].reason)
+        if letters[0].reason != self._told:  # a series that is refused is refused every tick
+            self._told = letters[0].reason
+            _log.warning("%s: %d points more; first: %s", self.path, sum(x.points for x in letters), self._told)
 
     def _cut(self, after: int) -> None:
         """Cut off what deliveries that began at or after ``after`` left, and a line torn by a crash."""

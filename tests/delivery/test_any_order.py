@@ -22,6 +22,7 @@ from storage.spool.segment import segments_of
 from tests.delivery.sinks import MemorySink, the_books
 from tests.spool.batches import batch, points_in
 
+MEMORY = Path("/dev/shm")
 SINKS = ("influx", "lake")
 CRASHES = ("DeadLetterFile.write", "save_mark", "remove_delivered", "LaneReader.read_after")
 
@@ -35,7 +36,8 @@ class SpoolAndDelivery(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.root = Path(tempfile.mkdtemp())
+        # Crashes here are exceptions, not power cuts, so that memory will do where there is a file system of it.
+        self.root = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
         self.lane_path = self.root / "miners"
         self.sinks = {name: MemorySink(name) for name in SINKS}
         self.couriers: dict[str, Courier] = {}
@@ -162,6 +164,6 @@ class SpoolAndDelivery(RuleBasedStateMachine):
 
 
 SpoolAndDelivery.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 test_any_order = SpoolAndDelivery.TestCase

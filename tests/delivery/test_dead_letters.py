@@ -33,7 +33,8 @@ def test_a_point_taken_at_the_second_try_is_no_dead_letter(tmp_path):
     assert lines(tmp_path) == []
 
 
-def test_torn_at_every_byte_the_next_try_makes_it_whole(tmp_path):
+def test_torn_at_every_byte_the_next_try_makes_it_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda fd: None)
     DeadLetterFile(tmp_path, "influx").write(0, dead("kept"), [])
     path = tmp_path / "dead.influx.jsonl"
     kept = path.stat().st_size
