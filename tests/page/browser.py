@@ -34,17 +34,32 @@ def free_port() -> int:
         return int(trial.getsockname()[1])
 
 
+def _environment(**more: str) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("LODELINE_", "PYTEST_"))}
+    return {**own, **more}
+
+
+_ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A page that is to end by itself."""
+    command = [sys.executable, *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=_environment(), cwd=_ROOT, timeout=120, check=False
+    )
+
+
 @contextmanager
 def process(arguments: Sequence[str], **environment: str) -> Iterator[str]:
     """A page served by ``python arguments``, which listens when it prints its address; SIGTERM must end it."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("LODELINE_", "PYTEST_"))}
     running = subprocess.Popen(
         [sys.executable, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**environ, **environment},
-        cwd=Path(__file__).parents[2],
+        env=_environment(**environment),
+        cwd=_ROOT,
     )
     assert running.stdout is not None
     try:

@@ -1,5 +1,6 @@
 """The page as a viewer sees it, in headless Chromium."""
 
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,13 +8,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import yaml
 from playwright.sync_api import Browser, Page, expect
 
+from storage.frame import Frame
+from storage.lake.store import EmbeddedStore
 from storage.records.miner import telemetry_frames
 from tasks.miners.report import TickReport
-from tests.page.browser import Visitor, chromium, free_port, process, visitor
+from tests.page import frames_store
+from tests.page.browser import Visitor, chromium, free_port, process, run, visitor
 from tests.page.fleet_rows import TH, configurations_at, fleet_at, frames_at, mining
-from tests.page.frames_store import write
 
 pytestmark = pytest.mark.browser
 
@@ -22,26 +26,50 @@ def slot() -> int:
     return int(time.time()) // 60 * 60
 
 
-def filled(folder: Path) -> Path:
-    """A data directory with half an hour of the fleet, a hole in it, and a tick report."""
-    now = slot()
-    write(folder / "store", configurations_at(now - 600))
+expect.set_options(timeout=30_000)  # pushes come every 5 s, and this may be a busy machine
+
+ROSTER = {"a1": "ANTMINER_S19", "a2": "ANTMINER_S19", "a3": "ANTMINER_S19", "l1": "ANTMINER_L7", "l2": "ANTMINER_L7"}
+
+
+def history(now: int) -> Iterator[list[Frame]]:
+    """Half an hour of the fleet, with a hole in it."""
+    yield configurations_at(now - 600)
     for ago in (1800, 1740, 600, 540, 480, 0):
-        write(folder / "store", frames_at(now - ago))
+        yield frames_at(now - ago)
+
+
+def store(folder: Path, *frames: list[Frame]) -> None:
+    """Write into the embedded store of the data directory ``folder``, as a collector beside the page would."""
+    lake = EmbeddedStore(folder / "lake")
+    for written in frames:
+        lake.write(written)
+    lake.close()
+
+
+def filled(folder: Path) -> Path:
+    """A data directory and, in its folder ``config``, the configuration of five miners and one that never answered."""
+    now = slot()
+    store(folder, *history(now))
     report = TickReport(
         lane="miners", host="edge-1", slot=now, finished=now + 2.5, polled=6, failed=1, points=60, points_accepted=600,
         failed_by_reason={"deadline": 1}, points_stored=540, points_dead_lettered=2, points_shed=0, backlog=58,
-        tick_s=2.5, loop_lag_ms=3.0, store="frames",
+        tick_s=2.5, loop_lag_ms=3.0, store="embedded",
     )  # fmt: skip
     (folder / "state").mkdir()
     (folder / "state" / "miners.json").write_bytes(msgspec.json.encode(report))
+    miners = [
+        {"id": name, "ip": f"127.1.0.{number}", "model": model, "site": "hall-1", "polling_interval_seconds": 600}
+        for number, (name, model) in enumerate({**ROSTER, "z9": "ANTMINER_S19"}.items(), start=1)
+    ]
+    (folder / "config").mkdir()
+    (folder / "config" / "data_collection_config.yaml").write_text(yaml.safe_dump({"miners": miners}))
     return folder
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    roster = ("a1", "a2", "a3", "l1", "l2", "z9")
-    with process(["-m", "tests.page.frames_page", str(folder), "127.0.0.1", str(free_port()), *roster]) as found:
+def served(folder: Path, *, host: str = "127.0.0.1", **environment: str) -> Iterator[str]:
+    where = ["--config", str(folder / "config"), "--data", str(folder), "--host", host, "--port", str(free_port())]
+    with process(["-m", "deployments.page", *where], **environment) as found:
         yield found
 
 
@@ -106,7 +134,7 @@ def test_the_fleet(still: str, browser: Visitor) -> None:
     silent = page.locator(".ag-center-cols-container .ag-row[row-id=a3] [col-id=hashrate]")
     assert silent.inner_text() == "\N{EN DASH}"
     foot = page.get_by_test_id("pipeline")
-    for words in ("stored 540 in frames", "backlog 58", "dead letters 2", "failed 1 (deadline 1)"):
+    for words in ("stored 540 in embedded", "backlog 58", "dead letters 2", "failed 1 (deadline 1)"):
         expect(foot).to_contain_text(words)
     expect(page.locator(".chart canvas")).to_have_count(4)
 
@@ -131,7 +159,7 @@ def test_sorting_survives_new_data(address: str, folder: Path, browser: Visitor)
     page.locator(".ag-header-cell[col-id=hashrate]").click()
     first = page.locator(".ag-center-cols-container .ag-row[row-index='0'] [col-id=hashrate]")
     expect(first).to_have_text("95.0 TH/s")
-    write(folder / "store", telemetry_frames([mining(slot() + 1, "a2", 99 * TH, 3100)]))
+    store(folder, telemetry_frames([mining(slot() + 1, "a2", 99 * TH, 3100)]))
     expect(first).to_have_text("99.0 TH/s")
     assert page.locator(".ag-center-cols-container .ag-row[row-index='0']").get_attribute("row-id") == "a2"
 
@@ -142,7 +170,7 @@ def test_new_data_arrives_without_a_reload(address: str, folder: Path, browser: 
     page.evaluate("window.notReloaded = true")
     newer = [record for record in fleet_at(slot() + 1) if record.miner.miner_id not in ("a2", "a3")]
     newer += [mining(slot() + 1, "a2", 98 * TH, 3050), mining(slot() + 1, "a3", 97 * TH, 3010)]
-    write(folder / "store", telemetry_frames(newer))
+    store(folder, telemetry_frames(newer))
     expect(page.get_by_test_id("hashrate-sha256d")).to_contain_text("290 TH/s")
     expect(page.get_by_test_id("reachable")).to_contain_text("1 of 6 missing")
     assert page.evaluate("window.notReloaded") is True
@@ -173,16 +201,20 @@ def test_a_miner_that_nobody_knows(still: str, browser: Visitor) -> None:
     expect(page.get_by_test_id("state")).to_contain_text("No such miner")
 
 
-def test_a_store_that_is_away_and_comes_back(address: str, folder: Path, browser: Visitor) -> None:
-    page = browser.open(address)
-    expect(page.get_by_test_id("hashrate-sha256d")).to_contain_text("155 TH/s")
-    expect(page.get_by_test_id("away")).to_be_hidden()
-    (folder / "store" / "away").touch()
-    expect(page.get_by_test_id("away")).to_contain_text("Store away since")
-    expect(page.get_by_test_id("away")).to_contain_text("the store refused the connection")
-    assert big(page, "hashrate-sha256d") == "155 TH/s"
-    (folder / "store" / "away").unlink()
-    expect(page.get_by_test_id("away")).to_be_hidden()
+def test_a_store_that_is_away_and_comes_back(tmp_path: Path, browser: Visitor) -> None:
+    for frames in history(slot()):
+        frames_store.write(tmp_path / "store", frames)
+    arguments = ["-m", "tests.page.frames_page", str(tmp_path), "127.0.0.1", str(free_port()), *ROSTER]
+    with process(arguments) as address:
+        page = browser.open(address)
+        expect(page.get_by_test_id("hashrate-sha256d")).to_contain_text("155 TH/s")
+        expect(page.get_by_test_id("away")).to_be_hidden()
+        (tmp_path / "store" / "away").touch()
+        expect(page.get_by_test_id("away")).to_contain_text("Store away since")
+        expect(page.get_by_test_id("away")).to_contain_text("the store refused the connection")
+        assert big(page, "hashrate-sha256d") == "155 TH/s"
+        (tmp_path / "store" / "away").unlink()
+        expect(page.get_by_test_id("away")).to_be_hidden()
 
 
 def test_spans(still: str, browser: Visitor) -> None:
@@ -215,8 +247,8 @@ def test_the_chosen_theme_is_kept(still: str, browser: Visitor) -> None:
 
 
 def test_the_password(folder: Path, chrome: Browser) -> None:
-    arguments = ["-m", "tests.page.frames_page", str(folder), "0.0.0.0", str(free_port())]
-    with process(arguments, LODELINE_PAGE__PASSWORD="correct horse") as found, visitor(chrome) as stranger:
+    guarded = served(folder, host="0.0.0.0", LODELINE_PAGE__PASSWORD="correct horse")
+    with guarded as found, visitor(chrome) as stranger:
         address = found.replace("0.0.0.0", "127.0.0.1")
         page = stranger.open(f"{address}/miner/a1")
         page.wait_for_url("**/login")
@@ -238,4 +270,23 @@ def test_the_password(folder: Path, chrome: Browser) -> None:
         page.goto(address)
         page.wait_for_url("**/login")
         assert stranger.faults == []
-    assert (folder / "state" / "page.secret").stat().st_mode & 0o777 == 0o600
+    assert (folder / "page.secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_no_password_no_open_door(folder: Path) -> None:
+    arguments = ["--config", str(folder / "config"), "--data", str(folder), "--host", "0.0.0.0", "--port", "18999"]
+    ended = run("-m", "deployments.page", *arguments)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("lodeline: the page would be open to everybody who reaches 0.0.0.0")
+    assert "LODELINE_PAGE__PASSWORD" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_port_that_is_taken(folder: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        ended = run("-m", "deployments.page", "--data", str(folder), "--port", str(other.getsockname()[1]))
+    assert ended.returncode == 2
+    assert "Give another --host or --port" in ended.stderr
+    assert "Traceback" not in ended.stderr
