@@ -39,6 +39,7 @@ async def _run(options: argparse.Namespace) -> int:
         latency_ms=options.latency_ms,
         refresh_s=options.refresh_s,
         restart_days=options.restart_days,
+        socket_port=options.socket_port,
     )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -65,6 +66,7 @@ def _options() -> argparse.ArgumentParser:
     add("--miners", type=int, default=24, help="how many (default %(default)s)")
     add("--seed", type=int, default=1, help="everything but clock and faults follows from it (default %(default)s)")
     add("--port", type=int, default=DEFAULT_PORT, help="port of all miners; 0 takes a free one (default %(default)s)")
+    add("--socket-port", type=int, metavar="PORT", help="serve VNish's socket API too (4028 on real miners)")
     add("--first-address", default=FIRST_ADDRESS, metavar="IP", help="of the first miner (default %(default)s)")
     add("--control-port", type=int, metavar="PORT", help="serve truth and faults on 127.0.0.1; 0 takes a free port")
     add("--latency-ms", type=_latency, default=(0.0, 0.0), metavar="MS|LOW-HIGH", help="delay of every answer")

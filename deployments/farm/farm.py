@@ -18,11 +18,12 @@ import yaml
 from deployments.farm import faults as fault_rules
 from deployments.farm.faults import Fault, FaultKind
 from deployments.farm.http import HttpConnection
-from deployments.farm.listener import FarmError, Listener, allow_open_files, bound
+from deployments.farm.listener import Connection, FarmError, Listener, allow_open_files, bound
 from deployments.farm.miner import Identity, SimulatedMiner
 from deployments.farm.models import DEFAULT_MIX, Variant
 from deployments.farm.physics import climate
 from deployments.farm.truth import FleetTruth, Truth
+from deployments.farm.vnish_socket import SocketConnection
 from deployments.farm.web import MinerWeb
 
 DEFAULT_PORT = 4080
@@ -47,6 +48,7 @@ class Farm:
         refresh_s: the firmwares renew their figures this often. Answers in between are the same bytes, which makes the
             farm cheap where one miner is asked several times.
         restart_days: mean time between restarts that nobody asked for; None: there are none.
+        socket_port: where miners of dialect ``vnish-rest`` have their socket API, 4028 on real ones; None: nowhere.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Farm:
         latency_ms: float | tuple[float, float] = 0.0,
         refresh_s: float = 1.0,
         restart_days: float | None = None,
+        socket_port: int | None = None,
     ) -> None:
         if miners < 1 or seed < 0 or not mix or refresh_s <= 0:
             raise ValueError("a farm has at least 1 miner and 1 variant; seed is not negative, refresh_s above 0")
@@ -73,10 +76,11 @@ class Farm:
         self._latency_s = (low / 1000, high / 1000)
         self._refresh_s = refresh_s
         self._restart_days = restart_days
+        self.socket_port = socket_port
         self._mix = tuple(mix)
         self._addresses = _addresses(first_address, miners)
         self._webs: dict[str, MinerWeb] = {}
-        self._listeners: dict[str, Listener] = {}
+        self._listeners: list[tuple[MinerWeb, Listener]] = []
         self._watch: asyncio.TimerHandle | None = None
         self._build()
 
@@ -87,16 +91,16 @@ class Farm:
 
     async def __aenter__(self) -> Farm:
         """Listen on every address. Raises FarmError, and then listens on none."""
-        allow_open_files(len(self._webs))
+        allow_open_files(len(self._webs), 1 if self.socket_port is None else 2)
         if self.port == 0:
             self.port = self._free_port()
             self._build()
         try:
             for web in self._webs.values():
                 identity = web.miner.identity
-                listener = Listener(identity.address, self.port, _connector(web))
-                listener.open()
-                self._listeners[identity.miner_id] = listener
+                self._listen(web, Listener(identity.address, self.port, _http(web)))
+                if self.socket_port is not None and identity.variant.dialect == "vnish-rest":
+                    self._listen(web, Listener(identity.address, self.socket_port, _socket(web)))
         except FarmError:
             await self._stop()
             raise
@@ -183,8 +187,8 @@ class Farm:
             return
         now = self.clock()
         to_come = False
-        for miner_id, listener in self._listeners.items():
-            dead = [fault for fault in self._webs[miner_id].miner.faults if fault.kind == "dead"]
+        for web, listener in self._listeners:
+            dead = [fault for fault in web.miner.faults if fault.kind == "dead"]
             if any(fault.active(now) for fault in dead):
                 listener.shut()
             elif not listener.is_open:
@@ -223,6 +227,10 @@ class Farm:
         path.chmod(0o600)
         path.write_text("# Written by the simulated farm (deployments/farm).\n" + text, encoding="utf-8")
         return path
+
+    def _listen(self, web: MinerWeb, listener: Listener) -> None:
+        listener.open()
+        self._listeners.append((web, listener))
 
     def _build(self) -> None:
         climates = [climate(random.Random(f"{self.seed}/site/{site}")) for site in SITES]
@@ -266,16 +274,20 @@ class Farm:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
-        for listener in self._listeners.values():
+        for _, listener in self._listeners:
             listener.shut()
-        for listener in self._listeners.values():
+        for _, listener in self._listeners:
             await listener.finish()
-        self._listeners = {}
+        self._listeners = []
         await asyncio.sleep(0)  # let the transports close their sockets
 
 
-def _connector(web: MinerWeb) -> Callable[[set[HttpConnection]], HttpConnection]:
+def _http(web: MinerWeb) -> Callable[[set[Connection]], Connection]:
     return lambda connections: HttpConnection(web.serve, connections)
+
+
+def _socket(web: MinerWeb) -> Callable[[set[Connection]], Connection]:
+    return lambda connections: SocketConnection(web.serve_socket, connections)
 
 
 def _addresses(first: str, count: int) -> list[str]:

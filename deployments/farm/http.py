@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import Callable
-from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import msgspec
+
+from deployments.farm.listener import Connection
 
 _REQUEST_LIMIT = 64 * 1024
 _DRIP_EVERY_S = 0.1
@@ -65,36 +65,22 @@ def error(status: int, message: str) -> Response:
     return Response(status, json.dumps({"err": message}).encode())
 
 
-class HttpConnection(asyncio.BufferedProtocol):
+class HttpConnection(Connection, asyncio.BufferedProtocol):
     """One connection of a client; ``serve`` turns a request into what is sent back."""
 
-    def __init__(self, serve: Callable[[Request], Delivery], connections: set[HttpConnection]) -> None:
+    def __init__(self, serve: Callable[[Request], Delivery], connections: set[Connection]) -> None:
+        super().__init__(connections)
         self._serve = serve
-        self._connections = connections
-        self._transport: asyncio.Transport | None = None
         self._pending = b""
         self._waiting = False
         self._last = False
         self._timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._connections.add(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        """See asyncio."""
-        self._transport = None
-        self._connections.discard(self)
+        super().connection_lost(exc)
         if self._timer is not None:
             self._timer.cancel()
-
-    def abort(self) -> None:
-        """End the connection at once; the other side can know before its next request."""
-        if self._transport is not None:
-            with suppress(OSError):  # the other side was quicker
-                self._transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-            self._transport.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         """One buffer for all connections: what arrives is copied out before the next read."""
@@ -108,7 +94,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._advance()
 
     def _advance(self) -> None:
-        while self._pending and not self._waiting and self._transport is not None:
+        while self._pending and not self._waiting and self.transport is not None:
             end = self._pending.find(b"\r\n\r\n")
             if end < 0:
                 if len(self._pending) >= _REQUEST_LIMIT:
@@ -142,10 +128,10 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._write(data)
 
     def _drip(self, data: bytes, step: int) -> None:
-        if self._transport is None:
+        if self.transport is None:
             return
         if len(data) > step:
-            self._transport.write(data[:step])
+            self.transport.write(data[:step])
             self._timer = asyncio.get_running_loop().call_later(_DRIP_EVERY_S, self._drip, data[step:], step)
             return
         self._timer = None
@@ -154,11 +140,11 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._advance()
 
     def _write(self, data: bytes) -> None:
-        if self._transport is None:
+        if self.transport is None:
             return
-        self._transport.write(data)
+        self.transport.write(data)
         if self._last:
-            self._transport.close()
+            self.transport.close()
 
     def _refuse(self, status: HTTPStatus) -> None:
         self._last = True

@@ -8,8 +8,9 @@ import logging
 import resource
 import socket
 from collections.abc import Callable
+from contextlib import suppress
+from typing import cast
 
-from deployments.farm.http import HttpConnection
 from storage.errors import NeedsHuman
 
 log = logging.getLogger(__name__)
@@ -23,25 +24,26 @@ class FarmError(NeedsHuman):
     """The farm cannot run as asked: a port is taken, an address does not exist here, too few files may be open."""
 
 
-def allow_open_files(miners: int) -> int:
+def allow_open_files(miners: int, ports: int = 1) -> int:
     """Raise the open-file limit as far as the system lets us; the limit that holds now.
 
-    A miner needs its listening socket and one connection for a poller.
+    A miner needs a listening socket and one connection of a poller for each of its ports.
 
     Raises:
         FarmError: even the hard limit is too low.
     """
-    needed = 2 * miners + _SPARE_FILES
+    needed = 2 * ports * miners + _SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = needed if hard == resource.RLIM_INFINITY else hard
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
     if soft != resource.RLIM_INFINITY and soft < needed:
+        possible = (soft - _SPARE_FILES) // (2 * ports)
         raise FarmError(
             f"{miners} simulated miners need {needed} open files and this system allows {soft}",
             remedy=f"Raise the hard limit (ulimit -Hn {needed}, or LimitNOFILE={needed} of a service), "
-            f"or run at most {(soft - _SPARE_FILES) // 2} miners a process, each with its own --first-address",
+            f"or run at most {possible} miners a process, each with its own --first-address",
         )
     return soft
 
@@ -80,14 +82,39 @@ def _remedy(problem: OSError) -> str:
     return "Choose another --port or --first-address"
 
 
+class Connection(asyncio.BaseProtocol):
+    """A connection to a miner, which its listener can end."""
+
+    def __init__(self, connections: set[Connection]) -> None:
+        self.transport: asyncio.Transport | None = None
+        self._connections = connections
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio."""
+        self.transport = cast("asyncio.Transport", transport)
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """See asyncio."""
+        self.transport = None
+        self._connections.discard(self)
+
+    def abort(self) -> None:
+        """End the connection at once; the other side can know before its next request."""
+        if self.transport is not None:
+            with suppress(OSError):  # the other side was quicker
+                self.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            self.transport.abort()
+
+
 class Listener:
     """One miner's door. Shut, the system refuses connections, and those there were have ended."""
 
-    def __init__(self, address: str, port: int, connect: Callable[[set[HttpConnection]], HttpConnection]) -> None:
+    def __init__(self, address: str, port: int, connect: Callable[[set[Connection]], Connection]) -> None:
         self.address = address
         self.port = port
         self._connect = connect
-        self._connections: set[HttpConnection] = set()
+        self._connections: set[Connection] = set()
         self._arrivals: set[asyncio.Task[object]] = set()
         self._socket: socket.socket | None = None
 

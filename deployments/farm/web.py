@@ -6,6 +6,7 @@ import random
 from bisect import bisect_right
 from collections.abc import Callable
 
+from deployments.farm import vnish_socket
 from deployments.farm.faults import Fault
 from deployments.farm.http import Delivery, Request, Response, error
 from deployments.farm.miner import SimulatedMiner
@@ -53,16 +54,11 @@ class MinerWeb:
         """What is sent back now, and how it travels."""
         now = self._clock()
         active = self.miner.active(now)
-        low, high = self._latency_s
-        delay = low if low == high else self._dice.uniform(low, high)
         if not active:
-            return Delivery(self._wire(request, now), delay)
+            return Delivery(self._wire(request, now), self._delay(now))
         kinds = {fault.kind for fault in active}
         if "hanging" in kinds:
             return Delivery(None)
-        for fault in active:
-            if fault.kind == "latency" and fault.ms is not None:
-                delay += self._dice.uniform(fault.ms, fault.ms_max or fault.ms) / 1000
         if "http_500" in kinds:
             data = error(500, "internal error").wire()
         elif "html" in kinds:
@@ -72,7 +68,24 @@ class MinerWeb:
         else:
             data = self._wire(request, now)
         pace = next((fault.bytes_per_s for fault in active if fault.kind == "slow_drip"), None)
-        return Delivery(data, delay, pace)
+        return Delivery(data, self._delay(now), pace)
+
+    def serve_socket(self, command: str) -> Delivery:
+        """The same for a command on port 4028."""
+        now = self._clock()
+        kinds = {fault.kind for fault in self.miner.active(now)}
+        if "hanging" in kinds:
+            return Delivery(None)
+        data = vnish_socket.respond(self.miner, command, self._current(now))
+        return Delivery(data[: len(data) // 2] if "truncated_json" in kinds else data, self._delay(now))
+
+    def _delay(self, now: float) -> float:
+        low, high = self._latency_s
+        delay = low if low == high else self._dice.uniform(low, high)
+        for fault in self.miner.active(now):
+            if fault.kind == "latency" and fault.ms is not None:
+                delay += self._dice.uniform(fault.ms, fault.ms_max or fault.ms) / 1000
+        return delay
 
     def _renewed(self, at: float) -> float:
         renewed = at - at % self._refresh_s

@@ -61,6 +61,8 @@ async def test_answers_are_as_the_vendor_describes_them(farm, client, fault):
             farm.inject(identity.miner_id, fault)
         for path in paths(identity):
             value = await read(client, identity, path, headers={"x-api-key": identity.api_key})
+            if path in ("/boards", "/chains"):  # hundreds of chips, all alike
+                value = [{**board, "chips": board["chips"][:8] + board["chips"][-2:]} for board in value]
             vendor.check(identity.variant.firmware, path, value)
 
 

@@ -20,9 +20,9 @@ def _read(*parts: str) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def recorded(name: str) -> Any:
-    """An answer of a real S21 Pro on VNish 1.2.7."""
-    return _read("vnish-1.2.7-s21pro", "web", f"{name}.json")
+def recorded(name: str, interface: str = "web") -> Any:
+    """An answer of a real S21 Pro on VNish 1.2.7; ``interface`` is ``web`` or ``rpc``."""
+    return _read("vnish-1.2.7-s21pro", interface, f"{name}.json")
 
 
 @cache
