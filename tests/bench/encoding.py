@@ -13,7 +13,7 @@ from tests.bench.fleet import ticks
 
 START = 1795478400
 
-_Point: Any = influxdb_client.Point  # it has no types
+_client: Any = influxdb_client  # it has no types
 
 
 def as_points(frame: Frame) -> list[str]:
@@ -21,13 +21,13 @@ def as_points(frame: Frame) -> list[str]:
     tags = frame.declared.tag_names
     lines = []
     for row, time in enumerate(frame.times):
-        point = _Point(frame.measurement)
+        point = _client.Point(frame.measurement)
         for name, column in frame.columns.items():
             if name in tags:
                 point.tag(name, column[row])
             elif column[row] is not None:
                 point.field(name, column[row])
-        lines.append(point.time(time, influxdb_client.WritePrecision.S).to_line_protocol())
+        lines.append(point.time(time, _client.WritePrecision.S).to_line_protocol())
     return lines
 
 

@@ -1,0 +1,63 @@
+"""Collects a farm the way a shift does, without Prefect: polls, spools, delivers to the lake; prints what it cost.
+
+Arguments: folders of configuration (JSON list), data folder, ticks. Times in seconds, memory in MB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from storage.delivery.books import books_of_lane
+from storage.opening import open_sinks
+from storage.settings import StorageSettings
+from tasks.collection_settings import load_collection_settings
+from tasks.miners.collection import LANE, open_collection
+from tasks.shift.delivering import Delivering
+from tasks.shift.slots import Slot
+
+
+async def main() -> None:
+    """Ticks of 60 s slots, one after the other; each is timed until all of it is stored."""
+    folders, data, ticks = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    miners: tuple[Any, ...] = ()
+    for folder in folders:
+        file = Path(folder) / "data_collection_config.yaml"
+        miners += load_collection_settings(file, os.environ, lambda _: None).miners
+    storage = StorageSettings(data_directory=data)
+    sinks = open_sinks(storage, "bench")
+    delivering = Delivering(storage.spool_directory, sinks, "bench")
+    names = [sink.name for sink in sinks]
+    rows = []
+    start = int(time.time()) // 60 * 60
+    async with open_collection(miners, storage, "bench", names, "bench") as collection:
+        delivering.start()
+        for turn in range(ticks):
+            began = time.perf_counter()
+            report = await collection.tick(Slot(start + 60 * turn, 0))
+            spooled = time.perf_counter() - began
+            while books_of_lane(storage.spool_directory / LANE)[names[0]].backlog:  # noqa: ASYNC110 (files of a thread)
+                await asyncio.sleep(0.02)
+            rows.append(
+                {
+                    "tick_s": report.tick_s,
+                    "spooled_s": spooled,
+                    "stored_s": time.perf_counter() - began,
+                    "polled": report.polled,
+                    "failed": report.failed,
+                    "reasons": report.failed_by_reason,
+                    "points": report.points,
+                }
+            )
+    await asyncio.to_thread(delivering.end, 5.0)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    print(json.dumps({"rows": rows, "rss_mb": usage.ru_maxrss / 1024, "cpu_s": usage.ru_utime + usage.ru_stime}))
+
+
+asyncio.run(main())
