@@ -81,9 +81,9 @@ def file_schema(measurement: Measurement, tier: Tier) -> pa.Schema:
 
 
 def fingerprint(schema: pa.Schema) -> str:
-    """Version of a schema: 16 hex digits of names and types, kept in the metadata of every file."""
+    """Version of a schema: 12 hex digits of names and types, kept in the metadata of every file."""
     text = ";".join(f"{field.name} {field.type}" for field in schema)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _schema(time: pa.DataType, measurement: Measurement, types: Mapping[str, Type]) -> pa.Schema:
@@ -215,23 +215,24 @@ def _float_array(values: Sequence[float | None]) -> pa.Array:
 
 
 def _integer_array(values: Sequence[int | None]) -> pa.Array:
-    if None in values:
-        filled = np.array([0 if value is None else value for value in values], dtype=np.int64)
-        return _primitive(pa.int64(), filled, _present(values))
-    return _primitive(pa.int64(), np.array(values, dtype=np.int64), None)
+    filled = [0 if value is None else value for value in values] if None in values else values
+    return _primitive(pa.int64(), np.array(filled, dtype=np.int64), _present(values))
 
 
 def _boolean_array(values: Sequence[bool | None]) -> pa.Array:
-    bits = np.packbits(np.array(values, dtype=object) == True, bitorder="little")  # noqa: E712 - None must be False
+    bits = np.packbits([value is True for value in values], bitorder="little")
     return pa.Array.from_buffers(pa.bool_(), len(values), [_bitmap(_present(values)), pa.py_buffer(bits)])
 
 
 def _string_array(values: Sequence[str | None]) -> pa.Array:
-    encoded = [b"" if value is None else value.encode() for value in values]
-    offsets = np.zeros(len(values) + 1, dtype=np.int32)
-    np.cumsum(np.fromiter(map(len, encoded), dtype=np.int32, count=len(values)), out=offsets[1:])
-    buffers = [_bitmap(_present(values)), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
-    return pa.Array.from_buffers(pa.string(), len(values), buffers)
+    words = ["" if value is None else value for value in values]
+    text = "".join(words)
+    encoded = text.encode()
+    sizes = map(len, words) if len(encoded) == len(text) else (len(word.encode()) for word in words)
+    offsets = np.zeros(len(words) + 1, dtype=np.int32)
+    np.cumsum(np.fromiter(sizes, dtype=np.int32, count=len(words)), out=offsets[1:])
+    buffers = [_bitmap(_present(values)), pa.py_buffer(offsets), pa.py_buffer(encoded)]
+    return pa.Array.from_buffers(pa.string(), len(words), buffers)
 
 
 _BUILDERS: Mapping[Type, Callable[[Sequence[Any]], pa.Array]] = {
@@ -242,8 +243,9 @@ _BUILDERS: Mapping[Type, Callable[[Sequence[Any]], pa.Array]] = {
 }
 
 
-def _present(values: Sequence[object]) -> npt.NDArray[np.bool_]:
-    return np.fromiter((value is not None for value in values), dtype=np.bool_, count=len(values))
+def _present(values: Sequence[object]) -> npt.NDArray[np.bool_] | None:
+    """Which values are there; None where all are."""
+    return np.array([value is not None for value in values], dtype=np.bool_) if None in values else None
 
 
 def _bitmap(valid: npt.NDArray[np.bool_] | None) -> pa.Buffer | None:
@@ -257,3 +259,13 @@ def _primitive(kind: pa.DataType, values: npt.NDArray[Any], valid: npt.NDArray[n
 def integers(values: npt.NDArray[np.int64]) -> pa.Array:
     """An int64 array without nulls, made without ``pyarrow.array``."""
     return _primitive(pa.int64(), np.ascontiguousarray(values, dtype=np.int64), None)
+
+
+def numbers(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.int64]:
+    """Values of an integer, time or boolean column; anything where it is null. ``to_numpy`` would import pandas."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_boolean(array.type):
+        array = array.cast(pa.int8())
+    array = array.cast(pa.int64())
+    whole = np.frombuffer(array.buffers()[1] or b"", dtype=np.int64)
+    return whole[array.offset : array.offset + len(array)]

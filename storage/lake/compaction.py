@@ -20,7 +20,8 @@ from storage.arrow_schema import integers
 from storage.errors import NeedsHuman, StoreError
 from storage.lake.layout import DAY_S, Period
 from storage.lake.parquet import read_file
-from storage.lake.table import LakeTable, Part, Snapshot
+from storage.lake.snapshot import Part, Snapshot
+from storage.lake.table import LakeTable
 
 CELLS_AT_ONCE = 24_000_000
 """Rows times columns rewritten at a time, which bounds memory to some 500 MB; larger windows get several files."""

@@ -14,7 +14,16 @@ from pathlib import Path
 from storage.errors import LodelineError, NeedsHuman, StoreError
 
 _FULL_OR_FORBIDDEN = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR}
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENAMETOOLONG,
+        errno.ENOTDIR,
+        errno.EEXIST,
+    }
 )
 
 

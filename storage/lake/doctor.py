@@ -20,6 +20,7 @@ from deltalake.exceptions import DeltaError
 
 from storage.errors import NeedsHuman
 from storage.lake.disk import sync
+from storage.lake.snapshot import live_files
 
 log = logging.getLogger(__name__)
 
@@ -151,12 +152,12 @@ def _check_live_files(folder: Path, name: str) -> None:
 
 def _live_files(folder: Path) -> list[tuple[Path, int]]:
     try:
-        actions = pa.table(DeltaTable(str(folder)).get_add_actions(flatten=True))
+        files = live_files(DeltaTable(str(folder)))
     except DeltaError as error:
         raise NeedsHuman(
             f"lake table {folder.parent.name}/{folder.name} cannot be opened: {error}",
             remedy=f"Restore {folder / '_delta_log'} from a backup, or move the table's folder aside",
         ) from error
     return list(
-        zip((folder / path for path in actions["path"].to_pylist()), actions["size_bytes"].to_pylist(), strict=True)
+        zip((folder / path for path in files["path"].to_pylist()), files["size_bytes"].to_pylist(), strict=True)
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from storage.arrow_schema import INGEST_VERSION, integers
+from storage.arrow_schema import INGEST_VERSION, integers, numbers
 
 Codes = npt.NDArray[np.int64]
 
@@ -26,8 +25,8 @@ def merged(rows: pa.Table, tags: Sequence[str]) -> pa.Table:
         return rows
     rows = rows.unify_dictionaries()
     series = _series_codes(rows, tags)
-    times = _numbers(rows, "time")
-    newest_last = [_numbers(rows, INGEST_VERSION)] if INGEST_VERSION in rows.column_names else []
+    times = numbers(rows["time"])
+    newest_last = [numbers(rows[INGEST_VERSION])] if INGEST_VERSION in rows.column_names else []
     order = np.lexsort((*newest_last, times, series))  # stable: equal keys stay in the order they came in
     series, times = series[order], times[order]
     first = np.ones(len(order), dtype=np.bool_)
@@ -41,7 +40,7 @@ def merged(rows: pa.Table, tags: Sequence[str]) -> pa.Table:
 
 def _newest(column: pa.ChunkedArray, starts: Codes) -> pa.ChunkedArray:
     """Last value of each group that is not null; the group's first row, a null, where there is none."""
-    filled = np.where(_array(column.is_valid()), np.arange(len(column)), -1)
+    filled = np.where(_valid(column), np.arange(len(column)), -1)
     newest = np.maximum.reduceat(filled, starts)
     return column.take(integers(np.where(newest < 0, starts, newest)))
 
@@ -62,23 +61,13 @@ def _series_codes(rows: pa.Table, tags: Sequence[str]) -> Codes:
 
 def _ranks(column: pa.ChunkedArray) -> tuple[Codes, int]:
     """Rank of each row's word among the words of the column (null is 0), and how many ranks there are."""
-    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    coded = coded.combine_chunks()
-    if isinstance(coded, pa.ChunkedArray):
-        coded = coded.chunk(0)
+    coded = (column if pa.types.is_dictionary(column.type) else column.dictionary_encode()).combine_chunks()
     words = coded.dictionary.to_pylist()
     rank_of = np.zeros(len(words) + 1, dtype=np.int64)
     rank_of[np.array(sorted(range(len(words)), key=words.__getitem__), dtype=np.int64)] = np.arange(1, len(words) + 1)
-    indices = _array(coded.indices.fill_null(len(words)))
-    return rank_of[indices], len(words) + 1
+    return rank_of[np.where(_valid(coded), numbers(coded.indices), len(words))], len(words) + 1
 
 
-def _numbers(rows: pa.Table, name: str) -> Codes:
-    column = rows[name]
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.int64())
-    return _array(column).astype(np.int64)
-
-
-def _array(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[Any]:
-    return np.asarray(column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy())
+def _valid(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.bool_]:
+    valid: npt.NDArray[np.bool_] = numbers(column.is_valid()) == 1
+    return valid

@@ -14,20 +14,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
-from storage.arrow_schema import FILE_TIME, INGEST_MS, INGEST_VERSION, PARTITION, fingerprint
+from storage.arrow_schema import INGEST_MS, INGEST_VERSION, PARTITION, fingerprint, numbers
 from storage.declaration import Kind, Measurement, Tier
 from storage.lake.disk import make_folder, sync
 from storage.lake.layout import date_of
 
 ROW_GROUP_ROWS = 131_072
 
-SCHEMA_KEY = b"lodeline.schema"
-TABLE_KEY = b"lodeline.table"
+SCHEMA_KEY = "lodeline.schema"
+TABLE_KEY = "lodeline.table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class Encoding:
     deltas: tuple[str, ...]
     dictionaries: tuple[str, ...]
     statistics: tuple[str, ...]
-    metadata: Mapping[bytes, bytes]
+    fingerprint: str
+    metadata: Mapping[str, str]
 
     @staticmethod
     def of(measurement: Measurement, tier: Tier, schema: pa.Schema) -> Encoding:
@@ -58,9 +60,10 @@ class Encoding:
                 field.name for field in schema if field.name not in deltas and not pa.types.is_boolean(field.type)
             ),
             statistics=("time", *measurement.tag_names),
+            fingerprint=fingerprint(schema),
             metadata={
-                SCHEMA_KEY: fingerprint(schema).encode(),
-                TABLE_KEY: measurement.stored_name(tier).encode(),
+                SCHEMA_KEY: fingerprint(schema),
+                TABLE_KEY: measurement.stored_name(tier),
             },
         )
 
@@ -71,20 +74,21 @@ def write_file(folder: Path, rows: pa.Table, encoding: Encoding, tags: Sequence[
     Returns what the Delta log has to say of it; nothing refers to the file before that is committed.
     """
     date = date_of(partition)
-    path = folder / f"{PARTITION}={date}" / f"{uuid.uuid4().hex}.parquet"
+    path = folder / f"{PARTITION}={date}" / f"{encoding.fingerprint}-{uuid.uuid4().hex[:16]}.parquet"
     make_folder(path.parent)
-    pq.write_table(
-        rows.replace_schema_metadata(dict(encoding.metadata)),
+    with pq.ParquetWriter(
         path,
-        row_group_size=ROW_GROUP_ROWS,
+        rows.schema,
         compression="zstd",
         compression_level=3,
         use_dictionary=list(encoding.dictionaries),
         column_encoding=dict.fromkeys(encoding.deltas, "DELTA_BINARY_PACKED"),
         write_statistics=list(encoding.statistics),
         write_page_checksum=True,
-        store_schema=False,
-    )
+        store_schema=False,  # 1 KB a file that says nothing new; it would also carry the metadata, hence the next line
+    ) as writer:
+        writer.add_key_value_metadata(dict(encoding.metadata))
+        writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
     sync(path)
     sync(path.parent)
     return AddAction(
@@ -99,22 +103,23 @@ def write_file(folder: Path, rows: pa.Table, encoding: Encoding, tags: Sequence[
 
 def _statistics(rows: pa.Table, tags: Sequence[str]) -> str:
     """Statistics of the Delta log: of time and tags only, so that nothing personal reaches the log."""
-    low: dict[str, str] = {}
-    high: dict[str, str] = {}
+    times = numbers(rows["time"])
+    low = {"time": _iso(int(times.min()))}
+    high = {"time": _iso(int(times.max()))}
     nulls: dict[str, int] = {}
-    for name in ("time", *tags):
-        column = rows[name]
-        span = pc.min_max(column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column)
-        nulls[name] = rows[name].null_count
-        if span["min"].is_valid:
-            low[name], high[name] = (_statistic(span[end]) for end in ("min", "max"))
-    return json.dumps({"numRecords": rows.num_rows, "minValues": low, "maxValues": high, "nullCount": nulls})
+    for tag in tags:
+        words = rows[tag].cast(pa.string())
+        if words.null_count:
+            nulls[tag] = words.null_count
+        if words.null_count < rows.num_rows:
+            span = pc.min_max(words)
+            low[tag], high[tag] = span["min"].as_py(), span["max"].as_py()
+    said = {"numRecords": rows.num_rows, "minValues": low, "maxValues": high, "nullCount": nulls}
+    return json.dumps(said, separators=(",", ":"))
 
 
-def _statistic(value: pa.Scalar) -> str:
-    if value.type == FILE_TIME:
-        return value.as_py().strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # type: ignore[no-any-return]
-    return value.as_py()  # type: ignore[no-any-return]
+def _iso(microseconds: int) -> str:
+    return str(np.datetime_as_string(np.datetime64(microseconds, "us"), timezone="UTC"))
 
 
 def read_file(path: Path, schema: pa.Schema, row_groups: Sequence[int] | None = None) -> pa.Table:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage.arrow_schema import ARROW_TYPES, INGEST_VERSION, field_types
+from storage.arrow_schema import ARROW_TYPES, INGEST_VERSION, field_types, file_schema, fingerprint
 from storage.declaration import Measurement, Tier, Type
-from storage.lake.table import Part
+from storage.lake.snapshot import Part
 from storage.store import Where
 
 _SQL_TYPES: Mapping[Type, str] = {
@@ -162,16 +162,16 @@ def _rows(selection: Selection, parts: Sequence[Part], columns: Sequence[str]) -
     shared = _sharing(parts) if selection.tier is Tier.RAW else set()
     keys = ", ".join(["time", *selection.tags])
     fields = list(map(quoted, columns))
-    alone = _scan(selection, [part for part in parts if part.path not in shared])
-    text = f"SELECT {', '.join([keys, *fields])} FROM ({alone.text})"
-    if not shared:
-        return Query(text, alone.parameters)
-    several = _scan(selection, [part for part in parts if part.path in shared])
     newest = [f"arg_max({name}, {INGEST_VERSION}) AS {name}" for name in fields]  # passes over nulls, as it should here
-    return Query(
-        f"{text} UNION ALL SELECT {', '.join([keys, *newest])} FROM ({several.text}) GROUP BY {keys}",
-        alone.parameters + several.parameters,
-    )
+    queries = []
+    if alone := [part for part in parts if part.path not in shared]:
+        scan = _scan(selection, alone)
+        queries.append(Query(f"SELECT {', '.join([keys, *fields])} FROM ({scan.text})", scan.parameters))
+    if several := [part for part in parts if part.path in shared]:
+        scan = _scan(selection, several)
+        text = f"SELECT {', '.join([keys, *newest])} FROM ({scan.text}) GROUP BY {keys}"
+        queries.append(Query(text, scan.parameters))
+    return Query(" UNION ALL ".join(q.text for q in queries), [p for q in queries for p in q.parameters])
 
 
 def _sharing(parts: Sequence[Part]) -> set[Path]:
@@ -188,24 +188,37 @@ def _sharing(parts: Sequence[Part]) -> set[Path]:
 
 
 def _scan(selection: Selection, parts: Sequence[Part]) -> Query:
-    """All columns of ``parts``; those that no file has, being declared later, are typed nulls."""
-    types = {
-        "time": "TIMESTAMPTZ",
-        **dict.fromkeys(selection.measurement.tag_names, "VARCHAR"),
-        **{name: _SQL_TYPES[kind] for name, kind in field_types(selection.measurement, selection.tier).items()},
-    }
-    if selection.tier is Tier.RAW:
-        types[INGEST_VERSION] = "BIGINT"
-    nothing = "SELECT " + ", ".join(f"NULL::{kind} AS {quoted(name)}" for name, kind in types.items()) + " WHERE false"
-    if not parts:
-        return Query(nothing, [])
+    """All columns of ``parts``. Files with the columns of today are read as they are, which opens their footers late
+    and in parallel; of others, columns that they do not have are typed nulls."""
     tests = ["time >= to_timestamp(?)", "time < to_timestamp(?)"]
-    parameters: list[Any] = [[_literal(part.path) for part in parts], selection.start, selection.stop]
     for tag, values in selection.where.items():
         tests.append(f"{quoted(tag)} IN ({', '.join('?' * len(values))})")
-        parameters += values
-    files = "SELECT * FROM read_parquet(?, union_by_name = true, hive_partitioning = false)"
-    return Query(f"SELECT * FROM ({files} UNION ALL BY NAME {nothing}) WHERE {' AND '.join(tests)}", parameters)
+    condition = " AND ".join(tests)
+    values_of_tests = [selection.start, selection.stop, *(v for values in selection.where.values() for v in values)]
+    schema = file_schema(selection.measurement, selection.tier)
+    columns = ", ".join(map(quoted, schema.names))
+    by_age: dict[bool, list[str]] = {}
+    for part in parts:
+        by_age.setdefault(part.schema == fingerprint(schema), []).append(_literal(part.path))
+    texts: list[str] = []
+    parameters: list[Any] = []
+    for is_of_today, files in by_age.items():
+        source = "SELECT * FROM read_parquet(?, hive_partitioning = false)"
+        if not is_of_today:
+            nulls = ", ".join(f"NULL::{_sql_type(field.type)} AS {quoted(field.name)}" for field in schema)
+            source = (
+                "SELECT * FROM read_parquet(?, hive_partitioning = false, union_by_name = true) "
+                f"UNION ALL BY NAME SELECT {nulls} WHERE false"
+            )
+        texts.append(f"SELECT {columns} FROM ({source}) WHERE {condition}")
+        parameters += [files, *values_of_tests]
+    return Query(" UNION ALL ".join(texts), parameters)
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMPTZ"
+    return next(_SQL_TYPES[declared] for declared, arrow in ARROW_TYPES.items() if arrow == kind)
 
 
 def _literal(path: Path) -> str:

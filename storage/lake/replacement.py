@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from storage.arrow_schema import integers
+from storage.arrow_schema import integers, numbers
 from storage.declaration import Tier
 from storage.errors import FrameError, NeedsHuman
 from storage.lake.merge import merged
@@ -51,7 +51,7 @@ def replace_rows(table: LakeTable, start: int, stop: int, rows: pa.Table) -> Non
 
 
 def _inside(rows: pa.Table, start: int, stop: int) -> npt.NDArray[np.bool_]:
-    times: npt.NDArray[np.int64] = rows["time"].cast(pa.int64()).to_numpy()
+    times = numbers(rows["time"])
     return (times >= start * 1_000_000) & (times < stop * 1_000_000)
 
 

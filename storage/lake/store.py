@@ -27,7 +27,8 @@ from storage.lake.query import (
     window_rows,
 )
 from storage.lake.replacement import replace_rows
-from storage.lake.table import LakeTable, Part
+from storage.lake.snapshot import Part
+from storage.lake.table import LakeTable
 from storage.store import Where
 
 

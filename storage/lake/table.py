@@ -12,7 +12,6 @@ import contextlib
 import threading
 import time as clock
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from deltalake._internal import RemoveAction
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction
 
-from storage.arrow_schema import INGEST_MS, INGEST_VERSION, PARTITION, file_schema, integers
+from storage.arrow_schema import INGEST_MS, INGEST_VERSION, PARTITION, file_schema, integers, numbers
 from storage.declaration import Measurement, Tier
 from storage.errors import NeedsHuman, StoreError
 from storage.lake import doctor
@@ -30,52 +29,19 @@ from storage.lake.disk import explained, locked, make_folder, sync
 from storage.lake.layout import partition_period, row_order, table_folder
 from storage.lake.merge import merged
 from storage.lake.parquet import Encoding, write_file
+from storage.lake.snapshot import Part, Snapshot
 
 PROPERTIES: Mapping[str, str] = {
     "delta.checkpointInterval": "1000000000",  # maintenance makes the checkpoints, durable ones
     "delta.enableExpiredLogCleanup": "false",
-    "delta.logRetentionDuration": "interval 2 days",
+    # How far back time travel reaches. A day of one-minute commits with hourly checkpoints would be 4 MB a table.
+    "delta.logRetentionDuration": "interval 6 hours",
     # Longer than vacuum's 24 h: a checkpoint forgets removed files after this, and only what it remembers is deleted.
-    "delta.deletedFileRetentionDuration": "interval 2 days",
+    "delta.deletedFileRetentionDuration": "interval 25 hours",
 }
 
 NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 """Neither checkpoints nor clean-ups behind our back: those would not be durable."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One live data file, from the log. ``first`` and ``last`` are Unix seconds, ``low`` and ``high`` per tag.
-
-    A null tag counts as the empty string, which sorts first.
-    """
-
-    path: Path
-    size: int
-    rows: int
-    modified_ms: int
-    date: str
-    first: int
-    last: int
-    low: Mapping[str, str]
-    high: Mapping[str, str]
-
-    def overlaps(self, other: Part) -> bool:
-        """False where no row of one can have the key of a row of the other."""
-        return (
-            self.first <= other.last
-            and other.first <= self.last
-            and all(self.low[tag] <= other.high[tag] and other.low[tag] <= self.high[tag] for tag in self.low)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The table at one version. Commit removals through the very ``handle`` that chose them, and nothing else."""
-
-    handle: DeltaTable
-    version: int
-    parts: tuple[Part, ...]
 
 
 class LakeTable:
@@ -98,7 +64,9 @@ class LakeTable:
 
     def exists(self) -> bool:
         """Whether anything was ever committed."""
-        return self._log.is_dir() and any(path.suffix == ".json" for path in self._log.iterdir())
+        return self._log.is_dir() and any(
+            path.suffix == ".json" and path.stem.isdigit() for path in self._log.iterdir()
+        )
 
     # Reading
 
@@ -113,7 +81,7 @@ class LakeTable:
         """
         with self._guard:
             known = self._snapshot
-            if known is not None and not fresh and not self._commit_path(known.version + 1).exists():
+            if known is not None and not fresh and self._is_newest(known.version):
                 return known
             if not self.exists():
                 return None
@@ -121,49 +89,8 @@ class LakeTable:
                 with self.locked():
                     pass  # the doctor has been there
             with self.failures():
-                self._snapshot = self._opened()
+                self._snapshot = Snapshot.of(self.folder, self.measurement.tag_names)
             return self._snapshot
-
-    def _opened(self) -> Snapshot:
-        handle = DeltaTable(str(self.folder))
-        return Snapshot(handle, handle.version(), tuple(self._parts(handle)))
-
-    def _parts(self, handle: DeltaTable) -> Iterator[Part]:
-        table = pa.table(handle.get_add_actions(flatten=True))
-        tags = self.measurement.tag_names
-
-        def strings(prefix: str) -> dict[str, list[str]]:
-            none = [None] * table.num_rows
-            found = {
-                tag: table[f"{prefix}.{tag}"].to_pylist() if f"{prefix}.{tag}" in table.column_names else none
-                for tag in tags
-            }
-            return {tag: [value or "" for value in values] for tag, values in found.items()}
-
-        low, high = strings("min"), strings("max")
-        nulls = {
-            tag: table[f"null_count.{tag}"].to_pylist() for tag in tags if f"null_count.{tag}" in table.column_names
-        }
-        firsts, lasts = (
-            table[f"{end}.time"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
-            for end in ("min", "max")
-        )
-        paths, sizes, rows, modified, dates = (
-            table[name].to_pylist()
-            for name in ("path", "size_bytes", "num_records", "modification_time", f"partition.{PARTITION}")
-        )
-        for at, path in enumerate(paths):
-            yield Part(
-                path=self.folder / path,
-                size=sizes[at],
-                rows=rows[at],
-                modified_ms=modified[at],
-                date=dates[at].isoformat(),
-                first=firsts[at] // 1_000_000,
-                last=-(-lasts[at] // 1_000_000),
-                low={tag: "" if nulls.get(tag, [0] * len(paths))[at] else low[tag][at] for tag in tags},
-                high={tag: high[tag][at] for tag in tags},
-            )
 
     # Writing
 
@@ -178,8 +105,8 @@ class LakeTable:
 
     def opened_for_writing(self) -> Snapshot:
         """A fresh version of the table, made and extended as declared. Only inside :meth:`locked`."""
-        handle = self._ready_for_writing()
-        return Snapshot(handle, handle.version(), tuple(self._parts(handle)))
+        self._ready_for_writing()
+        return Snapshot.of(self.folder, self.measurement.tag_names)
 
     def append(self, batches: Sequence[tuple[int, pa.Table]], *, app: str | None = None) -> int:
         """Commit ``batches`` of (sequence, rows in ``row_schema``), newest last, in one version; durable on return.
@@ -219,8 +146,7 @@ class LakeTable:
     def write(self, rows: pa.Table) -> list[AddAction]:
         """Write ``rows`` (file schema) into one durable file per partition; nothing refers to them before a commit."""
         rows = merged(rows, self.order)
-        seconds = np.asarray(rows["time"].cast(pa.int64()).to_numpy()) // 1_000_000
-        starts = self.period.starts(seconds)
+        starts = self.period.starts(numbers(rows["time"]) // 1_000_000)
         partitions = np.unique(starts).tolist()
         return [
             write_file(
@@ -249,8 +175,7 @@ class LakeTable:
         now_ms = clock.time_ns() // 1_000_000
         actions: list[AddAction | RemoveAction] = [*added]
         for part in removed:
-            path = f"{part.path.parent.name}/{part.path.name}"
-            actions.append(RemoveAction(path, True, now_ms, part.size, {PARTITION: part.date}))
+            actions.append(RemoveAction(part.relative, True, now_ms, part.size, {PARTITION: part.date}))
         handle.create_write_transaction(
             actions,
             mode="append",
@@ -273,6 +198,10 @@ class LakeTable:
 
     def _commit_path(self, version: int) -> Path:
         return self._log / f"{version:020}.json"
+
+    def _is_newest(self, version: int) -> bool:
+        """Its own commit must be there too: after a long idle time clean-up has taken it and the next."""
+        return self._commit_path(version).exists() and not self._commit_path(version + 1).exists()
 
     def _delta_schema(self) -> Schema:
         return Schema.from_arrow(self.schema.append(pa.field(PARTITION, pa.date32())))

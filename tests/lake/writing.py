@@ -1,0 +1,45 @@
+"""What the processes of the tests do; they are started with ``spawn`` and killed."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pyarrow as pa
+
+from storage.declaration import Tier
+from storage.lake.sink import LakeSink
+from storage.lake.store import EmbeddedStore
+from storage.lake.table import LakeTable
+from tests.lake.rows import FAN, tick
+
+
+def deliver(root: Path, host: str, first: int, last: int) -> None:
+    """Deliver records one by one."""
+    sink = LakeSink(root, host)
+    for sequence in range(first, last + 1):
+        sink.deliver([tick(sequence)])
+
+
+def deliver_and_tell(root: Path, first: int, told: Connection) -> None:
+    """Deliver records one by one until killed, and tell each sequence once it is acknowledged."""
+    sink = LakeSink(root, "host")
+    for sequence in itertools.count(first):
+        sink.deliver([tick(sequence, miners=20)])
+        told.send(sequence)
+
+
+def die_after_commit(root: Path, sequence: int) -> None:
+    """Commit a record and die before anything is told of it."""
+    LakeTable.make_durable = lambda self, since: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign]
+    LakeSink(root, "host").deliver([tick(sequence)])
+
+
+def replace(root: Path, start: int, rows: pa.Table, times: int) -> None:
+    """Replace an hour over and over."""
+    store = EmbeddedStore(root)
+    for _ in range(times):
+        store.replace(FAN, Tier.HOURLY, start, start + 3600, rows)
