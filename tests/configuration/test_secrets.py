@@ -7,8 +7,10 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import field_validator
 
 from deployments.settings import load_settings
+from storage.configuration import Section, load
 from storage.errors import ConfigurationError
 
 _COMPLETE = Path(__file__).parent / "complete" / "data_collection_config.yaml"
@@ -38,7 +40,7 @@ PATHS = [path for path in paths_in(yaml.safe_load(_COMPLETE.read_text())) if pat
 
 
 @given(path=st.sampled_from(PATHS), secret=secret_texts)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 def test_a_value_put_in_at_any_place_is_never_told(tmp_path: Path, path: tuple[str | int, ...], secret: str) -> None:
     content = yaml.safe_load(_COMPLETE.read_text())
     place = content
@@ -51,7 +53,7 @@ def test_a_value_put_in_at_any_place_is_never_told(tmp_path: Path, path: tuple[s
 
 
 @given(secret=secret_texts, kind=st.sampled_from(["password", "api_key", "username", "pasword"]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 def test_a_literal_secret_is_never_told(tmp_path: Path, secret: str, kind: str) -> None:
     """Written raw, so that it may well be broken YAML: an alias, a tag, an open quote, a comment."""
     lines = ["miners:", "  - id: miner_01", "    ip: 192.168.1.1", f"    {kind}: {secret}", "    polling: none"]
@@ -59,11 +61,32 @@ def test_a_literal_secret_is_never_told(tmp_path: Path, secret: str, kind: str) 
     assert _MARK not in told(tmp_path, {})
 
 
-@pytest.mark.parametrize("prefix", ["*", "!", "&", "%", "@", "`", "'", '"', "|", ">", "{", "[", "? ", "- ", "!!int "])
-def test_secrets_that_yaml_stumbles_over(tmp_path: Path, prefix: str) -> None:
-    lines = ["miners:", "  - id: miner_01", "    ip: 192.168.1.1", "    model: S19", f"    password: {prefix}{_MARK}"]
+@pytest.mark.parametrize("before", ["*", "!", "&", "%", "@", "`", "'", '"', "|", ">", "{", "[", "? ", "- ", "!!int "])
+@pytest.mark.parametrize("after", ["", "!x", " a: b", "}"])
+def test_secrets_that_yaml_stumbles_over(tmp_path: Path, before: str, after: str) -> None:
+    line = f"    password: {before}{_MARK}{after}"
+    lines = ["miners:", "  - id: miner_01", line, "  - id: miner_02", line]
     (tmp_path / _COMPLETE.name).write_text("\n".join(lines))
     assert _MARK not in told(tmp_path, {})
+
+
+class Talkative(Section):
+    """A section whose check repeats what it was given."""
+
+    url: str
+
+    @field_validator("url")
+    @classmethod
+    def _refuse(cls, url: str) -> str:
+        raise ValueError(f"{url} is no address")
+
+
+def test_a_value_put_in_is_taken_out_of_what_a_check_says(tmp_path: Path) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text("url: http://${HOST}")
+    with pytest.raises(ConfigurationError) as caught:
+        load(Talkative, file, {"HOST": _MARK}.get)
+    assert caught.value.faults == [f"{file}:1: url: http://${{HOST}} is no address"]
 
 
 def test_secret_variables_are_never_told() -> None:
