@@ -53,11 +53,14 @@ async def open_collection(
     """
     journal = Journal(storage.state_directory, LANE)
     newest = journal.newest()
+    store = "embedded" if storage.influx is None else "influxdb"
     fleet = Fleet(miners, standings=newest.miners if newest else ())
     try:
         lane = await asyncio.to_thread(Lane.open, storage.spool_directory, LANE, cap_bytes=storage.spool.cap_bytes)
         with lane:
-            recorder = Recorder(lane, storage.spool_directory / LANE, journal, host=host, sinks=sinks, run_id=run_id)
+            recorder = Recorder(
+                lane, storage.spool_directory / LANE, journal, host=host, store=store, sinks=sinks, run_id=run_id
+            )
             slots = Slots(fleet.cadence_s, newest.slot if newest else None)
             _log.info("on shift: %d miners every %d s, run %s", len(miners), fleet.cadence_s, run_id)
             yield MinerCollection(fleet, recorder, slots)

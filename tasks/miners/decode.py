@@ -20,13 +20,17 @@ MOST_ITEMS = 64
 Items = msgspec.Meta(max_length=MOST_ITEMS)
 """For lists in shapes: ``Annotated[list[Board], Items]``."""
 
+_WRONG = (msgspec.DecodeError, ValueError, RecursionError, OverflowError)
+"""What msgspec raises for wrong input; for bytes that are not UTF-8 it is a UnicodeDecodeError."""
+
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 
-def decode(body: bytes, shape: type[Shape], flags: set[str]) -> Shape:
-    """Decode ``body`` into ``shape``. What had to be repaired or left out is added to ``flags``.
+def decode(body: bytes, shape: type[Shape], flags: set[str], path: str) -> Shape:
+    """Decode ``body``, the answer of ``path``, into ``shape``.
 
-    Flags are ``repaired`` for mended JSON, and ``unreadable:<path>`` for a field (path without list positions).
+    What had to be mended or left out is added to ``flags``: ``repaired`` for mended JSON, ``unreadable:<place>`` for a
+    field (its place without list positions).
 
     Raises:
         PollFailure: ``not_json``, ``truncated``, or ``schema`` when the answer is not an object at all.
@@ -34,24 +38,24 @@ def decode(body: bytes, shape: type[Shape], flags: set[str]) -> Shape:
     try:
         fast: Shape = _decoder(shape).decode(body)
         return fast
-    except (msgspec.DecodeError, RecursionError, OverflowError):
+    except _WRONG:
         pass
-    value = _read(body, flags)
+    value = _read(body, flags, path)
     found = _fit(value, shape, "", flags)
     if not isinstance(found, shape):
-        raise PollFailure("schema", f"expected a JSON object, got {type(value).__name__}")
+        raise PollFailure("schema", f"{path}: expected a JSON object, got {type(value).__name__}")
     return found
 
 
-def _read(body: bytes, flags: set[str]) -> Any:
+def _read(body: bytes, flags: set[str], path: str) -> Any:
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, OverflowError):
+    except _WRONG:
         pass
     try:
         value = mend(body)
     except Unmendable as error:
-        raise PollFailure("truncated" if error.truncated else "not_json", str(error)) from None
+        raise PollFailure("truncated" if error.truncated else "not_json", f"{path}: {error}") from None
     flags.add("repaired")
     return value
 
@@ -65,7 +69,7 @@ def _fit(value: Any, hint: Any, path: str, flags: set[str]) -> Any:
     """``value`` as ``hint``; parts that do not fit become None and a flag."""
     try:
         return msgspec.convert(value, hint, strict=False)
-    except (msgspec.ValidationError, RecursionError, OverflowError):
+    except _WRONG:
         pass
     for option in _options(hint):
         if isinstance(value, dict) and isinstance(option, type) and issubclass(option, msgspec.Struct):
@@ -81,11 +85,17 @@ def _fit(value: Any, hint: Any, path: str, flags: set[str]) -> Any:
 
 
 def _fields(value: dict[str, Any], shape: type[msgspec.Struct], path: str, flags: set[str]) -> Any:
-    for field in msgspec.structs.fields(shape):
+    for field in _declared(shape):
         if field.encode_name in value:
             fitted = _fit(value[field.encode_name], field.type, f"{path}.{field.encode_name}".lstrip("."), flags)
             if fitted is not None or type(None) in _options(field.type):
                 yield field.name, fitted
+
+
+@cache
+def _declared(shape: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """Fields of ``shape``; msgspec evaluates all annotations anew each time it is asked."""
+    return msgspec.structs.fields(shape)
 
 
 def _options(hint: Any) -> tuple[Any, ...]:

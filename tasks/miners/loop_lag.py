@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 _EVERY_S = 0.05
 
@@ -13,21 +12,26 @@ class LoopLag:
 
     def __init__(self) -> None:
         self.worst_ms = 0.0
-        self._task: asyncio.Task[None] | None = None
+        self._due = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> LoopLag:
-        self._task = asyncio.create_task(self._watch())
+        self._again()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        self._note()
+        if self._timer is not None:
+            self._timer.cancel()
 
-    async def _watch(self) -> None:
+    def _again(self) -> None:
         loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + _EVERY_S
-            await asyncio.sleep(_EVERY_S)
-            self.worst_ms = max(self.worst_ms, 1000.0 * (loop.time() - due))
+        self._due = loop.time() + _EVERY_S
+        self._timer = loop.call_at(self._due, self._late)
+
+    def _late(self) -> None:
+        self._note()
+        self._again()
+
+    def _note(self) -> None:
+        self.worst_ms = max(self.worst_ms, 1000.0 * (asyncio.get_running_loop().time() - self._due))

@@ -122,7 +122,7 @@ LENIENT: dict[str, tuple[Any, Whole, set[str]]] = {
 def test_a_wrong_field_costs_that_field(case: str) -> None:
     sent, expected, flagged = LENIENT[case]
     flags: set[str] = set()
-    assert decode(json.dumps(sent).encode(), Whole, flags) == expected
+    assert decode(json.dumps(sent).encode(), Whole, flags, "/x") == expected
     assert {flag for flag in flags if flag != "repaired"} == flagged
 
 
@@ -136,11 +136,11 @@ def test_a_wrong_field_costs_that_field(case: str) -> None:
 )  # fmt: skip
 def test_what_is_no_answer(sent: bytes, kind: str) -> None:
     with pytest.raises(PollFailure) as failure:
-        decode(sent, Whole, set())
+        decode(sent, Whole, set(), "/x")
     assert failure.value.kind == kind
 
 
 @given(st.binary() | st.text().map(str.encode))
 def test_bytes_give_a_struct_or_a_failure(sent: bytes) -> None:
     with suppress(PollFailure):
-        decode(sent, Whole, set())
+        decode(sent, Whole, set(), "/x")

@@ -87,7 +87,8 @@ async def test_configuration() -> None:
     assert (record.firmware_version, record.algorithm) == ("Vnish 1.2.7", "sha256d")
     assert (record.mac, record.serial) == ("02005e1000aa", None)
     assert (record.overclock_profile, record.power_limit_w) == ("3000 watt ~ 96 TH", 3_000)
-    assert (record.frequency_mhz, record.voltage_v) == (502.0, pytest.approx(13.2))
+    assert record.frequency_mhz == 502.0
+    assert record.voltage_v == pytest.approx(13.2)
     assert (record.pool_url, record.pool_user, record.pool_status) == ("pool.invalid:3333", "account.rig", "active")
 
 

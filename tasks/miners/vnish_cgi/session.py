@@ -45,7 +45,7 @@ class VnishCgiSession:
     async def telemetry(self, slot: int) -> MinerTelemetry:
         """Read ``stats.cgi``."""
         flags: set[str] = set()
-        answer = decode(await self._get(self._stats), StatsAnswer, flags)
+        answer = decode(await self._get(self._stats), StatsAnswer, flags, _STATS)
         if answer.data is None:
             raise _refusal(_STATS, answer.status, answer.message)
         if not flags:  # a mended answer may show boards that are none
@@ -56,7 +56,7 @@ class VnishCgiSession:
 
     async def configuration(self, slot: int) -> MinerConfiguration:
         """Read ``config.cgi``; the pool is the one of the last telemetry where it does not name one."""
-        answer = decode(await self._get(self._config), ConfigAnswer, set())
+        answer = decode(await self._get(self._config), ConfigAnswer, set(), _CONFIG)
         if answer.data is None:
             raise _refusal(_CONFIG, answer.status, answer.message)
         return configuration(slot, self._target.miner, self._target.address, answer.data, self._pool)

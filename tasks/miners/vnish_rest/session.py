@@ -82,7 +82,7 @@ class VnishRestSession:
         up = uptime_s(info.system.uptime) if info and info.system else None
         if info is not None:
             self._factor = hashrate_factor(info.hr_measure)
-        stats = decode(await self._access.get("/summary", slot), Summary, flags).miner
+        stats = decode(await self._access.get("/summary", slot), Summary, flags, "/summary").miner
         if isinstance(stats, msgspec.UnsetType) or (stats is None and "unreadable:miner" in flags):
             raise PollFailure("schema", "/summary has no object 'miner'")
         if stats is None:
@@ -136,7 +136,7 @@ class VnishRestSession:
     async def _secondary(self, path: str, shape: type[Shape], slot: int, flags: set[str]) -> Shape | None:
         """The answer of a path that a poll can do without: a wrong answer is a flag, no answer is a failure."""
         try:
-            return decode(await self._access.get(path, slot), shape, flags)
+            return decode(await self._access.get(path, slot), shape, flags, path)
         except PollFailure as failure:
             if failure.kind not in _SECONDARY:
                 raise
@@ -222,7 +222,7 @@ class _Access:
             self._locked_until = slot + _lock_time(response.content)
             why = "the password is wrong" if response.status_code == httpx.codes.FORBIDDEN else "too many attempts"
             raise PollFailure("auth", f"/unlock answered {response.status_code}: {why}")
-        token = decode(body_of(response, "/unlock"), Unlocked, set()).token
+        token = decode(body_of(response, "/unlock"), Unlocked, set(), "/unlock").token
         if not token or not token.isascii() or not token.isprintable():
             raise PollFailure("schema", "/unlock answered without a token")
         return token
@@ -235,7 +235,7 @@ class _Access:
 def _lock_time(body: bytes) -> int:
     """Seconds the firmware asks to wait, from the body of a 403 or 429."""
     try:
-        asked = count(decode(body, LockedOut, set()).unlock_timeout)
+        asked = count(decode(body, LockedOut, set(), "/unlock").unlock_timeout)
     except PollFailure:
         asked = None
     return min(asked, _LONGEST_LOCK_S) if asked else _LOCKED_S
