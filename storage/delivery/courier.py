@@ -90,8 +90,11 @@ class Courier:
             self._unlock()
 
     def has_reached(self, sequence: int) -> bool:
-        """Whether record ``sequence`` has its place, whoever brought it there."""
-        mark = marks_of(self.lane).get(self.sink.name)
+        """Whether record ``sequence`` is known to have its place, whoever brought it there."""
+        try:
+            mark = load_mark(self.lane, self.sink.name)
+        except (OSError, NeedsHuman):  # attempts tell of it
+            return False
         return mark is not None and mark.sequence >= sequence
 
     def _deliver(self) -> bool:

@@ -46,7 +46,12 @@ class Delivery:
         """Deliver until ``stop`` is set, one thread for every lane and sink. Blocks; made for a thread of its own."""
         threads: dict[Courier, threading.Thread] = {}
         while not stop.is_set():
-            for courier in self._all_couriers():
+            try:
+                couriers = self._all_couriers()
+            except OSError as error:  # no file descriptor left, most likely; the couriers there are go on
+                _log.warning("%s: cannot look for lanes: %s", self._spool_root, error)
+                couriers = []
+            for courier in couriers:
                 if courier not in threads:
                     threads[courier] = _thread(self._keep_delivering, courier, stop)
             stop.wait(POLL_S)

@@ -1,6 +1,6 @@
 """A lane: an endless row of records on disk with one writer. What it accepted is durable, whatever happens next.
 
-Lanes of a host are folders under one spool folder; see docs/architecture.md for the files in them.
+Lanes of a host are folders under one spool folder; storage/spool/__init__.py lists the files in them.
 """
 
 from __future__ import annotations
@@ -215,8 +215,11 @@ class Lane:
         """Take in the records of ``segment``; what is torn at its end."""
         for found in scan(segment.path):
             if isinstance(found, Stored):
-                batch_id = decode_batch_id(found.header, found.payload, str(segment.path))
-                self._remember(batch_id, _Place(segment, found.offset, found.header))
+                try:
+                    batch_id = decode_batch_id(found.header, found.payload, str(segment.path))
+                    self._remember(batch_id, _Place(segment, found.offset, found.header))
+                except NeedsHuman as error:
+                    _log.warning("%s", error)  # its delivery waits for a human; collecting need not
                 self._position = Position(found.header.sequence, found.header.points_after)
                 self._end = found.end
             elif found.at_end:

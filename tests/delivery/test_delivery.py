@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -143,6 +144,28 @@ def test_killed_after_the_sink_stored_it_nothing_is_lost_or_counted_twice(tmp_pa
     assert [letter.line for letter in letters_of(tmp_path / "miners", "influx")] == ["p1.0", "p2.0", "p3.0"]
     found = the_books(tmp_path)
     assert (found.stored, found.dead_lettered, found.backlog) == (6, 3, 0)
+
+
+def test_dead_letters_are_durable_before_the_mark_and_the_mark_before_segments_go(tmp_path, monkeypatch):
+    spool(tmp_path, range(1, 5), segment_bytes=1)
+    courier = a_courier(tmp_path, MemorySink(is_dead=lambda point: point == "p1.0"), max_points=1)
+    courier.attempt()
+    done: list[str] = []
+    real_fsync, real_unlink = os.fsync, Path.unlink
+
+    def fsync(fd: int) -> None:
+        done.append(Path(os.readlink(f"/proc/self/fd/{fd}")).name)
+        real_fsync(fd)
+
+    def unlink(path: Path, **more: bool) -> None:
+        done.append(f"unlink {path.suffix}")
+        real_unlink(path, **more)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "unlink", unlink)
+    courier.sink.is_dead = lambda point: point == "p2.0"  # type: ignore[attr-defined]
+    courier.attempt()
+    assert done == ["dead.influx.jsonl", "miners", "mark.influx.json.new", "miners", "unlink .spool"]
 
 
 def test_a_new_sink_begins_with_the_oldest_record_there_is(tmp_path):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from storage.errors import NeedsHuman
 from storage.spool import codec
+from storage.spool.lane import Lane
 from storage.spool.reader import LaneReader, Position
 from storage.spool.record import Batch
 from storage.spool.segment import Damaged, Segment, Stored, scan, scan_file, segments_of
@@ -180,6 +181,8 @@ def test_a_record_of_another_release_is_held_not_thrown_away(tmp_path, monkeypat
     monkeypatch.undo()
     with pytest.raises(NeedsHuman, match=r"record 1 is intact.*version 2, this release reads 1.*another release"):
         LaneReader(lane).records_after(0, 1000)
+    with Lane.open(tmp_path, "miners", cap_bytes=10**6) as writer:  # collecting goes on behind it
+        assert writer.append(numbered(4)).sequence == 4
 
 
 def test_a_lane_that_does_not_exist_is_empty(tmp_path):
