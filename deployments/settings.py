@@ -80,9 +80,16 @@ MODELS: dict[str, type[Section]] = {
 FURTHER_VARIABLES = {
     "LODELINE_CONFIG": "Folder of the configuration files, where --config does not say it.",
     "LODELINE_SECRETS_DIR": "Folder of secrets: one file per name, its content is the value.",
+    "LODELINE_GRAFANA_DASHBOARDS": "Read by Grafana: folder of the provisioned dashboards.",
+    "LODELINE_GRAFANA_INFLUX_URL": "Read by Grafana: address of InfluxDB as Grafana's server reaches it.",
+    "LODELINE_GRAFANA_INFLUX_USER": "Read by Grafana: user name for InfluxDB.",
+    "LODELINE_GRAFANA_INFLUX_TOKEN": "Read by Grafana: token or password for InfluxDB.",
+    "LODELINE_BENCH_MINERS": "Bench only: miners of the largest fleet.",
+    "LODELINE_BENCH_READ_MINERS": "Bench only: miners whose reads are timed against other libraries.",
+    "LODELINE_KILL_SEED": "Tests only: repeats the kills of an earlier run.",
     "LODELINE_REQUIRE_SERVICES": "Tests only: with 1 a test fails, not skips, when its server is not installed.",
 }
-"""Variables that are no key of a model, with their meaning."""
+"""Variables that are no key of a model, with their meaning; any other LODELINE_ variable is a fault."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from deployments.configuration_reference import DOCUMENT as CONFIGURATION
 from deployments.configuration_reference import rendered, settings_of
 from deployments.data_dictionary import DOCUMENT as DICTIONARY
 from deployments.data_dictionary import data_dictionary
-from deployments.settings import FURTHER_VARIABLES, MODELS
+from deployments.settings import FURTHER_VARIABLES, MODELS, known_variables
 from storage.configuration.variables import variable_names
 from storage.declaration import BUCKETS, MEASUREMENTS
 from storage.settings import PREFIX
@@ -58,6 +58,18 @@ def test_every_setting_is_documented_and_has_a_meaning(prefix: str) -> None:
 def test_every_further_variable_is_documented() -> None:
     document = CONFIGURATION.read_text()
     assert [name for name in FURTHER_VARIABLES if f"| `{name}` |" not in document] == []
+
+
+def test_every_variable_that_code_reads_is_known() -> None:
+    """Else a host that sets it is told that its configuration is wrong."""
+    read = re.compile(
+        r"""(?:environ(?:\.get\(|\[)|getenv\()["'](LODELINE_\w+)|\$\{?(LODELINE_\w+)|envvar="(LODELINE_\w+)"""
+    )
+    folders = ("deployments", "flows", "tasks", "storage", "tests")
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*") if file.suffix in (".py", ".yaml")]
+    found = {name for file in files for names in read.findall(file.read_text()) for name in names if name}
+    assert found - set(known_variables()) == set()
+    assert {"LODELINE_CONFIG", "LODELINE_REQUIRE_SERVICES", "LODELINE_GRAFANA_INFLUX_URL"} <= found
 
 
 def test_every_command_is_documented() -> None:
