@@ -146,7 +146,7 @@ class InfluxStore:
     def _write(self, bucket: str, table: str, lines: Sequence[bytes]) -> None:
         for first in range(0, len(lines), LINES_PER_REQUEST):
             refused = self._writer.write(bucket, lines[first : first + LINES_PER_REQUEST])
-            others = [line for line in refused if "retention policy" not in line.reason]
+            others = [line for line in refused if not line.too_old]
             if others:
                 raise NeedsHuman(
                     f"InfluxDB refused {len(others)} rows of {table}: {others[0].reason[:500]}",

@@ -15,6 +15,9 @@ from storage.errors import NeedsHuman
 from storage.influx.answers import Refused, Stored, judged
 from storage.influx.connection import Answer, Connection, Dialect
 
+_TOO_OLD = "retention policy"
+"""In the words of 1.x and 2.x about points that are older than the bucket keeps, and in no others about lines."""
+
 
 @dataclass(frozen=True, slots=True)
 class RefusedLine:
@@ -22,6 +25,11 @@ class RefusedLine:
 
     line: bytes
     reason: str
+
+    @property
+    def too_old(self) -> bool:
+        """Older than the bucket keeps: stored, it would be deleted at once."""
+        return _TOO_OLD in self.reason
 
 
 class Post(Protocol):
@@ -70,9 +78,7 @@ class LineWriter:
         if isinstance(outcome, Stored):
             return []
         if isinstance(outcome, Refused):
-            if (
-                outcome.dropped == len(lines) and "retention policy" in outcome.reason
-            ):  # an old backlog: one cause for all
+            if outcome.dropped == len(lines) and _TOO_OLD in outcome.reason:  # an old backlog: no need to search it
                 return [RefusedLine(line, outcome.reason) for line in lines]
             named = {index: words for index, words in outcome.by_line.items() if 0 <= index < len(lines)}
             if len(named) == len(lines):
