@@ -53,8 +53,10 @@ class Zygote:
         self._process.stdin.write(f"{seed}\n")
         self._process.stdin.flush()
         child = int(self._line())
-        time.sleep(seconds)
-        os.kill(child, signal.SIGKILL)
+        try:
+            time.sleep(seconds)
+        finally:
+            os.kill(child, signal.SIGKILL)
         assert self._line() == "ended"
 
 
