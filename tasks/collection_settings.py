@@ -23,7 +23,7 @@ class CollectionGeneralSettings(Section):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     """Least severe message that is logged."""
     data_directory: Path | None = None
-    """Folder of spool, state, lake and locks; LODELINE_DATA_DIRECTORY goes over it, ``var/lodeline`` where neither is set."""
+    """Folder of spool, state, lake and locks; LODELINE_DATA_DIRECTORY goes over it, ``var/lodeline`` without both."""
 
 
 class CollectionSettings(Section):
