@@ -195,6 +195,32 @@ async def test_truth_knows_when_a_fault_is_on(farm, clock):
     assert fault.end == NOON + 20
 
 
+async def test_a_fault_shows_before_the_figures_are_next_renewed(farm, client, clock):
+    """Figures are renewed on whole seconds; a fault does not wait for the next one, neither begin nor end."""
+    identity = farm.miners[0]
+    clock.now = NOON + 0.3
+    farm.inject(identity.miner_id, Fault(kind="board_lost", board=1))
+    for at in (NOON + 0.4, NOON + 1.2):
+        clock.now = at
+        chain = (await telemetry(client, identity)).json()["miner"]["chains"][0]
+        assert (chain["status"]["state"], chain["hashrate_rt"]) == ("failure", 0)
+        assert farm.truth(identity.miner_id).boards[0].lost
+    farm.clear()
+    clock.now = NOON + 1.3
+    chain = (await telemetry(client, identity)).json()["miner"]["chains"][0]
+    assert chain["status"]["state"] == "mining"
+    assert not farm.truth(identity.miner_id).boards[0].lost
+
+
+async def test_figures_are_the_same_until_they_are_renewed(farm, client, clock):
+    identity = farm.miners[0]
+    answers = []
+    for at in (NOON, NOON + 0.9, NOON + 1):
+        clock.now = at
+        answers.append((await telemetry(client, identity)).content)
+    assert answers[0] == answers[1] != answers[2]
+
+
 async def test_clearing_keeps_what_was_and_forgets_what_would_have_come(farm, clock):
     one, other = farm.miners
     farm.inject(one.miner_id, Fault(kind="reboot", start=NOON - 100))

@@ -39,6 +39,17 @@ def test_the_last_share_is_where_the_count_rose(key, point):
     assert stream.count(last - 1e-6) < count
 
 
+@given(keys, st.integers(1, 300))
+@settings(max_examples=50)
+def test_the_last_share_may_be_in_the_block_before(key, block):
+    stream = ShareStream(key)
+    begin = float(block * BLOCK)
+    count, last = stream.count_and_last(begin)
+    assert last is not None
+    assert last <= begin
+    assert stream.count(last - 1e-6) < count
+
+
 def test_nothing_is_found_before_anything_was_due():
     assert ShareStream((1, 2, 3)).count_and_last(0.0) == (0, None)
 

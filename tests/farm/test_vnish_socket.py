@@ -23,10 +23,11 @@ async def farm(unused_tcp_port: int):
 
 async def ask(farm: Farm, index: int, command: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(farm.miners[index].address, farm.socket_port)
-    writer.write(command)
-    answer = await reader.read()
-    writer.close()
-    return answer
+    try:
+        writer.write(command)
+        return await reader.read()
+    finally:
+        writer.close()
 
 
 async def said(farm: Farm, index: int, command: str) -> Any:
