@@ -34,9 +34,8 @@ def page(
 
     Example: lodeline page --config /etc/lodeline --port 8642
     """
-    from storage.opening import open_store
-
     from deployments.settings import load_settings
+    from storage.opening import open_store
 
     try:
         from deployments.page.serve import Binding, serve
@@ -49,10 +48,7 @@ def page(
 
     environ = {**os.environ, **({} if data is None else {"LODELINE_DATA_DIRECTORY": str(data)})}
     settings = load_settings(config, environ)
-    roster = [
-        RosterEntry(miner.id, miner.model, miner.site, miner.polling_interval_seconds)
-        for miner in settings.collection.miners
-    ]
+    roster = [RosterEntry.of(miner) for miner in settings.collection.miners]
     reader = PageReader(lambda: open_store(settings.host), settings.host.state_directory, roster)
     serve(
         reader,

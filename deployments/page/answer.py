@@ -50,7 +50,7 @@ class Answers:
     ``patience_s``: how long a viewer waits for a fresh answer before it is shown the old one.
     """
 
-    def __init__(self, executor: Executor, *, patience_s: float = 3.0, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, executor: Executor, *, patience_s: float, clock: Callable[[], float] = time.time) -> None:
         self._executor = executor
         self._patience_s = patience_s
         self._clock = clock

@@ -204,7 +204,7 @@ class FleetPage:
                 history.grid,
                 [
                     Line("delivered", delivered, _TEAL, divisor, filled=True),
-                    Line("expected of those that answer", expected, _GREY, divisor, dashed=True),
+                    Line("expected", expected, _GREY, divisor, dashed=True),
                 ],
                 unit,
             )
@@ -223,16 +223,17 @@ class FleetPage:
 
 def _total_tile(total: AlgorithmTotal) -> None:
     algorithm = total.algorithm
-    of = "" if total.counted == total.miners else f", from {total.counted} of {total.miners} miners"
-    if total.expected_hs and total.hashrate_hs is not None:
+    counted = "" if total.counted == total.miners else f"from {total.counted} of {total.miners} miners, "
+    if total.expected_hs:
+        of = "" if total.expecting == total.miners else f" of {total.expecting} miners"
         expected = quantity.hashrate(total.expected_hs, algorithm)
-        share = f"{total.hashrate_hs / total.expected_hs:.0%} of {expected} expected{of}"
+        share = f"{total.delivered_hs / total.expected_hs:.0%} of the {expected} expected{of}"
     else:
-        share = f"expected not known{of}"
+        share = "expected not known"
     with ui.element("div").classes("card tile").props(f"data-testid=hashrate-{algorithm or 'unknown'}"):
         ui.label(f"Hashrate, {quantity.algorithm_name(algorithm)}").classes("name")
         ui.label(quantity.hashrate(total.hashrate_hs, algorithm)).classes("big")
-        ui.label(share).classes("note")
+        ui.label(counted + share).classes("note")
         if algorithm is not None:
             efficiency = quantity.efficiency(total.efficiency_j_th, algorithm)
             ui.label(f"{efficiency} at {quantity.power(total.power_w)}").classes("note efficiency")
@@ -310,31 +311,31 @@ def _grid_options() -> dict[str, Any]:
             {
                 "field": "miner_id",
                 "headerName": "Miner",
-                "width": 132,
+                "width": 120,
                 "pinned": "left",
                 ":cellRenderer": "lodelineLink",
             },
             {
                 "field": "state",
                 "headerName": "State",
-                "width": 122,
+                "width": 116,
                 "sort": "asc",
                 ":cellClass": "p => 'state is-' + p.data.condition",
                 ":comparator": "(a, b, x, y) => x.data.rank - y.data.rank",
             },
-            column("hashrate", "Hashrate", 108),
-            column("expected", "Expected", 108),
-            column("power", "Power", 92),
-            column("efficiency", "Efficiency", 106),
-            column("chip", "Chip max", 94),
-            column("fan", "Fans", 98),
-            column("boards", "Boards", 80),
-            column("accepted", "Accepted", 100),
-            column("rejected", "Rejected", 92),
+            column("hashrate", "Hashrate", 100),
+            column("expected", "Expected", 100),
+            column("power", "Power", 84),
+            column("efficiency", "Efficiency", 102),
+            column("chip", "Chip max", 92),
+            column("fan", "Fans", 94),
+            column("boards", "Boards", 78),
+            column("accepted", "Accepted", 96),
+            column("rejected", "Rejected", 90),
             {
                 "field": "time",
                 "headerName": "Age",
-                "width": 80,
+                "width": 70,
                 "type": "rightAligned",
                 "cellClass": "num",
                 ":valueFormatter": "p => lodelineAge(p.value)",

@@ -100,32 +100,37 @@ FLEET_AGGREGATES = {
 def fleet_history(columns: Columns, grid: Grid, algorithms: Mapping[str, str | None]) -> FleetHistory:
     """Lines from windows per miner (columns ``miner_id``, ``time`` and ``<field>_<aggregate>``).
 
-    The fleet's hashrate in a window is the sum of the miners' means over what they reported in it.
+    The fleet's hashrate in a window is the sum of the miners' means over what they reported in it. What is expected
+    has a value only where every one of them said what to expect: a sum over fewer could not be compared.
     """
-    miners = [algorithms.get(miner) for miner in columns["miner_id"]]
-    slots = [(time - grid.start) // grid.every_s for time in columns["time"]]
     size = len(grid.times)
-    hashrate: dict[str | None, list[float | None]] = {}
-    expected: dict[str | None, list[float | None]] = {}
-    reporting: list[float | None] = [None] * size
-    for into, name in ((hashrate, "hashrate_hs_mean"), (expected, "hashrate_nominal_hs_mean")):
-        for algorithm, slot, value in zip(miners, slots, columns[name], strict=True):
-            if value is None or not 0 <= slot < size:
-                continue
-            line = into.setdefault(algorithm, [None] * size)
-            line[slot] = (line[slot] or 0.0) + value
-            if into is hashrate:
-                reporting[slot] = (reporting[slot] or 0) + 1
+    slots = [(time - grid.start) // grid.every_s for time in columns["time"]]
+    groups: dict[str | None, list[list[tuple[float, float | None]]]] = {}
+    for miner, slot, hashrate, nominal in zip(
+        columns["miner_id"], slots, columns["hashrate_hs_mean"], columns["hashrate_nominal_hs_mean"], strict=True
+    ):
+        if hashrate is not None and 0 <= slot < size:
+            windows = groups.setdefault(algorithms.get(miner), [[] for _ in range(size)])
+            windows[slot].append((hashrate, nominal))
+    counts = [sum(len(windows[slot]) for windows in groups.values()) for slot in range(size)]
     return FleetHistory(
         grid=grid,
-        hashrate_hs={algorithm: tuple(line) for algorithm, line in hashrate.items()},
-        expected_hs={algorithm: tuple(line) for algorithm, line in expected.items()},
+        hashrate_hs={
+            algorithm: tuple(sum(h for h, _ in window) if window else None for window in windows)
+            for algorithm, windows in groups.items()
+        },
+        expected_hs={algorithm: tuple(map(_expected, windows)) for algorithm, windows in groups.items()},
         power_w=_sums(slots, columns["power_w_mean"], size),
         chip_temp_max_c=_largest(slots, columns["chip_temp_max_c_max"], size),
         chip_temp_avg_c=_means(slots, columns["chip_temp_avg_c_mean"], size),
         ambient_temp_c=_means(slots, columns["ambient_temp_c_mean"], size),
-        reporting=tuple(reporting),
+        reporting=tuple(count or None for count in counts),
     )
+
+
+def _expected(window: list[tuple[float, float | None]]) -> float | None:
+    nominal = [value for _, value in window if value is not None]
+    return sum(nominal) if nominal and len(nominal) == len(window) else None
 
 
 @dataclass(frozen=True, slots=True)

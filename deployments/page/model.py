@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from tasks.miners.report import MinerStanding
+from tasks.miners.settings import MinerSettings
 
 Row = Mapping[str, Any]
 """One row of a measurement, ``time`` in Unix seconds."""
@@ -55,6 +56,11 @@ class RosterEntry:
     model: str
     site: str
     interval_s: int
+
+    @classmethod
+    def of(cls, miner: MinerSettings) -> RosterEntry:
+        """The entry of a configured miner."""
+        return cls(miner.id, miner.model, miner.site, miner.polling_interval_seconds)
 
     @property
     def stale_after_s(self) -> float:
@@ -101,13 +107,19 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class AlgorithmTotal:
-    """Sums over the miners of one algorithm, never over two. ``counted`` of ``miners`` gave a hashrate."""
+    """Sums over the miners of one algorithm, never over two. ``counted`` of ``miners`` gave a hashrate.
+
+    Not every firmware says what to expect: ``expected_hs`` is of ``expecting`` miners, and ``delivered_hs`` is what
+    the same miners deliver; only these two may be compared.
+    """
 
     algorithm: str | None
     miners: int
     counted: int
     hashrate_hs: float | None
+    expecting: int
     expected_hs: float | None
+    delivered_hs: float
     power_w: float | None
     efficiency_j_th: float | None
     losses: tuple[Loss, ...]
@@ -277,7 +289,11 @@ def _reason(
 
 def _total(algorithm: str | None, lines: list[MinerLine]) -> AlgorithmTotal:
     hashing = [line for line in lines if line.hashrate_hs is not None]
-    expected = [line.expected_hs for line in lines if line.expected_hs is not None]
+    expecting = [
+        line
+        for line in lines
+        if line.expected_hs is not None and (line.hashrate_hs is not None or line.condition in MISSING)
+    ]
     powers = [line.power_w for line in lines if line.power_w is not None]
     both = [(line.power_w, line.hashrate_hs) for line in hashing if line.power_w is not None]
     work = sum(hashrate or 0.0 for _, hashrate in both)
@@ -286,23 +302,21 @@ def _total(algorithm: str | None, lines: list[MinerLine]) -> AlgorithmTotal:
         miners=len(lines),
         counted=len(hashing),
         hashrate_hs=sum(line.hashrate_hs or 0.0 for line in hashing) if hashing else None,
-        expected_hs=sum(expected) if expected else None,
+        expecting=len(expecting),
+        expected_hs=sum(line.expected_hs or 0.0 for line in expecting) if expecting else None,
+        delivered_hs=sum(line.hashrate_hs or 0.0 for line in expecting),
         power_w=sum(powers) if powers else None,
         efficiency_j_th=sum(watts or 0.0 for watts, _ in both) / (work / 1e12) if work > 0 else None,
-        losses=_losses(lines),
+        losses=_losses(expecting),
     )
 
 
-def _losses(lines: list[MinerLine]) -> tuple[Loss, ...]:
+def _losses(expecting: list[MinerLine]) -> tuple[Loss, ...]:
     """What is expected and not delivered, by condition; a missing miner delivers nothing that anybody knows of."""
     found = []
     for condition in Condition:
         short = [
-            line.expected_hs - (line.hashrate_hs or 0.0)
-            for line in lines
-            if line.condition is condition
-            and line.expected_hs is not None
-            and (line.hashrate_hs is not None or condition in MISSING)
+            (line.expected_hs or 0.0) - (line.hashrate_hs or 0.0) for line in expecting if line.condition is condition
         ]
         if short and sum(short) > 0:
             found.append(Loss(condition, sum(short), len(short)))

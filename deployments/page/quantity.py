@@ -43,7 +43,7 @@ def efficiency(value_j_th: float | None, algorithm: str | None) -> str:
     """J/TH; for Scrypt J/MH, which is a millionth of it."""
     if value_j_th is None:
         return DASH
-    return f"{value_j_th / 1e6:.3g} J/MH" if algorithm == SCRYPT else f"{digits(value_j_th)} J/TH"
+    return f"{value_j_th / 1e6:.3f} J/MH" if algorithm == SCRYPT else f"{digits(value_j_th)} J/TH"
 
 
 def number(value: float | None, unit: str = "", decimals: int = 0) -> str:

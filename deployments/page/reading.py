@@ -74,6 +74,7 @@ class PageReader:
         roster: configured miners; empty when only a data directory is known.
         refresh_s: how old an answer about now may be.
         assumed_interval_s: polling interval of miners that no roster names.
+        patience_s: how long a viewer waits for a fresh answer before it is shown the last one.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class PageReader:
         *,
         refresh_s: float = 5.0,
         assumed_interval_s: int = 120,
+        patience_s: float = 3.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._open_store = open_store
@@ -95,8 +97,8 @@ class PageReader:
         self._clock = clock
         self._store_thread = ThreadPoolExecutor(1, "page-store")
         self._file_thread = ThreadPoolExecutor(1, "page-state")
-        self._answers = Answers(self._store_thread, clock=clock)
-        self._files = Answers(self._file_thread, clock=clock)
+        self._answers = Answers(self._store_thread, patience_s=patience_s, clock=clock)
+        self._files = Answers(self._file_thread, patience_s=patience_s, clock=clock)
         self._seldom: dict[str, tuple[float, list[Row]]] = {}
 
     @property

@@ -29,6 +29,12 @@ def test_sums_per_algorithm_and_a_hole_stays_a_hole():
     assert got.reporting == (3, None, 1, None)
 
 
+def test_expected_is_shown_where_all_who_report_say_it():
+    columns = dict(windows(("a1", 0, 90.0, None), ("a2", 0, 60.0, None), ("a1", 1, 90.0, None), ("a2", 1, 60.0, None)))
+    columns["hashrate_nominal_hs_mean"] = [100.0, 70.0, 100.0, None]
+    assert fleet_history(columns, GRID, {}).expected_hs == {None: (170.0, None, None, None)}
+
+
 def test_a_reading_of_zero_is_a_point():
     got = fleet_history(windows(("a1", 1, 0.0, 0.0)), GRID, {})
     assert got.hashrate_hs == {None: (None, 0.0, None, None)}

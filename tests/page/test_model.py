@@ -155,3 +155,12 @@ def test_without_a_roster_miners_that_never_stored_a_row_come_from_the_tick_repo
     )
     got = fleet([], standings=[standing])
     assert [(line.miner_id, line.condition) for line in got.lines] == [("a9", Condition.UNKNOWN)]
+
+
+def test_only_what_can_be_compared_is_compared():
+    """A firmware that does not say what to expect made it 137 % of expected."""
+    said, silent = rows(mining(T, "a1", 95 * TH, 3000), mining(T, "a2", 90 * TH, 3000))
+    silent["hashrate_nominal_hs"] = None
+    sha = total(fleet([said, silent]), "sha256d")
+    assert (sha.hashrate_hs, sha.expected_hs, sha.delivered_hs, sha.expecting) == (185e12, 100e12, 95e12, 1)
+    assert [(loss.hashrate_hs, loss.miners) for loss in sha.losses] == [(5e12, 1)]

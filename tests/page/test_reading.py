@@ -37,7 +37,7 @@ def clock():
 def reader(tmp_path, clock):
     write(tmp_path / "store", [*configurations_at(T - 600), *frames_at(T - 60), *frames_at(T)])
     made = PageReader(
-        lambda: FramesStore(tmp_path / "store"), tmp_path / "state", refresh_s=5, assumed_interval_s=60, clock=clock
+        lambda: FramesStore(tmp_path / "store"), tmp_path / "state", assumed_interval_s=60, patience_s=60, clock=clock
     )
     yield made
     made.close()
@@ -88,7 +88,7 @@ async def test_many_browsers_cost_one_question(tmp_path, clock):
             return super().newest(measurement, since, where=where)
 
     write(tmp_path / "store", [*configurations_at(T), *frames_at(T)])
-    reader = PageReader(lambda: Counting(tmp_path / "store"), tmp_path / "state", clock=clock)
+    reader = PageReader(lambda: Counting(tmp_path / "store"), tmp_path / "state", patience_s=60, clock=clock)
     answers = await asyncio.gather(*(reader.fleet() for _ in range(50)))
     assert len({id(answer.value) for answer in answers}) == 1
     assert asked.count("miner_telemetry") == 1
@@ -120,7 +120,7 @@ async def test_a_store_that_cannot_be_opened_yet(tmp_path, clock):
     def refuse():
         raise NeedsHuman("no bucket mining_raw", remedy="Run lodeline deploy")
 
-    reader = PageReader(refuse, tmp_path / "state", [RosterEntry("a1", "", "", 60)], clock=clock)
+    reader = PageReader(refuse, tmp_path / "state", [RosterEntry("a1", "", "", 60)], patience_s=60, clock=clock)
     answer = await reader.fleet()
     assert (answer.value, answer.away_since) == (None, clock.now)
     assert answer.trouble == "no bucket mining_raw. Run lodeline deploy"
@@ -148,7 +148,7 @@ async def test_a_store_that_hangs_costs_patience_and_not_the_page(clock):
 
 async def test_answers_do_not_pile_up(clock):
     executor = ThreadPoolExecutor(1)
-    answers = Answers(executor, clock=clock)
+    answers = Answers(executor, patience_s=60, clock=clock)
     for number in range(600):
         await answers.get(f"miner {number}", 5, lambda: number)  # noqa: B023
     assert len(answers._kept) <= 256
