@@ -13,7 +13,7 @@ from tasks.miners.decode import Shape, decode
 from tasks.miners.driver import PollFailure, Target
 from tasks.miners.exchange import ask, body_of
 from tasks.miners.vnish_rest.answers import (
-    CurrentPreset,
+    Globals,
     Info,
     LockedOut,
     MinerStatus,
@@ -69,7 +69,7 @@ class VnishRestSession:
         self._access = _Access(target, transport)
         self._factor: float | None = None
         self._boards_seen = 0
-        self._preset = _PresetRead(slot=None, state=None, preset=None, flags=frozenset())
+        self._preset = _PresetRead(None, None, read_preset(None, None), None, frozenset())
         self._seen: _Seen | None = None
 
     async def telemetry(self, slot: int) -> MinerTelemetry:
@@ -96,7 +96,7 @@ class VnishRestSession:
         flags |= self._preset.flags
         if not flags:  # a mended answer may show boards that are none
             self._boards_seen = max(self._boards_seen, len(stats.chains or ()))
-        circumstances = Circumstances(self._factor, up, self._preset.read(), self._boards_seen)
+        circumstances = Circumstances(self._factor, up, self._preset.preset, self._boards_seen)
         record = telemetry(slot, self._target.miner, stats, circumstances, flags)
         own = next((pool for pool in record.pools if not pool.is_fee), None)
         self._seen = _Seen(slot, info, own, record.frequency_mhz, record.voltage_v)
@@ -109,8 +109,7 @@ class VnishRestSession:
         if self._preset.slot != slot:
             await self._read_preset(slot, self._preset.state)
         seen, self._seen = self._seen, None
-        info, preset = seen.info if seen else None, self._preset.read()
-        settings = self._preset.preset.globals if self._preset.preset else None
+        info, preset, settings = seen.info if seen else None, self._preset.preset, self._preset.globals
         network = info.system.network_status if info and info.system else None
         frequency = finite(settings.freq) if settings else None
         voltage = finite(settings.volt) if settings else None
@@ -146,7 +145,9 @@ class VnishRestSession:
     async def _read_preset(self, slot: int, state: str | None) -> None:
         flags: set[str] = set()
         perf = await self._secondary("/perf-summary", PerfSummary, slot, flags)
-        self._preset = _PresetRead(slot, state, perf.current_preset if perf else None, frozenset(flags))
+        current = perf.current_preset if perf else None
+        preset = read_preset(current.name, current.pretty) if current else read_preset(None, None)
+        self._preset = _PresetRead(slot, state, preset, current.globals if current else None, frozenset(flags))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +156,12 @@ class _PresetRead:
 
     slot: int | None
     state: str | None
-    preset: CurrentPreset | None
+    preset: Preset
+    globals: Globals | None
     flags: frozenset[str]
 
     def holds(self, slot: int, state: str | None) -> bool:
         return self.slot is not None and 0 <= slot - self.slot < _PRESET_EVERY_S and state == self.state
-
-    def read(self) -> Preset:
-        return read_preset(self.preset.name, self.preset.pretty) if self.preset else Preset(None, None, None)
 
 
 class _Access:
