@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ class Device:
     """What a device saw, and where it is."""
 
     script: Script
+    scheme: str = "http"
     port: int = 0
     connections: int = 0
     requests: list[Exchange] = field(default_factory=list)
@@ -43,7 +45,7 @@ class Device:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     @property
     def paths(self) -> list[str]:
@@ -70,9 +72,9 @@ class Device:
 
 
 @asynccontextmanager
-async def device(script: Script) -> AsyncIterator[Device]:
+async def device(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[Device]:
     """Serve ``script`` on a free port of loopback."""
-    scripted = Device(script)
+    scripted = Device(script, "http" if tls is None else "https")
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -86,7 +88,7 @@ async def device(script: Script) -> AsyncIterator[Device]:
         finally:
             tasks.discard(task)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     scripted.port = server.sockets[0].getsockname()[1]
     try:
         yield scripted

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ssl
+import subprocess
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -23,6 +26,7 @@ from tests.miners.device import (
     drip,
     hang,
 )
+from tests.services import program
 
 Make = Callable[..., httpx.AsyncBaseTransport]
 
@@ -330,6 +334,29 @@ async def test_any_split_of_the_bytes(cut: int) -> None:
 async def test_what_it_does_not_speak(method: str, url: str) -> None:
     with pytest.raises(httpx.UnsupportedProtocol):
         await DeviceTransport().handle_async_request(httpx.Request(method, url))
+
+
+async def test_https_is_verified(tmp_path: Path) -> None:
+    """A certificate that nobody vouches for is refused before anything is sent."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subject = ["-subj", "/CN=miner", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    command = [program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject, *files]
+    await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    async with device(always(answer(b"{}")), context) as box:
+        own = transport_for(httpx.URL(box.url), connect_timeout_s=5.0, deadline_s=10.0)
+        with pytest.raises(PollFailure, match=r"unreachable.*certificate verify failed"):
+            await ask(own, get(box.url))
+        assert box.requests == []
+        await own.aclose()
+
+        knows_it = ssl.create_default_context(cafile=certificate)
+        limits = httpx.Limits(max_connections=1)
+        trusting = BoundedTransport(httpx.AsyncHTTPTransport(verify=knows_it, trust_env=False, limits=limits))
+        assert (await ask(trusting, get(box.url))).content == b"{}"
+        await trusting.aclose()
 
 
 def test_https_goes_through_the_stock_transport() -> None:
