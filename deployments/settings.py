@@ -6,6 +6,7 @@ import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -84,12 +85,11 @@ FURTHER_VARIABLES = {
     "LODELINE_GRAFANA_INFLUX_URL": "Read by Grafana: address of InfluxDB as Grafana's server reaches it.",
     "LODELINE_GRAFANA_INFLUX_USER": "Read by Grafana: user name for InfluxDB.",
     "LODELINE_GRAFANA_INFLUX_TOKEN": "Read by Grafana: token or password for InfluxDB.",
-    "LODELINE_BENCH_MINERS": "Bench only: miners of the largest fleet.",
-    "LODELINE_BENCH_READ_MINERS": "Bench only: miners whose reads are timed against other libraries.",
+    "LODELINE_BENCH_*": "Bench only: sizes of what is measured.",
     "LODELINE_KILL_SEED": "Tests only: repeats the kills of an earlier run.",
     "LODELINE_REQUIRE_SERVICES": "Tests only: with 1 a test fails, not skips, when its server is not installed.",
 }
-"""Variables that are no key of a model, with their meaning; any other LODELINE_ variable is a fault."""
+"""Variables (or patterns of them) that are no key of a model, with their meaning; any other is a fault."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def load_settings(folder: Path | None, environ: Mapping[str, str] = os.environ, 
 
 
 def known_variables() -> list[str]:
-    """Names of all variables that Lodeline reads."""
+    """Names of all variables that Lodeline reads, some of them with a ``*`` at the end."""
     return [*(name for prefix, model in MODELS.items() for name in variable_names(model, prefix)), *FURTHER_VARIABLES]
 
 
@@ -176,7 +176,7 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     known = known_variables()
     faults = []
     for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in known:
+        if name.startswith(PREFIX) and not any(fnmatchcase(name, pattern) for pattern in known):
             meant = nearest(name.lower(), [other.lower() for other in known])
             hint = f"did you mean {meant.upper()}?" if meant else "docs/configuration.md lists them"
             faults.append(f"{name}: unknown variable; {hint}")
