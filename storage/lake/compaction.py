@@ -40,13 +40,13 @@ def compact(table: LakeTable, now: int, *, stop: Callable[[], bool] = lambda: Fa
     """
     count = 0
     for period in table.period.up_to():
-        snapshot = table.snapshot(fresh=True)
+        snapshot = table.snapshot()
         if snapshot is None:
             return count
         for parts in _closed(table, snapshot.parts, period, now):
             if stop():
                 return count
-            snapshot = table.snapshot(fresh=True)
+            snapshot = table.snapshot()
             if snapshot is not None and {part.path for part in parts} <= {part.path for part in snapshot.parts}:
                 _merge(table, snapshot, parts)
                 count += len(parts)

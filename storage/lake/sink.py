@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time as clock
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ _TABLES_AT_ONCE = 4
 
 
 class LakeSink:
-    """Sink ``lake``. One application transaction per (host, lane) in every table is the mark of what is stored.
+    """Sink ``lake``. One application transaction per host and lane in every table is the mark of what is stored.
 
     Each table of a batch is a commit of its own: a kill between two of them is mended by the same records coming again,
     of which each table drops what it has.
@@ -37,6 +38,7 @@ class LakeSink:
         self._root = root
         self._host = host
         self._tables: dict[str, LakeTable] = {}
+        self._guard = threading.Lock()
 
     def deliver(self, records: Sequence[SpoolRecord]) -> Receipt:
         """Commit ``records`` (one lane, rising sequence), then mark the hours they touched.
@@ -49,7 +51,7 @@ class LakeSink:
         """
         if not records:
             return Receipt(0)
-        app = f"{self._host}/{records[0].lane}"
+        app = _application(self._host, records[0])
         last = records[-1].sequence
         dead: list[DeadLetter] = []
         batches: dict[str, list[tuple[int, pa.Table]]] = {}
@@ -75,7 +77,15 @@ class LakeSink:
         return Receipt(points - len(dead), dead)
 
     def _table(self, measurement: str) -> LakeTable:
-        return self._tables.setdefault(measurement, LakeTable(self._root, MEASUREMENTS[measurement], Tier.RAW))
+        with self._guard:
+            if measurement not in self._tables:
+                self._tables[measurement] = LakeTable(self._root, MEASUREMENTS[measurement], Tier.RAW)
+            return self._tables[measurement]
+
+
+def _application(host: str, record: SpoolRecord) -> str:
+    """Whose sequences they are. A lane whose files were deleted begins anew under another ``lane_id``."""
+    return "/".join(filter(None, (host, record.lane, record.lane_id)))
 
 
 def _fitting(frame: Frame) -> tuple[pa.Table | None, list[DeadLetter]]:

@@ -6,6 +6,7 @@ slower, reference/lake.md 5), and may load no extension: no query of this store 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -45,6 +46,7 @@ class EmbeddedStore:
         require_local_disk(root)
         self._root = root
         self._tables: dict[tuple[str, Tier], LakeTable] = {}
+        self._guard = threading.Lock()
         self._connection = duckdb.connect(
             ":memory:",
             config={
@@ -122,7 +124,11 @@ class EmbeddedStore:
         self._connection.close()
 
     def _table(self, measurement: Measurement, tier: Tier) -> LakeTable:
-        return self._tables.setdefault((measurement.name, tier), LakeTable(self._root, measurement, tier))
+        key = (measurement.name, tier)
+        with self._guard:
+            if key not in self._tables:
+                self._tables[key] = LakeTable(self._root, measurement, tier)
+            return self._tables[key]
 
     def _answer(self, selection: Selection, schema: pa.Schema, query: Callable[[Sequence[Part]], Query]) -> pa.Table:
         """Run ``query`` over the files chosen; once more, freshly, when one was merged away and deleted under it."""

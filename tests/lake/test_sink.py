@@ -14,6 +14,7 @@ from storage.frame import Frame
 from storage.lake.sink import LakeSink
 from storage.lake.store import EmbeddedStore
 from storage.lake.table import LakeTable
+from storage.spool.record import SpoolRecord
 from tests.lake.rows import FAN, NOON, fan_frame, live_paths, record, stored_rows, tick, versions
 from tests.lake.writing import die_after_commit
 
@@ -53,6 +54,15 @@ def test_lanes_and_hosts_do_not_take_each_other_for_duplicates(tmp_path):
     for host, lane in (("a", "miners"), ("b", "miners"), ("a", "pools")):
         LakeSink(tmp_path, host).deliver([record(1, fan_frame([(NOON, f"{host}{lane}", 1)]), lane=lane)])
     assert len(stored_rows(tmp_path)) == 3
+
+
+def test_a_lane_that_was_deleted_and_begun_anew_is_not_taken_for_stored(tmp_path):
+    for lane_id, value in (("first", 1), ("second", 2)):
+        made = record(1, fan_frame([(NOON + value, "a", value)]))
+        sequenced = SpoolRecord(made.lane, 1, 0, made.batch, lane_id=lane_id)
+        LakeSink(tmp_path, "host").deliver([sequenced])
+        LakeSink(tmp_path, "host").deliver([sequenced])
+    assert values(tmp_path) == [1, 2]
 
 
 @pytest.mark.faults

@@ -1,5 +1,6 @@
 import dataclasses
 import socket
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -18,6 +19,8 @@ from tests.lake.rows import FAN, MINER, NOON, fan_frame, live_paths
 
 FOREVER = NOON * 2
 
+Columns = dict[str, list[Any]]
+
 
 @pytest.fixture
 def store(tmp_path):
@@ -27,11 +30,8 @@ def store(tmp_path):
 
 
 def test_an_offline_miner_has_a_null_and_not_its_last_reading(store):
-    times, columns = (
-        [NOON, NOON + 60],
-        {"miner_id": ["a", "a"], "reachable": [True, False], "hashrate_hs": [1e14, None]},
-    )
-    store.write([build_frame("miner_telemetry", times, columns)])
+    columns: Columns = {"miner_id": ["a", "a"], "reachable": [True, False], "hashrate_hs": [1e14, None]}
+    store.write([build_frame("miner_telemetry", [NOON, NOON + 60], columns)])
     (row,) = store.newest(MINER, NOON).to_pylist()
     assert (row["time"].timestamp(), row["reachable"], row["hashrate_hs"]) == (NOON + 60, False, None)
 
@@ -132,7 +132,7 @@ def test_windows_over_the_fleet_and_per_miner(store):
     rows = [(NOON, "a", 10), (NOON + 59, "a", 30), (NOON, "b", 5), (NOON + 180, "b", 7), (NOON + 200, "b", None)]
     store.write([fan_frame(rows)])
 
-    def answer(how, **named):
+    def answer(how: str, **named: Any) -> list[tuple[Any, ...]]:
         table = store.windows(FAN, NOON, NOON + 240, 60, aggregates={"speed_rpm": how}, **named)
         return [tuple(row.values()) for row in table.set_column(0, "t", table["time"].cast(pa.int64())).to_pylist()]
 
@@ -145,7 +145,7 @@ def test_windows_over_the_fleet_and_per_miner(store):
 
 
 def test_windows_of_every_type(store):
-    columns = {
+    columns: Columns = {
         "miner_id": ["a", "a"],
         "reachable": [True, False],
         "state": ["mining", "unreachable"],
@@ -189,21 +189,16 @@ def test_a_column_declared_later_is_null_before_and_no_error(store, tmp_path):
 # Races with maintenance
 
 
-def test_a_file_that_is_merged_and_deleted_under_a_read_costs_one_more_try(store, tmp_path):
+def test_a_file_that_is_merged_and_deleted_under_a_read_costs_one_more_try(store, tmp_path, monkeypatch):
     for at in range(3):
         store.write([fan_frame([(NOON + at, "a", at)])])
     assert store.read(FAN, Tier.RAW, 0, FOREVER).num_rows == 3
     old = live_paths(tmp_path)
-    table = LakeTable(tmp_path, FAN, Tier.RAW)
-    is_newest = LakeTable._is_newest
-    LakeTable._is_newest = lambda self, version: True  # the commit came a moment after the look
-    try:
-        compact(table, NOON + 7200)
-        for path in old:
-            path.unlink()
-        assert store.read(FAN, Tier.RAW, 0, FOREVER).num_rows == 3
-    finally:
-        LakeTable._is_newest = is_newest
+    compact(LakeTable(tmp_path, FAN, Tier.RAW), NOON + 7200)
+    for path in old:
+        path.unlink()
+    monkeypatch.setattr(LakeTable, "_is_newest", lambda *_: True)  # the merge came a moment after the look
+    assert store.read(FAN, Tier.RAW, 0, FOREVER).num_rows == 3
 
 
 def test_a_lost_file_is_an_error_and_never_an_empty_answer(store, tmp_path):
@@ -242,7 +237,7 @@ def test_the_host_zone_does_not_move_a_day(store, monkeypatch):
 def test_marks_replace_each_other(store):
     touched = MEASUREMENTS["window_touched"]
     for at in (5, 0, 7):
-        columns = {"measurement": ["miner_fan"], "host": ["h"], "touched_ns": [at]}
+        columns: Columns = {"measurement": ["miner_fan"], "host": ["h"], "touched_ns": [at]}
         store.write([Frame("window_touched", [NOON], columns)])
     table = store.read(touched, Tier.RAW, 0, FOREVER, where={"measurement": "miner_fan", "host": "h"})
     assert table["touched_ns"].to_pylist() == [7]

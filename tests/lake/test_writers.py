@@ -8,14 +8,14 @@ import pytest
 
 from storage.lake.sink import LakeSink
 from tests.lake.rows import NOON, stored_rows, tick
-from tests.lake.writing import deliver, deliver_and_tell
+from tests.lake.writing import append, deliver_and_tell
 
 spawn = multiprocessing.get_context("spawn")
 
 
 @pytest.mark.faults
 def test_eight_processes_append_twenty_five_times_each(tmp_path):
-    children = [spawn.Process(target=deliver, args=(tmp_path, f"host{at}", 1, 25)) for at in range(8)]
+    children = [spawn.Process(target=append, args=(tmp_path, f"host{at}", 1, 25)) for at in range(8)]
     for child in children:
         child.start()
     for child in children:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from storage.arrow_schema import frame_to_table
 from storage.declaration import Tier
 from storage.lake.sink import LakeSink
 from storage.lake.store import EmbeddedStore
@@ -17,11 +18,11 @@ from storage.lake.table import LakeTable
 from tests.lake.rows import FAN, tick
 
 
-def deliver(root: Path, host: str, first: int, last: int) -> None:
-    """Deliver records one by one."""
-    sink = LakeSink(root, host)
+def append(root: Path, host: str, first: int, last: int) -> None:
+    """Append records one by one."""
+    table = LakeTable(root, FAN, Tier.RAW)
     for sequence in range(first, last + 1):
-        sink.deliver([tick(sequence)])
+        table.append([(sequence, frame_to_table(tick(sequence).batch.frames[0]))], app=host)
 
 
 def deliver_and_tell(root: Path, first: int, told: Connection) -> None:
