@@ -29,7 +29,7 @@ def line_chart(grid: Grid, lines: list[Line], unit: str, *, from_zero: bool) -> 
         "animation": False,
         "useUTC": True,
         "textStyle": {"fontFamily": "system-ui, sans-serif"},
-        "grid": {"left": 4, "right": 24, "top": 30, "bottom": 6, "containLabel": True},
+        "grid": {"left": 4, "right": 24, "top": 30 if len(lines) > 1 else 14, "bottom": 6, "containLabel": True},
         "legend": {
             "show": len(lines) > 1,
             "top": 0,

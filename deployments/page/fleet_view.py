@@ -223,17 +223,18 @@ class FleetPage:
 
 def _total_tile(total: AlgorithmTotal) -> None:
     algorithm = total.algorithm
-    counted = "" if total.counted == total.miners else f"from {total.counted} of {total.miners} miners, "
     if total.expected_hs:
         of = "" if total.expecting == total.miners else f" of {total.expecting} miners"
         expected = quantity.hashrate(total.expected_hs, algorithm)
-        share = f"{total.delivered_hs / total.expected_hs:.0%} of the {expected} expected{of}"
+        share = f"{total.delivered_hs / total.expected_hs:.0%} of {expected} expected{of}"
     else:
         share = "expected not known"
     with ui.element("div").classes("card tile").props(f"data-testid=hashrate-{algorithm or 'unknown'}"):
         ui.label(f"Hashrate, {quantity.algorithm_name(algorithm)}").classes("name")
         ui.label(quantity.hashrate(total.hashrate_hs, algorithm)).classes("big")
-        ui.label(counted + share).classes("note")
+        if total.counted < total.miners:
+            ui.label(f"from {total.counted} of {total.miners} miners").classes("note")
+        ui.label(share).classes("note")
         if algorithm is not None:
             efficiency = quantity.efficiency(total.efficiency_j_th, algorithm)
             ui.label(f"{efficiency} at {quantity.power(total.power_w)}").classes("note efficiency")
