@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from storage.declaration import MEASUREMENTS, Type
 from storage.errors import FrameError
 from storage.frame import Frame, build_frame
-from storage.line_protocol import encode, encode_columns, tag_value
+from storage.line_protocol import FieldColumn, encode, encode_columns, tag_value
 from tests.influx.lines import Line, parse_line, split_lines
 
 T = 1795478400
@@ -146,6 +146,8 @@ def test_rows_without_a_field_have_no_line() -> None:
         [("v", Type.FLOAT, [1.0, None, math.nan]), ("w", Type.STRING, [None] * 3)],
     )
     assert lines == [b"m,k=a v=1.0 1"]
+    only_nan: list[FieldColumn] = [("v", Type.FLOAT, [1.0, math.nan]), ("w", Type.FLOAT, [math.inf, math.nan])]
+    assert encode_columns("m", [1, 2], {}, only_nan) == [b"m v=1.0 1"]
     assert encode_columns("m", [1], {"k": ["a"]}, []) == []
     assert encode_columns("m", [], {}, [("v", Type.FLOAT, [])]) == []
 
