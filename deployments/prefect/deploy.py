@@ -47,7 +47,7 @@ async def register(plan: Plan) -> Registered:
     """Register ``plan`` on the server of PREFECT_API_URL.
 
     Raises:
-        TryAgain: no server answers there.
+        TryAgain: no server answers there, or it refuses.
     """
     async with get_client() as client:
         try:
@@ -63,6 +63,9 @@ async def register(plan: Plan) -> Registered:
             registered.automations = await _automations(client, automations)
         except httpx.TransportError as error:
             raise TryAgain(f"no Prefect server answers at {client.api_url}: {error}") from error
+        except httpx.HTTPStatusError as error:
+            status, request = error.response.status_code, error.request
+            raise TryAgain(f"the Prefect server answered {status} to {request.method} {request.url}") from error
         return registered
 
 
@@ -104,7 +107,7 @@ async def _deployment(client: PrefectClient, deployment: Deployment, flow: Flow[
         entrypoint=deployment.entrypoint,
         tags=deployment.tags,
         parameters=deployment.parameters,
-        parameter_openapi_schema=parameter_schema(flow),
+        parameter_openapi_schema=parameter_schema(flow).model_dump_for_openapi(),
         enforce_parameter_schema=True,
         work_pool_name=place.name,
         work_queue_name=place.work_queue_name,
@@ -160,8 +163,15 @@ async def _automations(client: PrefectClient, wanted: Iterable[AutomationCore]) 
         found = await client.read_automations_by_name(automation.name)
         if found:
             ids[automation.name] = found[0].id
-            automation.enabled = found[0].enabled
-            await client.update_automation(found[0].id, automation)
+            # Built anew: an update must not name the owner, and a copy would.
+            update = AutomationCore(
+                name=automation.name,
+                description=automation.description,
+                enabled=found[0].enabled,
+                trigger=automation.trigger,
+                actions=automation.actions,
+            )
+            await client.update_automation(found[0].id, update)
         else:
             ids[automation.name] = await client.create_automation(automation)
     return ids

@@ -87,15 +87,19 @@ class LaneBooks:
 
 
 class Recorder:
-    """Writes the ticks of ``lane``, which lies in ``folder`` and is delivered to ``sinks``, by run ``run_id``."""
+    """Writes the ticks of ``lane``, which lies in ``folder`` and is delivered to ``sinks``, by run ``run_id``.
+
+    ``store`` is what readers of reports are told of where the data goes.
+    """
 
     def __init__(
-        self, lane: Lane, folder: Path, journal: Journal, *, host: str, sinks: Sequence[str], run_id: str
+        self, lane: Lane, folder: Path, journal: Journal, *, host: str, store: str, sinks: Sequence[str], run_id: str
     ) -> None:
         self._lane = lane
         self._folder = folder
         self._journal = journal
         self._host = host
+        self._store = store
         self._sinks = sinks
         self._run_id = run_id
         self._accepted = LaneReader(folder).points_accepted
@@ -144,7 +148,7 @@ class Recorder:
             tick_s=outcome.tick_s,
             loop_lag_ms=outcome.loop_lag_ms,
             missed=slot.missed,
-            store="+".join(self._sinks),
+            store=self._store,
             store_trouble=after.trouble,
             run_id=self._run_id,
             miners=tuple(outcome.standings),

@@ -1,0 +1,45 @@
+"""``lodeline up``: the whole main job on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from deployments.command.options import ConfigOption
+
+
+def up(
+    *,
+    config: ConfigOption = None,
+    for_s: Annotated[
+        float | None,
+        typer.Option("--for", min=1, help="End by itself so many seconds after the first tick.", show_default=False),
+    ] = None,
+    miners: Annotated[int, typer.Option("--miners", min=1, help="Simulated miners, where nothing is configured.")] = 24,
+    seed: Annotated[int, typer.Option("--seed", help="What the simulated miners do follows from it.")] = 1,
+    interval: Annotated[int, typer.Option("--interval", min=1, help="Seconds between polls of simulated miners.")] = 5,
+    page_port: Annotated[
+        int | None, typer.Option("--page-port", min=1, max=65_535, help="Port of the page.", show_default=False)
+    ] = None,
+    prefect_port: Annotated[
+        int | None,
+        typer.Option("--prefect-port", min=1, max=65_535, help="Port of the Prefect server.", show_default=False),
+    ] = None,
+) -> None:
+    """Collect, store, roll up and show: starts all that takes, prints a line per tick, ends in order on Ctrl-C.
+
+    Polls the configured miners, or simulated ones where nothing is configured. Stores into InfluxDB where
+    LODELINE_INFLUX__URL says so, else into files of the data directory (var/lodeline, LODELINE_DATA_DIRECTORY).
+
+    Exit code 0: well. 1: something failed; with --for also: a point that was accepted is not stored. 2: it cannot
+    start as configured, and nothing was started. With --for the last line is one JSON object.
+
+    Example: lodeline up --for 60 --miners 24
+    """
+    import asyncio
+
+    from deployments.up.supervisor import Options, Supervisor
+
+    options = Options(config, for_s, miners, seed, interval, page_port, prefect_port)
+    raise typer.Exit(asyncio.run(Supervisor(options, typer.echo).run()))

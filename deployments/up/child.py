@@ -1,0 +1,103 @@
+"""One process that the supervisor started: its log, its end, and never an orphan."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from storage.errors import LodelineError
+
+TAIL_LINES = 15
+RESTARTS = 3
+
+
+class ChildEnded(LodelineError):
+    """A process that should run has ended; the text holds its last log lines."""
+
+
+class Child:
+    """A process in a session of its own, so that Ctrl-C at the terminal reaches the supervisor alone.
+
+    Output goes to ``<logs>/<name>.log``; the file of the start before is kept as ``<name>.1.log``.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[str], environ: Mapping[str, str], logs: Path) -> None:
+        self.name = name
+        self.log = logs / f"{name}.log"
+        self.restarts = 0
+        self._arguments = list(arguments)
+        self._environ = dict(environ)
+        logs.mkdir(parents=True, exist_ok=True)
+        if self.log.exists():
+            self.log.replace(logs / f"{name}.1.log")
+        self._process = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        leash = [sys.executable, "-m", "deployments.up.leash", str(os.getpid()), sys.executable]
+        with self.log.open("ab") as log:
+            output: IO[bytes] = log
+            return subprocess.Popen(
+                [*leash, *self._arguments],
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Process id, also that of its session."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
+
+    def check(self) -> None:
+        """Raise ChildEnded where it does not run any more."""
+        if not self.alive:
+            raise ChildEnded(f"{self.name} {self._end()}. Its last lines ({self.log}):\n{self.tail()}")
+
+    def restart(self) -> None:
+        """Start it again, RESTARTS times at most; then raise ChildEnded."""
+        if self.restarts >= RESTARTS:
+            self.check()
+        self.restarts += 1
+        self.kill()
+        self._process = self._started()
+
+    async def stop(self, patience_s: float) -> bool:
+        """SIGTERM, and SIGKILL to its whole session when ``patience_s`` is over. Whether it ended by itself."""
+        if self.alive:
+            self._process.terminate()
+        waited = 0.0
+        while self.alive and waited < patience_s:
+            await asyncio.sleep(0.05)
+            waited += 0.05
+        well = not self.alive
+        self.kill()
+        return well
+
+    def kill(self) -> None:
+        """SIGKILL to whatever is left of its session."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def tail(self, lines: int = TAIL_LINES) -> str:
+        """The last lines of its log."""
+        text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+        return "\n".join(f"  | {line}" for line in text.splitlines()[-lines:]) or "  | (it wrote nothing)"
+
+    def _end(self) -> str:
+        code = self._process.returncode
+        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

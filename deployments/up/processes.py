@@ -1,0 +1,71 @@
+"""The commands and environments of the processes that ``lodeline up`` starts."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from deployments.prefect.environment import QUIET, SERVER, WORKER
+from deployments.up.ports import LOOPBACK
+
+SHIFT = "collect-miners/collect-miners"
+SOON = {"downsample/downsample": 10.0, "maintain-lake/maintain-lake": 25.0}
+"""Deployments that run once soon after the first tick, in seconds, and by their schedule from then on."""
+
+
+def farm_command(miners: int, seed: int, interval_s: int, config: Path) -> list[str]:
+    """The simulated farm on free ports, which writes its configuration to ``config``."""
+    options = {"--miners": miners, "--seed": seed, "--interval": interval_s, "--port": 0, "--control-port": 0}
+    listed = [str(word) for option in options.items() for word in option]
+    return ["-m", "deployments.farm", *listed, "--write-config", str(config)]
+
+
+def server_command(port: int) -> list[str]:
+    """The Prefect server with its UI."""
+    return ["-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)]
+
+
+def worker_command(pool: str) -> list[str]:
+    """A process worker of ``pool``."""
+    name = f"up-{socket.gethostname()}"
+    return ["-m", "prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", name]
+
+
+def page_command(port: int) -> list[str]:
+    """The live page."""
+    return ["-m", "deployments.page", "--port", str(port)]
+
+
+def own_prefect(home: Path, port: int) -> dict[str, str]:
+    """Variables of everything that speaks to the server which we start on ``port``."""
+    return {**QUIET, "PREFECT_HOME": str(home), "PREFECT_API_URL": f"http://{LOOPBACK}:{port}/api"}
+
+
+def foreign_prefect(api_url: str) -> dict[str, str]:
+    """Variables of everything that speaks to a server which runs already; how to get in is the user's to say."""
+    own = {name: value for name, value in os.environ.items() if name.startswith("PREFECT_")}
+    return {**own, **QUIET, "PREFECT_API_URL": api_url}
+
+
+def without_prefect(environ: Mapping[str, str]) -> dict[str, str]:
+    """``environ`` without the user's own Prefect settings, which belong to another server."""
+    return {name: value for name, value in environ.items() if not name.startswith("PREFECT_")}
+
+
+def speak_to(prefect: Mapping[str, str]) -> None:
+    """Let this process speak to the server of ``prefect``, before it imports Prefect, and to no other."""
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        del os.environ[name]
+    os.environ.update(prefect)
+
+
+def server_environment(prefect: Mapping[str, str]) -> dict[str, str]:
+    """Environment of the Prefect server."""
+    return {**without_prefect(os.environ), **prefect, **SERVER, "PREFECT_UI_API_URL": prefect["PREFECT_API_URL"]}
+
+
+def worker_environment(environ: Mapping[str, str], prefect: Mapping[str, str]) -> dict[str, str]:
+    """Environment of the worker, and so of all flows."""
+    return {**environ, **prefect, **WORKER}

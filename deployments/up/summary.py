@@ -1,0 +1,107 @@
+"""What a run of ``lodeline up`` did: a line per tick, and the sum at its end."""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from storage.delivery.books import lanes_of
+from storage.delivery.delivery import Delivery
+from storage.opening import open_sinks
+from storage.settings import StorageSettings
+from storage.spool.lane import LaneReader
+from tasks.miners.report import TickReport
+from tasks.shift.recorder import LaneBooks
+
+
+@dataclass
+class Summary:
+    """Counts of one run. Points count over the life of the spool, in which an earlier run may have left some."""
+
+    host: StorageSettings
+    began: float = field(default_factory=time.time)
+    newest_tick: float = field(default_factory=time.time)
+    ticks: int = 0
+    polls: int = 0
+    polls_failed: int = 0
+    store: str = ""
+    flow_runs: dict[str, int] = field(default_factory=dict)
+    urls: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._accepted_before = self._accepted()
+        self._books = LaneBooks(0, 0, 0, 0, 0, None)
+
+    def add(self, report: TickReport) -> None:
+        """Count a tick."""
+        self.newest_tick = max(self.newest_tick, report.finished)
+        self.ticks += 1
+        self.polls += report.polled
+        self.polls_failed += report.failed
+        self.store = report.store
+
+    def close_books(self, for_s: float) -> None:
+        """Deliver what is still spooled, for at most ``for_s`` seconds, and close the books. Blocks."""
+        sinks = open_sinks(self.host, socket.gethostname())
+        delivery = Delivery(self.host.spool_directory, sinks, socket.gethostname())
+        delivery.flush(for_s)
+        delivery.close()
+        names = [sink.name for sink in sinks]
+        lanes = [
+            LaneBooks.of(lane, names, LaneReader(lane).points_accepted) for lane in lanes_of(self.host.spool_directory)
+        ]
+        self._books = LaneBooks(
+            accepted=sum(lane.accepted for lane in lanes),
+            stored=sum(lane.stored for lane in lanes),
+            dead_lettered=sum(lane.dead_lettered for lane in lanes),
+            shed=sum(lane.shed for lane in lanes),
+            backlog=sum(lane.backlog for lane in lanes),
+            trouble="; ".join(lane.trouble for lane in lanes if lane.trouble) or None,
+        )
+
+    @property
+    def all_stored(self) -> bool:
+        """Whether this run collected something, and every point ever accepted is stored."""
+        books = self._books
+        return books.accepted > self._accepted_before and books.stored == books.accepted and books.backlog == 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The last line of ``lodeline up --for``."""
+        return {
+            "ticks": self.ticks,
+            "polls": self.polls,
+            "polls_failed": self.polls_failed,
+            "points_accepted": self._books.accepted,
+            "points_stored": self._books.stored,
+            "points_dead_lettered": self._books.dead_lettered,
+            "backlog": self._books.backlog,
+            "flow_runs": self.flow_runs,
+            "store": self.store,
+            "urls": self.urls,
+        }
+
+    def in_words(self) -> str:
+        """The end for a human."""
+        books = self._books
+        trouble = f" ({books.trouble})" if books.trouble else ""
+        return (
+            f"{self.ticks} ticks, {self.polls} polls, {self.polls_failed} failed; of {books.accepted} points "
+            f"{books.stored} are stored, {books.dead_lettered} dead letters, {books.backlog} wait{trouble}"
+        )
+
+    def _accepted(self) -> int:
+        return sum(LaneReader(lane).points_accepted for lane in lanes_of(self.host.spool_directory))
+
+
+def tick_line(report: TickReport) -> str:
+    """One tick for a human."""
+    at = time.strftime("%H:%M:%S", time.localtime(report.slot))
+    reasons = ", ".join(f"{kind} {number}" for kind, number in sorted(report.failed_by_reason.items()))
+    missed = f"  {report.missed} slots missed before" if report.missed else ""
+    trouble = f"  {report.store_trouble}" if report.store_trouble else ""
+    return (
+        f"{at}  polled {report.polled}  failed {report.failed}{f' ({reasons})' if reasons else ''}  "
+        f"stored {report.points_stored}  backlog {report.backlog}  tick {report.tick_s:.2f} s{missed}{trouble}"
+    )

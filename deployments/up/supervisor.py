@@ -1,0 +1,305 @@
+"""Starts the main job, follows it, and ends it in order: flows, worker, page, farm, server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
+
+import httpx
+
+from deployments.settings import load_settings
+from deployments.up import processes
+from deployments.up.child import Child, ChildEnded
+from deployments.up.ports import LOOPBACK, choose_port
+from deployments.up.summary import Summary, tick_line
+from storage.errors import LodelineError, NeedsHuman
+from storage.spool.lock import holder_of, try_lock
+from tasks.miners.collection import LANE
+from tasks.shift.baton import Baton
+from tasks.shift.journal import Journal
+
+if TYPE_CHECKING:
+    from deployments.prefect.runs import Runs
+
+LOOK_S = 0.2
+ASK_S = 2.0
+FARM_START_S = 60.0
+SERVER_START_S = 180.0
+FIRST_TICK_S = 180.0
+SHIFT_END_S = 30.0
+FLOWS_END_S = 20.0
+DRAIN_S = 30.0
+STOP_S = {"worker": 15.0, "page": 5.0, "farm": 5.0, "prefect": 15.0}
+"""What each process gets to end by itself."""
+
+Found = TypeVar("Found")
+
+
+class Stopped(Exception):
+    """Somebody asked for the end while something was awaited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says. ``for_s`` counts from the first tick; None: until somebody ends it."""
+
+    config: Path | None
+    for_s: float | None
+    miners: int
+    seed: int
+    interval_s: int
+    page_port: int | None
+    prefect_port: int | None
+
+
+class Supervisor:
+    """One run of ``lodeline up``; ``say`` prints a line.
+
+    Raises:
+        ConfigurationError: the configuration is wrong; nothing was started.
+        NeedsHuman: another one runs in the same data directory.
+    """
+
+    def __init__(self, options: Options, say: Callable[[str], None]) -> None:
+        self._options = options
+        self._say = say
+        self._host = load_settings(options.config).host
+        self._logs = self._host.data_directory / "logs"
+        for folder in (self._logs, self._host.lock_directory):
+            folder.mkdir(parents=True, exist_ok=True)
+        lock = self._host.lock_directory / "up"
+        self._lock = try_lock(lock, f"process {os.getpid()}")
+        if self._lock is None:
+            raise NeedsHuman(
+                f"another lodeline up ({holder_of(lock)}) runs in {self._host.data_directory}",
+                remedy="End it, or set LODELINE_DATA_DIRECTORY to another folder",
+            )
+        self._baton = Baton(self._host.lock_directory, LANE)
+        self._journal = Journal(self._host.state_directory, LANE)
+        self._summary = Summary(self._host)
+        self._children: dict[str, Child] = {}
+        self._runs: Runs | None = None
+        self._asked = asyncio.Event()
+
+    async def run(self) -> int:
+        """Start, follow, end; the exit code of ``lodeline up``."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._asked_to_end)
+        well = True
+        try:
+            await self._start()
+            await self._follow()
+        except Stopped:
+            self._say("Asked to end before all was started.")
+        except LodelineError as error:
+            well = False
+            self._say(f"lodeline: {error}")
+        finally:
+            await self._end()
+        self._say(self._summary.in_words())
+        if self._options.for_s is not None:
+            self._say(json.dumps(self._summary.as_json()))
+            well = well and self._summary.all_stored
+        return 0 if well else 1
+
+    async def _start(self) -> None:
+        self._say(f"Data in {self._host.data_directory}, logs in {self._logs}")
+        config = self._options.config.absolute() if self._options.config else await self._start_farm()
+        environ = {
+            **processes.without_prefect(os.environ),
+            "LODELINE_CONFIG": str(config),
+            "LODELINE_DATA_DIRECTORY": str(self._host.data_directory),
+        }
+        prefect = await self._start_server()
+        page_port = choose_port(self._options.page_port, self._host.page.port, "the page")
+        self._summary.urls["page"] = f"http://{LOOPBACK}:{page_port}/"
+        self._start_child("page", processes.page_command(page_port), environ)
+        pool, self._runs = await self._deploy()
+        self._start_child("worker", processes.worker_command(pool), processes.worker_environment(environ, prefect))
+        await self._start_shift(self._runs)
+
+    async def _start_farm(self) -> Path:
+        """Start the farm; the folder of the configuration that it wrote."""
+        options, folder = self._options, self._host.data_directory / "farm"
+        command = processes.farm_command(options.miners, options.seed, options.interval_s, folder)
+        farm = self._start_child("farm", command, processes.without_prefect(os.environ))
+        self._say(f"No configuration given: waiting for {options.miners} simulated miners ...")
+
+        async def ready() -> str | None:
+            lines = farm.log.read_text(encoding="utf-8").splitlines()
+            return next((line for line in lines if line.startswith("{") and line.endswith("}")), None)
+
+        told = await self._await("the simulated farm", ready, FARM_START_S + options.miners / 50)
+        self._summary.urls["farm"] = json.loads(told)["control"]
+        load_settings(folder)  # what the farm wrote is checked like anybody's
+        return folder
+
+    async def _start_server(self) -> dict[str, str]:
+        """Start a Prefect server, or use the one that is named; variables for whoever speaks to it."""
+        settings = self._host.prefect
+        if settings.api_url is not None:
+            prefect = processes.foreign_prefect(settings.api_url)
+        else:
+            port = choose_port(self._options.prefect_port, settings.port, "the Prefect server")
+            prefect = processes.own_prefect(self._host.data_directory / "prefect", port)
+            self._start_child("prefect", processes.server_command(port), processes.server_environment(prefect))
+        processes.speak_to(prefect)
+        url = prefect["PREFECT_API_URL"]
+        self._summary.urls["prefect"] = url.removesuffix("/api")
+        self._say(f"Waiting for the Prefect server at {url} (15 s at the first start) ...")
+        async with httpx.AsyncClient(timeout=ASK_S, trust_env=False) as client:
+
+            async def healthy() -> bool:
+                try:
+                    return (await client.get(f"{url}/health")).status_code == httpx.codes.OK
+                except httpx.HTTPError:
+                    return False
+
+            await self._await(f"the Prefect server at {url}", healthy, SERVER_START_S)
+        return prefect
+
+    async def _deploy(self) -> tuple[str, Runs]:
+        """Register prefect.yaml: the name of its pool, and its runs. What a killed session left running is ended."""
+        from deployments.prefect.deploy import register  # Prefect reads PREFECT_... once, and they are known only now
+        from deployments.prefect.plan import read_plan
+        from deployments.prefect.runs import Runs
+
+        plan = read_plan()
+        registered = await register(plan)
+        runs = await Runs(plan.pool.name).open()
+        if self._owns_server:
+            await runs.pause(False)
+            await runs.cancel(await runs.due(unfinished=True), "left over from a session that has ended")
+        self._summary.began = time.time()
+        self._say(f"Deployed to work pool {plan.pool.name}: {', '.join(registered.deployments)}")
+        return plan.pool.name, runs
+
+    async def _start_shift(self, runs: Runs) -> None:
+        run = await runs.start(processes.SHIFT)
+        for name in ("prefect", "page"):
+            self._say(f"{name.capitalize()}: {self._summary.urls[name]}")
+        self._say("Waiting for worker, flow and first tick (15 s) ...")
+        ask = time.monotonic()
+
+        async def ticked() -> bool:
+            nonlocal ask
+            if time.monotonic() >= ask:
+                ask = time.monotonic() + ASK_S
+                await self._raise_failure(runs, run)
+            self._report_ticks()
+            return self._summary.ticks > 0
+
+        await self._await("the first tick", ticked, FIRST_TICK_S)
+        for deployment, in_s in processes.SOON.items():
+            await runs.start(deployment, in_s=in_s)
+
+    async def _raise_failure(self, runs: Runs, run: UUID) -> None:
+        failure = await runs.failure(run)
+        if failure is not None:
+            raise NeedsHuman(f"the collection ended with {failure}", remedy=f"Its log is in {self._logs}")
+
+    async def _follow(self) -> None:
+        """Print every tick until the time is over or somebody ends it. A process that ended is started again."""
+        ends = time.monotonic() + self._options.for_s if self._options.for_s is not None else float("inf")
+        while not self._asked.is_set() and time.monotonic() < ends:
+            for child in self._children.values():
+                try:
+                    child.check()
+                except ChildEnded as ended:
+                    child.restart()
+                    self._say(f"{ended}\nStarted it again.")
+            self._report_ticks()
+            await asyncio.sleep(LOOK_S)
+
+    def _report_ticks(self) -> None:
+        for report in self._journal.since(self._summary.newest_tick):
+            self._summary.add(report)
+            self._say(tick_line(report))
+
+    async def _end(self) -> None:
+        """End what was started, in order. A step that fails does not keep the next from its part."""
+        runs = self._runs
+        with self._baton.stopping():  # the shift ends, and none begins
+            if runs is not None:
+                self._say("Ending: flows, worker, page, farm, server ...")
+                await self._try("end the flows", self._end_flows(runs))
+            await self._stop_child("worker")
+        self._report_ticks()
+        await self._try("deliver what is left", asyncio.to_thread(self._summary.close_books, DRAIN_S))
+        if runs is not None:
+            await self._try("count the runs", self._count(runs))
+            await self._try("leave the server", runs.close())
+        for name in ("page", "farm", "prefect"):
+            await self._stop_child(name)
+
+    async def _end_flows(self, runs: Runs) -> None:
+        if self._owns_server:
+            await runs.pause(True)
+        deadline = time.monotonic() + SHIFT_END_S
+        while time.monotonic() < deadline:
+            if not self._baton.taken:
+                break
+            await asyncio.sleep(LOOK_S)
+        deadline = time.monotonic() + FLOWS_END_S
+        while self._owns_server and (left := await runs.due(unfinished=True)):
+            if time.monotonic() > deadline or all(run.state and run.state.is_scheduled() for run in left):
+                await runs.cancel(left, "lodeline up has ended")
+            await asyncio.sleep(LOOK_S)
+
+    async def _count(self, runs: Runs) -> None:
+        self._summary.flow_runs = await runs.count_by_state(self._summary.began)
+
+    @property
+    def _owns_server(self) -> bool:
+        return "prefect" in self._children
+
+    def _start_child(self, name: str, command: list[str], environ: Mapping[str, str]) -> Child:
+        self._children[name] = Child(name, command, environ, self._logs)
+        return self._children[name]
+
+    async def _stop_child(self, name: str) -> None:
+        child = self._children.get(name)
+        if child is not None and not await child.stop(STOP_S[name]):
+            self._say(f"{name} did not end within {STOP_S[name]:.0f} s and was killed.")
+
+    async def _try(self, what: str, step: Awaitable[object]) -> None:
+        try:
+            async with asyncio.timeout(SHIFT_END_S + FLOWS_END_S + DRAIN_S):
+                await step
+        except Exception as error:  # noqa: BLE001 - the rest must be ended, whatever this is
+            self._say(f"Could not {what}: {type(error).__name__}: {error}")
+
+    async def _await(self, what: str, ready: Callable[[], Awaitable[Found | None]], for_s: float) -> Found:
+        """Ask ``ready`` until it gives something that is true.
+
+        Raises:
+            Stopped, ChildEnded: that happened meanwhile.
+            NeedsHuman: it takes longer than ``for_s`` seconds.
+        """
+        deadline = time.monotonic() + for_s
+        while not (found := await ready()):
+            if self._asked.is_set():
+                raise Stopped
+            for child in self._children.values():
+                child.check()
+            if time.monotonic() > deadline:
+                tails = "\n".join(f"{child.name}:\n{child.tail(5)}" for child in self._children.values())
+                raise NeedsHuman(f"{what} was not there within {for_s:.0f} s", remedy=f"Last log lines:\n{tails}")
+            await asyncio.sleep(LOOK_S)
+        return found
+
+    def _asked_to_end(self) -> None:
+        if self._asked.is_set():
+            for child in self._children.values():
+                child.kill()
+            os._exit(128 + signal.SIGINT)
+        self._asked.set()
+        self._say("Ending in order; ask again to end at once.")

@@ -1,0 +1,190 @@
+"""What prefect.yaml registers: the whole of it as a snapshot, faults in it, and twice on a real server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from deployments.prefect.plan import PLAN_FILE, read_plan
+from storage.errors import ConfigurationError, TryAgain
+
+SNAPSHOT = {
+    "collect-miners": {
+        "entrypoint": "flows.collect_miners.collect_miners",
+        "queue": "critical",
+        "limit": None,
+        "schedules": {"hourly": ("7 * * * *", "UTC")},
+        "reruns": {"prefect.flow-run.Crashed": 0, "prefect.flow-run.Failed": 60},
+    },
+    "downsample": {
+        "entrypoint": "flows.downsample.downsample",
+        "queue": "standard",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {"quarter-hourly": ("3,18,33,48 * * * *", "UTC")},
+        "reruns": {},
+    },
+    "maintain-lake": {
+        "entrypoint": "flows.maintain_lake.maintain_lake",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {"hourly": ("27 * * * *", "UTC")},
+        "reruns": {},
+    },
+}
+
+
+def test_all_deployments():
+    assert {
+        deployment.name: {
+            "entrypoint": deployment.entrypoint,
+            "queue": deployment.work_pool.work_queue_name,
+            "limit": (limit.limit, limit.collision_strategy) if (limit := deployment.concurrency_limit) else None,
+            "schedules": {schedule.slug: (schedule.cron, schedule.timezone) for schedule in deployment.schedules},
+            "reruns": {
+                event: trigger.schedule_after.total_seconds()
+                for trigger in deployment.triggers
+                for event in trigger.expect
+            },
+        }
+        for deployment in read_plan().deployments
+    } == SNAPSHOT
+
+
+def test_pool_and_queues():
+    plan = read_plan()
+    assert (plan.pool.name, plan.pool.type, plan.pool.concurrency_limit) == ("lodeline", "process", 8)
+    assert {queue.name: (queue.priority, queue.concurrency_limit) for queue in plan.definitions.queues} == {
+        "critical": (1, None),
+        "standard": (5, 2),
+        "batch": (10, 1),
+    }
+
+
+@pytest.mark.parametrize("deployment", read_plan().deployments, ids=lambda deployment: deployment.name)
+def test_every_deployment_keeps_the_rules(deployment):
+    assert deployment.work_pool.job_variables == {"stream_output": False}
+    assert deployment.description
+    if "shift" in deployment.tags:
+        assert deployment.concurrency_limit is None  # its lease would kill the shift
+        assert deployment.triggers
+    else:
+        assert deployment.concurrency_limit is not None
+
+
+def test_no_two_schedules_start_in_the_same_minute():
+    minutes = [
+        minute
+        for deployment in read_plan().deployments
+        for schedule in deployment.schedules
+        for minute in schedule.cron.split()[0].split(",")
+    ]
+    assert len(set(minutes)) == len(minutes)
+
+
+def test_prefect_itself_reads_the_file():
+    from prefect.cli.deploy._models import PrefectYamlModel
+
+    read = PrefectYamlModel.model_validate(yaml.safe_load(PLAN_FILE.read_text()))
+    assert [deployment.name for deployment in read.deployments] == list(SNAPSHOT)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        pytest.param("entrypoint:", "entry_point:", "deployments.0.entrypoint: Field required", id="unknown key"),
+        pytest.param("work_queue_name: batch", "work_queue_name: bulk", "lodeline/bulk is not in", id="stray queue"),
+        pytest.param("limit: 1", "limit: none", "concurrency_limit.limit: Input should be", id="wrong type"),
+        pytest.param("pull: []", "pull: [", "not YAML", id="no YAML"),
+    ],
+)
+def test_faults_are_said(tmp_path, old, new, said):
+    text = PLAN_FILE.read_text()
+    assert old in text
+    file = tmp_path / "prefect.yaml"
+    file.write_text(text.replace(old, new))
+    with pytest.raises(ConfigurationError, match=said.replace(".", r"\.")):
+        read_plan(file)
+
+
+def test_a_missing_file_is_said(tmp_path):
+    with pytest.raises(ConfigurationError, match="No such file"):
+        read_plan(tmp_path / "prefect.yaml")
+
+
+@pytest.mark.prefect
+async def test_deployed_twice_is_deployed_once(api):
+    from prefect.client.orchestration import get_client
+
+    from deployments.prefect.deploy import register
+
+    async def on_server() -> dict[str, Any]:
+        async with get_client() as client:
+            queues = await client.read_work_queues(work_pool_name="lodeline")
+            deployments = await client.read_deployments()
+            automations = await client.read_automations()
+            pool = await client.read_work_pool("lodeline")
+        return {
+            "pool": (pool.id, pool.concurrency_limit),
+            "queues": {queue.name: (queue.id, queue.priority, queue.concurrency_limit) for queue in queues},
+            "deployments": {
+                found.name: (
+                    found.id, found.entrypoint, found.work_queue_name, found.job_variables, found.parameters,
+                    found.global_concurrency_limit and found.global_concurrency_limit.limit, found.concurrency_options,
+                    [(s.id, s.slug, s.schedule.model_dump(), s.active) for s in found.schedules],
+                )
+                for found in deployments
+            },
+            "automations": sorted((found.name, str(found.id), found.enabled) for found in automations),
+        }  # fmt: skip
+
+    first = await register(read_plan())
+    before = await on_server()
+    assert await register(read_plan()) == first
+    assert await on_server() == before
+    assert before["queues"].keys() == {"critical", "standard", "batch", "default"}
+    assert before["queues"]["standard"][1:] == (5, 2)
+    assert before["deployments"].keys() == SNAPSHOT.keys()
+    assert len(before["automations"]) == 3
+
+
+@pytest.mark.prefect
+async def test_a_pause_outlives_a_deploy_and_an_old_schedule_does_not(api):
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import DeploymentScheduleCreate
+    from prefect.client.schemas.schedules import CronSchedule
+
+    from deployments.prefect.deploy import register
+
+    registered = await register(read_plan())
+    deployment = registered.deployments["downsample/downsample"]
+    async with get_client() as client:
+        schedule = (await client.read_deployment_schedules(deployment))[0]
+        await client.update_deployment_schedule(deployment, schedule.id, active=False)
+        await client.create_deployment_schedules(
+            deployment, [DeploymentScheduleCreate(schedule=CronSchedule(cron="0 0 * * *"), slug="earlier")]
+        )
+        automation = registered.automations["Runs that fell silent have crashed"]
+        await client.pause_automation(automation)
+        await register(read_plan())
+        assert [(s.slug, s.active) for s in await client.read_deployment_schedules(deployment)] == [
+            ("quarter-hourly", False)
+        ]
+        found = await client.read_automation(automation)
+        assert found is not None
+        assert not found.enabled
+        await client.update_deployment_schedule(deployment, schedule.id, active=True)
+        await client.resume_automation(automation)
+
+
+async def test_no_server_is_said():
+    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+    from deployments.prefect.deploy import register
+
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}),
+        pytest.raises(TryAgain, match="no Prefect server answers at"),
+    ):
+        await register(read_plan())
