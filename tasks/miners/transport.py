@@ -102,7 +102,7 @@ class DeviceTransport(httpx.AsyncBaseTransport):
             error.request = request
             raise
         finally:
-            if not connection.usable:
+            if not connection.usable:  # broken, or cancelled while half an answer may still come
                 connection.abort()
                 self._connection = None
         return _response(request, answer.status, answer.headers, answer.body)
@@ -174,7 +174,7 @@ class _Connection(asyncio.BufferedProtocol):
         return self._keep and self._transport is not None and not self._transport.is_closing()
 
     async def exchange(self, wire: bytes, most_bytes: int) -> _Answer:
-        """Send ``wire`` and wait for the whole answer. When that fails or is cancelled the socket is aborted."""
+        """Send ``wire`` and wait for the whole answer; usable afterwards only if it came and the device keeps it."""
         self.received = self._keep = False
         if self._transport is None or self._transport.is_closing():
             raise httpx.RemoteProtocolError("the device closed the connection")
@@ -182,9 +182,6 @@ class _Connection(asyncio.BufferedProtocol):
         try:
             self._transport.write(wire)
             await answer.whole
-        except BaseException:  # half an answer may still come, so the socket must not live on
-            self.abort()
-            raise
         finally:
             self._answer = None
             answer.forget_parser()
