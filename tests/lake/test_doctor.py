@@ -15,7 +15,7 @@ from storage.lake.maintenance import checkpoint, maintain
 from storage.lake.sink import LakeSink
 from storage.lake.store import EmbeddedStore
 from storage.lake.table import LakeTable
-from tests.lake.rows import FAN, NOON, live_paths, log_of, stored_rows, tick
+from tests.lake.rows import FAN, NOON, fan_frame, live_paths, log_of, record, stored_rows, tick
 
 CHECKPOINT = 5
 
@@ -133,24 +133,33 @@ def test_an_unreadable_pointer_hurts_nobody(with_checkpoint, text):
     assert len(read(with_checkpoint)) == CHECKPOINT + 1
 
 
-def flip_a_bit_in_the_data(path: Path) -> None:
-    """One bit in the middle of the first column's pages, far from header and footer."""
-    content = bytearray(path.read_bytes())
+def flip_a_bit_unseen(path: Path) -> None:
+    """Flip one bit of a data page such that, without checksums, other values are read and no error."""
+    content = path.read_bytes()
     with pq.ParquetFile(path) as file:
+        right = file.read(["speed_rpm"])
         columns = [file.metadata.row_group(0).column(at) for at in range(file.metadata.num_columns)]
     column = next(column for column in columns if column.path_in_schema == "speed_rpm")
-    content[column.data_page_offset + column.total_compressed_size // 2 + 20] ^= 1
-    path.write_bytes(bytes(content))
+    start = column.dictionary_page_offset or column.data_page_offset
+    for at in range(start, start + column.total_compressed_size):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        try:
+            if not pq.ParquetFile(path).read(["speed_rpm"]).equals(right):
+                return
+        except OSError:
+            continue
+    raise AssertionError("every flip is an error: nothing to test")
 
 
 def test_one_flipped_bit_is_found_by_the_scrub_and_never_copied_into_a_merged_file(tmp_path):
     sink = LakeSink(tmp_path, "host")
+    rows = [(NOON + second, f"m{second % 7}", second * second % 9973) for second in range(400)]
     for sequence in (1, 2):
-        sink.deliver([tick(sequence, miners=400)])
+        sink.deliver([record(sequence, fan_frame(rows))])
     table = LakeTable(tmp_path, FAN, Tier.RAW)
     assert doctor.scrub(table.folder) == []
     damaged = live_paths(tmp_path)[0]
-    flip_a_bit_in_the_data(damaged)
+    flip_a_bit_unseen(damaged)
     assert doctor.scrub(table.folder) == [damaged]
     with pytest.raises(NeedsHuman, match=damaged.name):
         compact(table, NOON + 7200)

@@ -186,3 +186,25 @@ def test_the_table_has_a_protocol_that_every_reader_knows(tmp_path):
     LakeSink(tmp_path, "host").deliver([tick(1)])
     protocol = DeltaTable(str(live_paths(tmp_path)[0].parent.parent)).protocol()
     assert (protocol.min_reader_version, protocol.min_writer_version) == (1, 2)
+
+
+def test_everything_is_synced_before_it_is_acknowledged_and_the_data_before_the_commit(tmp_path, monkeypatch):
+    """A power cut cannot be had here; the calls can: files, then their folders, then the log."""
+    table = LakeTable(tmp_path, FAN, Tier.RAW)
+    rows = frame_to_table(tick(1).batch.frames[0])
+    table.append([(1, rows)])
+    calls: list[str] = []
+
+    def told(path: Path) -> None:
+        calls.append("data" if path.suffix == ".parquet" else path.name)
+
+    def committed(*args, **named):
+        calls.append("commit")
+        return commit(*args, **named)
+
+    commit = DeltaTable.create_write_transaction
+    monkeypatch.setattr("storage.lake.parquet.sync", told)
+    monkeypatch.setattr("storage.lake.table.sync", told)
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", committed)
+    table.append([(2, rows)])
+    assert calls == ["data", "date=2026-11-01", "commit", f"{1:020}.json", f"{2:020}.json", "_delta_log"]
