@@ -54,11 +54,15 @@ class Boot(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """A time in which the same boards mine, and the hashes each had delivered since boot when it began."""
+    """A time in which the same boards mine.
+
+    For each board: whether it mines, and at the start, its hashes delivered since boot and its ripple's antiderivative.
+    """
 
     start: float
     mining: tuple[bool, ...]
     delivered: tuple[float, ...]
+    ripple: tuple[float, ...]
 
 
 class Glance(NamedTuple):
@@ -91,6 +95,7 @@ class SimulatedMiner:
         self.preset: Preset = dice.choice(self.model.presets)
         self._ideal_hs = self.preset.hashrate_hs / self.model.boards
         self.silicon = tuple(silicon(dice) for _ in range(self.model.boards))
+        self._rates_hs = tuple(self._ideal_hs * board.efficiency for board in self.silicon)
         self.tuned = dice.random() < 0.8
         self._intake_offset_c = dice.uniform(0, 3)
         self._fan_trim = tuple(dice.uniform(0.97, 1.0) for _ in range(self.model.fans))
@@ -227,7 +232,8 @@ class SimulatedMiner:
             stopped = any(fault.kind != "board_lost" for fault in on)
             lost = {fault.board for fault in on}
             mining = tuple(not stopped and number not in lost for number in range(1, self.model.boards + 1))
-            stretches.append(Stretch(edge, mining, delivered))
+            ripple = tuple(board.hashrate_ripple.antiderivative(edge) for board in self.silicon)
+            stretches.append(Stretch(edge, mining, delivered, ripple))
         if len(self._stretches) > 64:
             self._stretches.clear()
         self._stretches[boot.at] = stretches
@@ -239,10 +245,14 @@ class SimulatedMiner:
 
     def _delivered(self, stretch: Stretch, at: float) -> tuple[float, ...]:
         """Hashes each board delivered since boot, up to an instant in the stretch."""
-        ideal = self._ideal_hs
+        start, mining, before, ripple = stretch
         return tuple(
-            before + (board.hashes(ideal, stretch.start, at) if mines else 0.0)
-            for before, mines, board in zip(stretch.delivered, stretch.mining, self.silicon, strict=True)
+            [
+                done + rate * board.even_seconds(start, at, rippled) if mines else done
+                for mines, done, rippled, rate, board in zip(
+                    mining, before, ripple, self._rates_hs, self.silicon, strict=True
+                )
+            ]
         )
 
     def _when_delivered(self, boot: Boot, hashes: float, latest: float) -> float:
@@ -257,7 +267,7 @@ class SimulatedMiner:
             number -= 1
         stretch = stretches[number]
         end = min(latest, stretches[number + 1].start) if number + 1 < len(stretches) else latest
-        rate = sum(self._ideal_hs * b.efficiency for b, on in zip(self.silicon, stretch.mining, strict=True) if on)
+        rate = sum(rate for rate, on in zip(self._rates_hs, stretch.mining, strict=True) if on)
         if not rate:
             return end
         at = end  # the newest share is never far from it, so that two steps come within milliseconds

@@ -33,12 +33,12 @@ class Ripple:
             deviation += amplitude * math.sin(omega * t + phase)
         return deviation
 
-    def integral(self, start: float, end: float) -> float:
-        """The integral over ``[start, end]``, in fraction-seconds."""
-        area = 0.0
+    def antiderivative(self, t: float) -> float:
+        """Whose difference between two instants is the area between them, in fraction-seconds."""
+        value = 0.0
         for amplitude, omega, phase in self.terms:
-            area += amplitude / omega * (math.cos(omega * start + phase) - math.cos(omega * end + phase))
-        return area
+            value -= amplitude / omega * math.cos(omega * t + phase)
+        return value
 
     @property
     def bound(self) -> float:
@@ -72,9 +72,17 @@ class Silicon:
         """H/s at an instant."""
         return ideal_hs * self.efficiency * (1 + self.hashrate_ripple.at(t))
 
+    def even_seconds(self, start: float, end: float, ripple_at_start: float) -> float:
+        """Seconds in which a board without ripple would deliver what this one does over ``[start, end]``.
+
+        ``ripple_at_start`` is the ripple's antiderivative there, which a caller who asks for many ends keeps.
+        """
+        return end - start + self.hashrate_ripple.antiderivative(end) - ripple_at_start
+
     def hashes(self, ideal_hs: float, start: float, end: float) -> float:
         """Hashes delivered over ``[start, end]``: the exact integral of :meth:`hashrate`."""
-        return ideal_hs * self.efficiency * (end - start + self.hashrate_ripple.integral(start, end))
+        ripple_at_start = self.hashrate_ripple.antiderivative(start)
+        return ideal_hs * self.efficiency * self.even_seconds(start, end, ripple_at_start)
 
 
 def silicon(dice: random.Random) -> Silicon:

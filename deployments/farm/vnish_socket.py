@@ -17,7 +17,7 @@ from deployments.farm.http import Delivery
 from deployments.farm.listener import Connection
 from deployments.farm.miner import SimulatedMiner
 from deployments.farm.truth import PoolTruth, Truth
-from deployments.farm.vnish_rest import summary as rest_summary
+from deployments.farm.vnish_answers import summary as rest_summary
 
 _COMMAND_LIMIT = 4096
 

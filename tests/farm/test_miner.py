@@ -41,7 +41,7 @@ def scripts(draw):
     return tuple(faults)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(seeds, st.integers(0, len(DEFAULT_MIX) - 1), instants, scripts())
 def test_boards_sum_to_totals(seed, index, at, faults):
     truth = miner(seed, index, faults=faults).truth(at)
@@ -51,7 +51,7 @@ def test_boards_sum_to_totals(seed, index, at, faults):
     assert truth.hardware_errors == sum(board.hardware_errors for board in truth.boards)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(seeds, st.integers(0, len(DEFAULT_MIX) - 1), instants, scripts())
 def test_the_same_seed_is_the_same_miner_and_asking_changes_nothing(seed, index, at, faults):
     one = miner(seed, index, faults=faults)
@@ -65,7 +65,7 @@ def test_another_seed_is_another_miner():
     assert miner(1).truth(NOON).hashrate_hs != miner(2).truth(NOON).hashrate_hs
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(seeds, st.integers(0, len(DEFAULT_MIX) - 1), instants, scripts())
 def test_figures_are_those_of_a_miner(seed, index, at, faults):
     one = miner(seed, index, restart_days=20, faults=faults)
@@ -88,7 +88,7 @@ def test_figures_are_those_of_a_miner(seed, index, at, faults):
     assert truth.last_share_at is None or truth.booted_at <= truth.last_share_at <= at
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(seeds, st.integers(0, len(DEFAULT_MIX) - 1), st.lists(instants, min_size=2, max_size=8), scripts())
 def test_counters_rise_but_for_a_boot(seed, index, at, faults):
     one = miner(seed, index, restart_days=20, faults=faults)
@@ -125,7 +125,7 @@ def test_accepted_work_is_what_the_hashrate_delivers(index):
     assert fee_work == pytest.approx(hashes * 0.028, rel=4 / math.sqrt(fee.accepted - begin.pools[2].accepted))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(seeds, st.integers(60, 7200))
 def test_the_last_share_came_when_the_counter_rose(seed, seconds):
     one = miner(seed, faults=(Fault(kind="reboot", start=NOON, boot_s=0),))
@@ -176,7 +176,7 @@ def test_a_lost_fan_stands_still_and_the_others_turn_faster():
     assert truth.chip_temp_max_c > whole.chip_temp_max_c
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(seeds, st.integers(0, len(DEFAULT_MIX) - 1), st.floats(NOON, NOON + 5 * DAY))
 def test_overheating_goes_beyond_85_degrees(seed, index, at):
     hot = miner(seed, index, faults=(Fault(kind="overheating", start=NOON),)).truth(at)

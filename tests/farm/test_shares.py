@@ -15,7 +15,7 @@ keys = st.tuples(st.integers(0, 2**63 - 1), st.integers(0, 10_000), st.integers(
 points = st.floats(0, 100_000)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(keys, st.lists(points, min_size=2, max_size=12))
 def test_counts_never_fall_and_do_not_depend_on_the_order_of_asking(key, asked):
     stream = ShareStream(key)
@@ -27,7 +27,7 @@ def test_counts_never_fall_and_do_not_depend_on_the_order_of_asking(key, asked):
 
 
 @given(keys, points)
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_the_last_share_is_where_the_count_rose(key, point):
     stream = ShareStream(key)
     count, last = stream.count_and_last(point)
@@ -40,7 +40,7 @@ def test_the_last_share_is_where_the_count_rose(key, point):
 
 
 @given(keys, st.integers(1, 300))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_the_last_share_may_be_in_the_block_before(key, block):
     stream = ShareStream(key)
     begin = float(block * BLOCK)

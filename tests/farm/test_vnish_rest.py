@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from deployments.farm import MODELS, Farm, Fault, Identity, variants
-from deployments.farm.vnish_rest import UNLOCK_ATTEMPTS, UNLOCK_TIMEOUT_S, scaled
+from deployments.farm.vnish_answers import scaled
+from deployments.farm.vnish_rest import UNLOCK_ATTEMPTS, UNLOCK_TIMEOUT_S
 from tests.farm import vendor
 from tests.farm.clock import NOON, Clock
 
