@@ -360,10 +360,10 @@ def test_replace_writes_every_rollup_column_and_reads_it_back(store) -> None:
 
 
 def test_rows_that_no_spool_brings_are_written(store, influx_server) -> None:
-    rolled = build_frame("window_rolled", [T], {"measurement": ["miner_fan"], "tier": ["hourly"], "covered_ns": [7]})
+    touched = build_frame("window_touched", [T], {"measurement": ["miner_fan"], "host": ["h"], "touched_ns": [7]})
     for _ in range(2):
-        store.write([rolled])
-    assert store.read(rolled.declared, Tier.RAW, T, T + 1)["covered_ns"].to_pylist() == [7]
+        store.write([touched])
+    assert store.read(touched.declared, Tier.RAW, T, T + 1)["touched_ns"].to_pylist() == [7]
     influx_server.write("mining_raw", f"miner_fan speed_rpm=1.5 {T}")
     with pytest.raises(NeedsHuman, match="field type conflict"):
         store.write([build_frame("miner_fan", [T], {"speed_rpm": [1]})])
