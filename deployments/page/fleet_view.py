@@ -46,6 +46,7 @@ class FleetPage:
         self._only: Condition | None = None
         self._search = ""
         self._fleet: Fleet | None = None
+        self._rows: list[dict[str, Any]] | None = None
         self._history: FleetHistory | None = None
         self._hashrate_charts: dict[str | None, ChartCard] = {}
         ui.add_head_html(_AGE_SCRIPT)
@@ -167,6 +168,9 @@ class FleetPage:
         chosen = f" {self._only.value}" if self._only else ""
         self._shown.text = f"{len(lines)}{chosen} of {len(fleet.lines)}"
         rows = [_row(line) for line in lines]
+        if rows == self._rows:  # nothing new was polled: a thousand rows are half a megabyte
+            return
+        self._rows = rows
         self._grid_box.style(f"--rows: {max(len(rows), 2)}")
         if self._grid_filled:  # a new grid would forget how the viewer sorted it and where it was scrolled to
             self._grid.run_grid_method("setGridOption", "rowData", rows)
