@@ -11,7 +11,8 @@ help:
 	@echo "make run   [ARGS='--for 60 --miners 24']  set up, then run the main job"
 	@echo "make test  [ARGS='-k spool']               set up, then run the tests"
 	@echo "make check                                 lint, types, import layers"
-	@echo "make bench [ARGS=...]                      one JSON line per figure"
+	@echo "make bench [ARGS='encoding reading']       one JSON line per figure"
+	@echo "make docs                                  write the generated pages again"
 
 setup: $(VENV)/.complete
 
@@ -34,11 +35,20 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup
-	$(BIN)/python -m tests.bench $(ARGS)
+bench: setup .venv-bench/.complete
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+# What the bench compares with lives in an environment of its own.
+.venv-bench/.complete: tests/bench/requirements.lock
+	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 docs: setup
 	$(BIN)/python -m deployments.data_dictionary
+	$(BIN)/python -m deployments.configuration_reference
+	$(BIN)/python -m deployments.command_reference
+	$(BIN)/python -m deployments.grafana.build
 
 # Maintainers: after a change of dependencies; needs uv.
 lock:

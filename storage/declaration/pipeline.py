@@ -24,13 +24,14 @@ COLLECTOR_TICK = Measurement(
     {Tier.RAW: "mining_operational"},
 )
 
+# Both marks outlive every raw tier: prices are kept a year, and an hour of them may be rolled up again for as long.
 WINDOW_TOUCHED = Measurement(
     "window_touched",
     "pipeline",
     "an hour of a measurement that got data; its time is the hour's start. Written after the data, before the mark",
     (Tag("host", "host that delivered"), Tag("measurement", "measurement that got data")),
     (Field("touched_ns", Type.INTEGER, Kind.GAUGE, "", "Unix time in ns of the newest delivery into the window"),),
-    {Tier.RAW: "mining_raw"},
+    {Tier.RAW: "mining_operational"},
 )
 
 WINDOW_ROLLED = Measurement(
@@ -47,5 +48,5 @@ WINDOW_ROLLED = Measurement(
             "xor of the touched_ns of all hosts that the roll-up has seen; 0: to be done again",
         ),
     ),
-    {Tier.RAW: "mining_hourly"},
+    {Tier.RAW: "mining_operational"},
 )

@@ -23,6 +23,8 @@ bind-address = "127.0.0.1:0"
   dir = "{directory}/data"
   wal-dir = "{directory}/wal"
   index-version = "tsi1"
+  cache-snapshot-write-cold-duration = "{cold}"
+  compact-full-write-cold-duration = "{cold}"
 [http]
   bind-address = "127.0.0.1:{port}"
   auth-enabled = {auth}
@@ -42,11 +44,13 @@ _LISTENING = re.compile(r"Listening on HTTP.*addr=127\.0\.0\.1:(\d+)")
 class InfluxServer:
     """One influxd with its data under ``directory``; it keeps data and port over a restart."""
 
-    def __init__(self, directory: Path, *, auth: bool = False, max_row_limit: int = 0) -> None:
+    def __init__(self, directory: Path, *, auth: bool = False, max_row_limit: int = 0, cold: str = "10m") -> None:
+        """``cold``: a shard without writes for so long is written out and compacted in full."""
         self._program = program("influxd")
         self._directory = directory
         self._auth = auth
         self._max_row_limit = max_row_limit
+        self._cold = cold
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -70,6 +74,7 @@ class InfluxServer:
                 port=self._port,
                 auth=str(self._auth).lower(),
                 max_row_limit=self._max_row_limit,
+                cold=self._cold,
             )
         )
         with log.open("wb") as output:
