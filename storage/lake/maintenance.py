@@ -66,9 +66,15 @@ def maintain(root: Path, now: int, *, stop: Callable[[], bool] = lambda: False) 
 def _keep(table: LakeTable, now: int, report: MaintenanceReport, stop: Callable[[], bool]) -> None:
     report.tables += 1
     report.files_merged += compact(table, now, stop=stop)
-    report.files_deleted += len(vacuum(table))
+    report.files_deleted += len(vacuum(table, full=_is_weekly(now)))
     report.checkpoints += checkpoint(table)
     _sweep(table)
+
+
+def _is_weekly(now: int) -> bool:
+    """Sundays in the fourth hour UTC: the run that also looks for files that killed writers left."""
+    then = clock.gmtime(now)
+    return (then.tm_wday, then.tm_hour) == (6, 3)
 
 
 def vacuum(table: LakeTable, *, hours: int = VACUUM_HOURS, full: bool = False) -> list[str]:

@@ -89,8 +89,8 @@ def write_file(folder: Path, rows: pa.Table, encoding: Encoding, tags: Sequence[
     ) as writer:
         writer.add_key_value_metadata(dict(encoding.metadata))
         writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
-    sync(path)
-    sync(path.parent)
+    for durable in (path, path.parent, folder):
+        sync(durable)
     return AddAction(
         path=f"{path.parent.name}/{path.name}",
         size=os.path.getsize(path),

@@ -51,7 +51,7 @@ class LakeTable:
         self.measurement = measurement
         self.tier = tier
         self.name = f"{measurement.buckets[tier]}/{measurement.stored_name(tier)}"
-        self.folder = table_folder(root, measurement, tier)
+        self.folder = table_folder(root.absolute(), measurement, tier)
         self.period = partition_period(measurement, tier)
         self.order = row_order(measurement)
         self.schema = file_schema(measurement, tier)
@@ -100,6 +100,9 @@ class LakeTable:
         with explained(f"lake table {self.name}"), locked(self._lock_path):
             if not self._examined:
                 doctor.examine(self.folder, self.name)
+                for folder in (self._log, self.folder, self.folder.parent):
+                    if folder.is_dir():
+                        sync(folder.parent)  # who made them may have died before the fsync
                 self._examined = True
             yield
 
@@ -125,15 +128,11 @@ class LakeTable:
             tables = [rows for sequence, rows in batches if sequence > committed]
             rows = pa.concat_tables(tables) if tables else None
             if rows is None or not rows.num_rows:
+                self.make_durable(handle.version())  # who committed them may have died before the fsync
                 return 0
             marks = [] if app is None else [Transaction(app, batches[-1][0], clock.time_ns() // 1_000_000)]
             self.commit(handle, self.write(self.stamped(rows, handle.version() + 1)), [], marks)
             return int(rows.num_rows)
-
-    def committed(self, app: str) -> int | None:
-        """Newest sequence that ``app`` has committed here."""
-        snapshot = self.snapshot(fresh=True)
-        return None if snapshot is None else snapshot.handle.transaction_version(app)
 
     def stamped(self, rows: pa.Table, version: int) -> pa.Table:
         """``rows`` with the ingest columns where the tier has them."""

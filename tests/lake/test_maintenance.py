@@ -99,14 +99,15 @@ def test_rows_of_a_merged_file_are_sorted_by_miner_then_time(tmp_path):
 
 
 def test_closed_days_are_merged_once_nobody_adds_to_them(tmp_path):
-    deliver(tmp_path, 1, 2, 61, 62, 121, 122)
-    real = time.time()
-    maintain(tmp_path, int(NOON + 2 * DAY))
-    if real < NOON + 2 * DAY:
-        pytest.skip("the clock of this host is before the rows of the test")
-    assert len(live_paths(tmp_path)) == 3, "added to just now"
+    now = int(time.time())
+    day = now - now % DAY - 3 * DAY
+    sink = LakeSink(tmp_path, "host")
+    for sequence, minute in enumerate((1, 2, 61, 62, 121, 122), 1):
+        sink.deliver([tick(sequence, time=day + 60 * minute)])
     before = keys(tmp_path)
-    maintain(tmp_path, LONG_AFTER)
+    maintain(tmp_path, now)
+    assert len(live_paths(tmp_path)) == 3, "hours are merged at once; to the day something was added just now"
+    maintain(tmp_path, now + 7200)
     assert len(live_paths(tmp_path)) == 1
     assert keys(tmp_path) == before
 
@@ -233,6 +234,19 @@ def test_leftovers_of_killed_commits_are_swept_after_a_day(tmp_path):
     os.utime(old, (time.time() - 2 * DAY,) * 2)
     maintain(tmp_path, NOON)
     assert (young.exists(), old.exists()) == (True, False)
+
+
+def test_files_that_killed_writers_left_go_once_a_week(tmp_path):
+    deliver(tmp_path, 1)
+    orphan = live_paths(tmp_path)[0].with_name("orphan.parquet")
+    orphan.write_text("never committed")
+    os.utime(orphan, (time.time() - 2 * DAY,) * 2)
+    sunday_3h = 1_793_502_600  # 2026-11-01T03:10:00Z
+    maintain(tmp_path, sunday_3h + 3600)
+    assert orphan.exists()
+    assert maintain(tmp_path, sunday_3h).files_deleted == 1
+    assert not orphan.exists()
+    assert len(stored_rows(tmp_path)) == 3
 
 
 def test_a_second_maintenance_gives_way(tmp_path):

@@ -66,7 +66,7 @@ def test_a_lane_that_was_deleted_and_begun_anew_is_not_taken_for_stored(tmp_path
 
 
 @pytest.mark.faults
-def test_killed_between_commit_and_acknowledgement_the_tick_is_stored_once(tmp_path):
+def test_killed_between_commit_and_acknowledgement_the_tick_is_stored_once(tmp_path, monkeypatch):
     LakeSink(tmp_path, "host").deliver([tick(1)])
     child = spawn.Process(target=die_after_commit, args=(tmp_path, 2))
     child.start()
@@ -74,8 +74,11 @@ def test_killed_between_commit_and_acknowledgement_the_tick_is_stored_once(tmp_p
     assert child.exitcode == -9
     committed = versions(tmp_path)
     assert values(tmp_path) == [1, 1, 1, 2, 2, 2], "the commit is there, though nobody was told"
+    synced: list[str] = []
+    monkeypatch.setattr("storage.lake.table.sync", lambda path: synced.append(path.name))
     assert LakeSink(tmp_path, "host").deliver([tick(2)]).stored == 3
     assert (values(tmp_path), versions(tmp_path)) == ([1, 1, 1, 2, 2, 2], committed)
+    assert f"{committed:020}.json" in synced, "what was never synced is, before it is acknowledged"
 
 
 def test_a_batch_over_midnight_is_two_files_in_one_commit(tmp_path, monkeypatch):
@@ -207,4 +210,4 @@ def test_everything_is_synced_before_it_is_acknowledged_and_the_data_before_the_
     monkeypatch.setattr("storage.lake.table.sync", told)
     monkeypatch.setattr(DeltaTable, "create_write_transaction", committed)
     table.append([(2, rows)])
-    assert calls == ["data", "date=2026-11-01", "commit", f"{1:020}.json", f"{2:020}.json", "_delta_log"]
+    assert calls == ["data", "date=2026-11-01", "miner_fan", "commit", f"{1:020}.json", f"{2:020}.json", "_delta_log"]
