@@ -17,7 +17,7 @@ from tasks.shift.steps import look_at_own_run, tick_step
 from tasks.shift.watchdog import Watchdog
 
 FLUSH_S = 5.0
-"""What the end of a shift gives the stores to take what is left; the next shift takes over the rest."""
+"""What an orderly end gives the stores to take what is left. The rest stays spooled for the next shift."""
 
 
 @flow(name="collect-miners")
@@ -33,6 +33,7 @@ async def collect_miners(config: str | None = None, least_minutes: float = 5.0) 
     sinks = open_sinks(storage, host)
     names = [sink.name for sink in sinks]
     delivering = Delivering(storage.spool_directory, sinks, host)
+    flush_s = 0.0  # a run that is being killed has no time
     try:
         async with (
             Baton(storage.lock_directory, LANE).held() as baton,
@@ -44,10 +45,11 @@ async def collect_miners(config: str | None = None, least_minutes: float = 5.0) 
                 tick = tick_step("collect_tick", miners.tick, every_s)
                 terms = Terms(least_s=60 * least_minutes)
                 end = await serve(baton, miners.slots, tick, look=look_at_own_run, watchdog=watchdog, terms=terms)
+        flush_s = FLUSH_S
     except NotNeeded as reason:
         return Completed(name="Skipped", message=str(reason))
     finally:  # after lane and baton are free: a slow store must not delay the next shift
-        await asyncio.to_thread(delivering.end, FLUSH_S)
+        await asyncio.to_thread(delivering.end, flush_s)
     if end is End.CANCELLED:
         return Cancelled(message=str(end))
     return Crashed(message=str(end)) if end is End.OVERDUE else Completed(message=str(end))

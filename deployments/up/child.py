@@ -15,6 +15,7 @@ from typing import IO
 from storage.errors import LodelineError
 
 TAIL_LINES = 15
+LOOK_S = 0.05
 RESTARTS = 3
 
 
@@ -68,27 +69,34 @@ class Child:
             raise ChildEnded(f"{self.name} {self._end()}. Its last lines ({self.log}):\n{self.tail()}")
 
     def restart(self) -> None:
-        """Start it again, RESTARTS times at most; then raise ChildEnded."""
+        """Start it again after it ended, RESTARTS times at most; then raise ChildEnded.
+
+        What it had started is left alone: the flows of a worker that died work on, and hand over as usual.
+        """
         if self.restarts >= RESTARTS:
             self.check()
         self.restarts += 1
-        self.kill()
         self._process = self._started()
 
     async def stop(self, patience_s: float) -> bool:
         """SIGTERM, and SIGKILL to its whole session when ``patience_s`` is over. Whether it ended by itself."""
-        if self.alive:
-            self._process.terminate()
+        if not self.alive:
+            return True
+        self._process.terminate()
         waited = 0.0
         while self.alive and waited < patience_s:
-            await asyncio.sleep(0.05)
-            waited += 0.05
+            await asyncio.sleep(LOOK_S)
+            waited += LOOK_S
         well = not self.alive
-        self.kill()
+        self._kill_session()  # it ended just now, so the number is not another's yet
         return well
 
     def kill(self) -> None:
-        """SIGKILL to whatever is left of its session."""
+        """SIGKILL to it and all that it started, unless it ended before."""
+        if self.alive:
+            self._kill_session()
+
+    def _kill_session(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()

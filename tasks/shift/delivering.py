@@ -23,9 +23,13 @@ class Delivering:
         self._thread.start()
 
     def end(self, flush_s: float) -> None:
-        """Deliver what is spooled by now for up to ``flush_s`` seconds, then stop. Blocks; may come without a start."""
-        if self._thread.is_alive():
+        """Deliver what is spooled by now for up to ``flush_s`` seconds, then stop; with 0 stop without waiting.
+
+        Blocks. May come without a start.
+        """
+        if self._thread.is_alive() and flush_s > 0:
             self._delivery.flush(flush_s)
             self._stop.set()
             self._thread.join()
-        self._delivery.close()
+            self._delivery.close()
+        self._stop.set()
