@@ -1,7 +1,8 @@
 """A collector to kill: it spools batches as fast as it can, notes what was accepted, and delivers beside it.
 
 Started by test_kill.py as ``python -m tests.faults.collector FOLDER URL SINK...``. Every line on its stdin forks one
-collector (imports are done once) whose process id it prints; it waits for its end before the next.
+collector (imports are done once) whose process id it prints. The collector prints every batch it noted; after its end
+``ended`` is printed.
 """
 
 from __future__ import annotations
@@ -164,6 +165,7 @@ def collect(folder: Path, url: str, names: Sequence[str], seed: int) -> None:
         lane.append(batch_of(number))
         os.write(accepted, b"%d\n" % number)
         os.fsync(accepted)
+        os.write(1, b"%d\n" % number)
         number += 1
 
 

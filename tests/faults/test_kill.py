@@ -24,8 +24,8 @@ from tests.influx.server import InfluxServer
 
 pytestmark = pytest.mark.faults
 
-KILLS = 110
-LONGEST_S = 0.3
+MOST_BATCHES = 6
+"""A collector is killed at a random moment after up to so many batches: on a slow disk too it gets somewhere."""
 
 
 class Zygote:
@@ -47,17 +47,20 @@ class Zygote:
         assert line, "the collector's parent is gone"
         return line.strip()
 
-    def live_and_die(self, seed: int, seconds: float) -> None:
-        """One collector for ``seconds``. It never ends by itself."""
+    def live_and_die(self, seed: int, batches: int, seconds: float) -> None:
+        """One collector, killed ``seconds`` after it noted so many batches; it never ends by itself."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{seed}\n")
         self._process.stdin.flush()
         child = int(self._line())
         try:
+            for _ in range(batches):
+                assert self._line() != "ended", "the collector ended by itself"
             time.sleep(seconds)
         finally:
             os.kill(child, signal.SIGKILL)
-        assert self._line() == "ended"
+        while self._line() != "ended":
+            pass
 
 
 def stored_in(name: str, folder: Path, url: str) -> list[str]:
@@ -98,7 +101,10 @@ def check(folder: Path, url: str, name: str, accepted: set[str]) -> None:
     assert not [point for point, times in dead.items() if times > 1], "dead-lettered twice"
     assert not stored.keys() & dead.keys(), "stored and dead-lettered"
     assert not accepted - stored.keys() - dead.keys() - spooled, "lost"
-    books = books_of_lane(lane)[name]
+    books = books_of_lane(lane).get(name)
+    if books is None:  # killed before its first delivery, every time
+        assert not stored
+        return
     assert books.shed == 0
     assert books.accepted == books.stored + books.dead_lettered + books.backlog
     assert books.stored <= len(stored)
@@ -117,7 +123,9 @@ def run(folder: Path, url: str, names: list[str], kills: int, longest_s: float) 
     chance = random.Random(seed)
     with Zygote(folder, url, names) as zygote:
         for kill in range(kills):
-            zygote.live_and_die(chance.randrange(10**9), chance.uniform(0.0, longest_s))
+            zygote.live_and_die(
+                chance.randrange(10**9), chance.randint(0, MOST_BATCHES), chance.uniform(0.0, longest_s)
+            )
             if kill % 25 == 24:
                 Lane.open(folder / "spool", "miners", cap_bytes=collector.CAP_BYTES).close()
                 accepted = {p for number in collector.accepted_numbers(folder) for p in collector.keys_of(number)}
@@ -146,7 +154,7 @@ def run(folder: Path, url: str, names: list[str], kills: int, longest_s: float) 
 
 
 def test_every_accepted_point_has_one_place_after_110_kills(tmp_path):
-    run(tmp_path, "", ["sqlite", "files"], KILLS, LONGEST_S)
+    run(tmp_path, "", ["sqlite", "files"], 110, 0.25)
 
 
 @pytest.mark.influx
@@ -158,6 +166,6 @@ def test_the_same_with_influxdb_and_the_lake(tmp_path):
     try:
         for bucket in BUCKETS:
             server.query(f'CREATE DATABASE "{bucket}"')
-        run(tmp_path, server.url, ["influx", "lake"], 40, 1.2)
+        run(tmp_path, server.url, ["influx", "lake"], 40, 1.0)
     finally:
         server.stop()
