@@ -126,7 +126,7 @@ def test_touched_hours_are_written_after_the_data(tmp_path, monkeypatch):
 
     monkeypatch.setattr(LakeTable, "append", told)
     LakeSink(tmp_path, "host").deliver([tick(1, time=NOON + 59)])
-    assert order == ["mining_raw/miner_fan", "mining_raw/window_touched"]
+    assert order == ["mining_raw/miner_fan", "mining_operational/window_touched"]
     touched = stored_rows(tmp_path, TOUCHED)
     assert [(row["measurement"], row["time"].timestamp()) for row in touched] == [("miner_fan", NOON)]
 
