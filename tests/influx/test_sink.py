@@ -269,7 +269,8 @@ class TestRealServer:
         server = InfluxServer(tmp_path, auth=True).start()
         try:
             server.query("CREATE USER admin WITH PASSWORD 'right-one' WITH ALL PRIVILEGES")
-            server.query('CREATE DATABASE "mining_raw"', u="admin", p="right-one")
+            for bucket in ("mining_raw", "mining_operational"):
+                server.query(f'CREATE DATABASE "{bucket}"', u="admin", p="right-one")
             for password in ("wrong-one", "right-one"):
                 settings = InfluxSettings(url=server.url, username="admin", password=SecretStr(password))
                 sink = InfluxSink(settings, "h")
