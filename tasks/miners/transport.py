@@ -231,7 +231,7 @@ class _Answer:
         self.whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._body: list[bytes] = []
         self._room = most_bytes
-        self._until_close = False
+        self._head_is_whole = False
         self._parser = httptools.HttpResponseParser(self)
 
     @property
@@ -251,7 +251,9 @@ class _Answer:
 
     def end(self) -> None:
         """The device closed its side, which is how an answer without a length ends."""
-        if self._until_close and not self.whole.done():
+        names = {name.lower() for name, _ in self.headers}
+        has_length = bool(names & {b"content-length", b"transfer-encoding"})
+        if self._head_is_whole and not has_length and not self.whole.done():
             self.whole.set_result(None)
 
     def fail(self, error: Exception) -> None:
@@ -271,9 +273,7 @@ class _Answer:
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
-        names = {name.lower() for name, _ in self.headers}
-        has_length = bool(names & {b"content-length", b"transfer-encoding"})
-        self._until_close = self.status >= 200 and self.status not in (204, 304) and not has_length
+        self._head_is_whole = self.status >= 200
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
@@ -307,8 +307,10 @@ def _wire(request: httpx.Request, body: bytes) -> bytes:
 
 
 def _response(request: httpx.Request, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> httpx.Response:
-    if "accept-encoding" not in request.headers:  # a small compressed answer can unfold to gigabytes
-        headers = [field for field in headers if field[0].lower() != b"content-encoding"]
+    names = [name.lower() for name, _ in headers]
+    if b"content-encoding" in names and "accept-encoding" not in request.headers:
+        # a small compressed answer can unfold to gigabytes, and this one nobody asked for
+        headers = [field for field, name in zip(headers, names, strict=True) if name != b"content-encoding"]
     extensions = {"http_version": b"HTTP/1.1"}
     return httpx.Response(
         status, headers=headers, stream=httpx.ByteStream(body), request=request, extensions=extensions

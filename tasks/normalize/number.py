@@ -33,5 +33,4 @@ def finite(value: float | None) -> float | None:
 
 def count(value: float | None) -> int | None:
     """``value`` as a whole number from zero up: counters, rpm, watts. None where it is negative or no number."""
-    found = whole(value)
-    return found if found is not None and found >= 0 else None
+    return round(value) if value is not None and 0 <= value < _EXACT else None

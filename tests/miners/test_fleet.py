@@ -27,7 +27,7 @@ from tasks.miners.settings import FleetSettings, MinerSettings
 from tests.miners.device import Script, SilentPort, answer, closed_port, device, drip, hang, pages
 from tests.miners.payloads import SLOT, rest, stats, summary
 
-QUICK = FleetSettings(connect_timeout_s=0.5, request_deadline_s=1.0, miner_deadline_s=1.5, retries=1)
+QUICK = FleetSettings(connect_timeout_s=0.5, request_deadline_s=2.0, miner_deadline_s=2.5, retries=1)
 
 STORED = 2.0**-16
 """Relative error of what is stored (storage/precision.py)."""

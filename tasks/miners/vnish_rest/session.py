@@ -180,14 +180,14 @@ class _Access:
         Raises:
             PollFailure: as :func:`ask` and :func:`body_of`; ``auth`` when there is no credential that opens it.
         """
-        response = await ask(self._transport, self._request(path))
-        if response.status_code == httpx.codes.UNAUTHORIZED:
+        answer = await ask(self._transport, self._request(path))
+        if answer.status == httpx.codes.UNAUTHORIZED:
             await self._open(path, slot)
-            response = await ask(self._transport, self._request(path))
-            if response.status_code == httpx.codes.UNAUTHORIZED:
+            answer = await ask(self._transport, self._request(path))
+            if answer.status == httpx.codes.UNAUTHORIZED:
                 used = "the configured api_key" if self._target.api_key is not None else "the token it gave"
                 raise PollFailure("auth", f"{path} refuses {used}")
-        return body_of(response, path)
+        return body_of(answer, path)
 
     def _request(self, path: str) -> httpx.Request:
         request = self._requests.get(path)
@@ -208,7 +208,7 @@ class _Access:
         if slot < self._locked_until:
             wait = self._locked_until - slot
             raise PollFailure("auth", f"unlocking was refused; the next try is in {wait} s")
-        response = await ask(
+        answer = await ask(
             self._transport,
             httpx.Request(
                 "POST",
@@ -217,11 +217,11 @@ class _Access:
                 content=msgspec.json.encode({"pw": password.get_secret_value()}),
             ),
         )
-        if response.status_code in (httpx.codes.FORBIDDEN, httpx.codes.TOO_MANY_REQUESTS):
-            self._locked_until = slot + _lock_time(response.content)
-            why = "the password is wrong" if response.status_code == httpx.codes.FORBIDDEN else "too many attempts"
-            raise PollFailure("auth", f"/unlock answered {response.status_code}: {why}")
-        token = decode(body_of(response, "/unlock"), Unlocked, set(), "/unlock").token
+        if answer.status in (httpx.codes.FORBIDDEN, httpx.codes.TOO_MANY_REQUESTS):
+            self._locked_until = slot + _lock_time(answer.content)
+            why = "the password is wrong" if answer.status == httpx.codes.FORBIDDEN else "too many attempts"
+            raise PollFailure("auth", f"/unlock answered {answer.status}: {why}")
+        token = decode(body_of(answer, "/unlock"), Unlocked, set(), "/unlock").token
         if not token or not token.isascii() or not token.isprintable():
             raise PollFailure("schema", "/unlock answered without a token")
         return token
