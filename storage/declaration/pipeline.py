@@ -18,7 +18,7 @@ COLLECTOR_TICK = Measurement(
         level("points", "count", "points accepted by the spool"),
         level("backlog", "count", "points spooled and not yet stored"),
         gauge("tick_s", "s", "time from the tick's start until all was read"),
-        level("missed", "count", "slots since the tick before that nobody ticked: a tick ran over, or nobody was on shift"),
+        level("missed", "count", "slots since the last tick that nobody ticked: it ran over, or nobody was on shift"),
         gauge("loop_lag_ms", "ms", "worst delay of the event loop, tells a busy host from slow miners"),
     ),
     {Tier.RAW: "mining_operational"},
