@@ -8,15 +8,22 @@ from pathlib import Path
 
 from prefect import State, task
 from prefect.cache_policies import NO_CACHE
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
+from storage.errors import StoreError
 from storage.lake.maintenance import MaintenanceReport, maintain
 from tasks.resilience.interruptible import interruptible
 
+FIRST_DELAY_S = 30
+
 
 async def maintain_step(root: Path) -> MaintenanceReport:
-    """Keep every table under ``root`` in shape. A table in trouble fails the run, after all others were kept."""
+    """Keep every table under ``root`` in shape.
+
+    Raises:
+        StoreError: tables were in trouble, each named; all others were kept.
+    """
     reports: list[MaintenanceReport] = []
 
     def work(stop: Callable[[], bool]) -> MaintenanceReport:
@@ -25,15 +32,16 @@ async def maintain_step(root: Path) -> MaintenanceReport:
     @task(
         name="maintain",
         retries=2,
-        retry_delay_seconds=exponential_backoff(30),
+        retry_delay_seconds=exponential_backoff(FIRST_DELAY_S),
         retry_jitter_factor=0.5,
         cache_policy=NO_CACHE,
         persist_result=False,
     )
     async def run() -> State[None]:
-        report = await interruptible(work)
-        reports.append(report)
-        return Failed(message="; ".join(report.troubles)) if report.troubles else Completed(message=in_words(report))
+        reports.append(await interruptible(work))
+        if reports[-1].troubles:
+            raise StoreError("; ".join(reports[-1].troubles))
+        return Completed(message=in_words(reports[-1]))
 
     await run()
     return reports[-1]

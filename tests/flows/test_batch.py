@@ -1,0 +1,80 @@
+"""The short flows on a real server: what was due is rolled up, the lake is kept, and doing it twice changes nothing."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from storage.declaration import MEASUREMENTS, Tier
+from storage.frame import build_frame
+from storage.lake.sink import LakeSink
+from storage.lake.store import EmbeddedStore
+from storage.spool.record import Batch, SpoolRecord
+
+pytestmark = [
+    pytest.mark.prefect,
+    # Prefect leaves the socket of a run's client to the garbage collector; a flow's process ends before that matters.
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+    pytest.mark.usefixtures("collected"),
+]
+
+HOUR_S = 3600
+
+
+@pytest.fixture
+def lake(api, tmp_path, monkeypatch):
+    """A lake with one miner's readings of the hour before the last."""
+    monkeypatch.setenv("LODELINE_DATA_DIRECTORY", str(tmp_path))
+    hour = int(time.time()) // HOUR_S * HOUR_S - 2 * HOUR_S
+    times = list(range(hour, hour + HOUR_S, 60))
+    columns = {"miner_id": ["m1"] * 60, "model": ["S19"] * 60, "site": ["main"] * 60, "state": ["mining"] * 60}
+    frame = build_frame(
+        "miner_telemetry", times, {**columns, "reachable": [True] * 60, "hashrate_hs": [float(n) for n in range(60)]}
+    )
+    sink = LakeSink(tmp_path / "lake", "host")
+    sink.deliver([SpoolRecord("miners", 1, 0, Batch("miners/1/0", times[-1], "run", [frame]))])
+    return tmp_path / "lake"
+
+
+async def test_due_hours_are_rolled_up_once(lake):
+    from flows.downsample import downsample
+
+    first = await downsample(return_state=True)
+    assert first.message == "1 hours and 0 days of 1 measurements, 1 rows"
+    store = EmbeddedStore(lake)
+    rows = store.read(MEASUREMENTS["miner_telemetry"], Tier.HOURLY, 0, 2**32).to_pylist()
+    store.close()
+    assert [row["hashrate_hs_mean"] for row in rows] == [29.5]
+    again = await downsample(return_state=True)
+    assert again.message == "0 hours and 0 days of 0 measurements, 0 rows"
+
+
+async def test_the_lake_is_kept(lake):
+    from flows.maintain_lake import maintain_lake
+
+    state = await maintain_lake(return_state=True)
+    assert state.is_completed()
+    assert state.message is not None
+    assert "tables" in state.message
+
+
+async def test_a_table_in_trouble_fails_the_upkeep_with_its_reason(lake, monkeypatch):
+    from flows.maintain_lake import maintain_lake
+    from storage.lake.maintenance import MaintenanceReport
+    from tasks.lake import steps
+
+    monkeypatch.setattr(steps, "maintain", lambda root, now, stop: MaintenanceReport(troubles=["table x is torn"]))
+    monkeypatch.setattr(steps, "FIRST_DELAY_S", 0)
+    state = await maintain_lake(return_state=True)
+    assert state.is_failed()
+    assert "table x is torn" in str(state.message)
+
+
+async def test_a_host_without_a_lake_has_nothing_to_keep(lake, monkeypatch):
+    from flows.maintain_lake import maintain_lake
+
+    monkeypatch.setenv("LODELINE_LAKE__ENABLED", "false")
+    monkeypatch.setenv("LODELINE_INFLUX__URL", "http://127.0.0.1:9")
+    state = await maintain_lake(return_state=True)
+    assert state.name == "Skipped"
