@@ -26,7 +26,6 @@ class Summary:
     ticks: int = 0
     polls: int = 0
     polls_failed: int = 0
-    store: str = ""
     flow_runs: dict[str, int] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
 
@@ -40,7 +39,6 @@ class Summary:
         self.ticks += 1
         self.polls += report.polled
         self.polls_failed += report.failed
-        self.store = report.store
 
     def close_books(self, for_s: float) -> None:
         """Deliver what is still spooled, for at most ``for_s`` seconds, and close the books. Blocks."""
@@ -78,7 +76,7 @@ class Summary:
             "points_dead_lettered": self._books.dead_lettered,
             "backlog": self._books.backlog,
             "flow_runs": self.flow_runs,
-            "store": self.store,
+            "store": "embedded" if self.host.influx is None else "influxdb",
             "urls": self.urls,
         }
 

@@ -26,10 +26,11 @@ class Up:
         self.data = folder / "data"
         ports = ["--page-port", str(free_port()), "--prefect-port", str(free_port())]
         root = str(Path(__file__).parents[2])
-        environ = {"LODELINE_DATA_DIRECTORY": str(self.data), "PYTHONPATH": root, **variables}
+        environ = {**os.environ, "LODELINE_DATA_DIRECTORY": str(self.data), "PYTHONPATH": root, **variables}
+        del environ["PYTEST_CURRENT_TEST"]  # the page's library would take itself for tested
         self.process = subprocess.Popen(
             [*LODELINE, "up", *ports, *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, env={**os.environ, **environ},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, env=environ,
         )  # fmt: skip
         self.lines: list[str] = []
 
