@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tasks.normalize.difficulty import difficulty
 from tasks.normalize.efficiency import efficiency_j_th
-from tasks.normalize.hashrate import hashrate_factor, hashrate_hs, unit_is_suspect
+from tasks.normalize.hashrate import hashrate_factor, hashrate_hs, unit_is_suspect, written_hashrate_hs
 from tasks.normalize.number import count, finite, number, whole
-from tasks.normalize.temperature import celsius
+from tasks.normalize.temperature import celsius, celsius_or_milli
 
 anything = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.lists(st.integers())
 
@@ -49,6 +49,34 @@ def test_hashrate_units(unit: str | None, factor: float | None) -> None:
 )
 def test_hashrates(value: float | None, unit: str, expected: float | None) -> None:
     assert hashrate_hs(value, hashrate_factor(unit)) == (None if expected is None else pytest.approx(expected))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("95.3 TH/s", 95.3e12),
+        ("1,250.5 GH/s", 1.2505e12),
+        ("504MH", 504e6),
+        ("0.93 EH/s", 9.3e17),
+        (" 12 h/s ", 12.0),
+        (".5 PH/s", 5e14),
+        ("95.3", None),  # of what?
+        ("-1 TH/s", None),
+        ("1,25 TH/s", None),  # a decimal comma, or a digit too few
+        ("95 sol/s", None),
+        ("TH/s", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_hashrates_that_carry_their_unit(text: str | None, expected: float | None) -> None:
+    assert written_hashrate_hs(text) == (None if expected is None else pytest.approx(expected))
+
+
+@given(st.text() | st.from_regex(r"[0-9.,e+-]{1,80} ?[kMGTPE]H/s"))
+def test_no_written_hashrate_raises(text: str) -> None:
+    found = written_hashrate_hs(text)
+    assert found is None or 0 <= found < math.inf
 
 
 @given(st.floats(0, 1e6), st.sampled_from("kMGTPE"))
@@ -96,6 +124,26 @@ def test_efficiency(power: int | None, hashrate: float | None, expected: float |
 )
 def test_temperatures(value: float | None, expected: float | None) -> None:
     assert celsius(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (47_125, 47.125),  # ElphaPex, thousandths
+        (47.5, 47.5),
+        (0.0, 0.0),
+        (-5.0, -5.0),
+        (255, None),
+        (65_535, None),
+        (500, None),
+        (900_000, None),
+        (None, None),
+        (math.nan, None),
+        (math.inf, None),
+    ],
+)
+def test_temperatures_in_degrees_or_thousandths(value: float | None, expected: float | None) -> None:
+    assert celsius_or_milli(value) == expected
 
 
 @pytest.mark.parametrize(
