@@ -69,8 +69,7 @@ class Baton:
         Raises:
             NotNeeded: another successor waits already, or the shift is being stopped.
         """
-        if self.stopped:
-            raise NotNeeded("the shift is being stopped")
+        self._require_wanted()
         for _ in range(TRIES):
             if (queue := _try_lock(self._next)) is not None:
                 break
@@ -79,9 +78,8 @@ class Baton:
             raise NotNeeded("another run waits for this shift already")
         try:
             while (now := _try_lock(self._now)) is None:
-                if self.stopped:
-                    raise NotNeeded("the shift is being stopped")
                 await asyncio.sleep(LOOK_EVERY_S)
+                self._require_wanted()  # first, since whoever held it may have ended because of a stop
         finally:
             os.close(queue)
         try:
@@ -90,6 +88,10 @@ class Baton:
             yield self
         finally:
             os.close(now)
+
+    def _require_wanted(self) -> None:
+        if self.stopped:
+            raise NotNeeded("the shift is being stopped")
 
     @contextmanager
     def stopping(self) -> Iterator[None]:

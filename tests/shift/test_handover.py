@@ -112,6 +112,20 @@ def test_a_stopped_shift_ends_without_successor_and_none_begins(ticks):
     ticks.await_ticks(after, 1)
 
 
+def test_a_stopped_shift_is_not_taken_over_by_who_waits_already(ticks):
+    shift = ticks.start()
+    ticks.await_ticks(shift, 1)
+    os.kill(shift.pid, signal.SIGSTOP)
+    successor = ticks.start()
+    until(lambda: ticks.baton.wanted)
+    with ticks.baton.stopping():
+        os.kill(shift.pid, signal.SIGCONT)
+        out, _ = successor.communicate(timeout=ENDS_WITHIN_S)
+        assert out.strip() == "not needed"
+        shift.communicate(timeout=ENDS_WITHIN_S)
+    assert ticks.of(successor) == []
+
+
 def test_looking_at_the_locks_takes_none(ticks):
     """Two who look at once do not take each other for a holder, and a shift can begin meanwhile."""
     shift = ticks.start()
