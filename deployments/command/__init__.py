@@ -15,10 +15,11 @@ from deployments.command.check import check
 from deployments.command.deploy import deploy
 from deployments.command.errors import CommandGroup
 from deployments.command.page import page
+from deployments.command.provision import provision
 from deployments.command.status import status
 from deployments.command.up import up
 
-COMMANDS = (up, check, status, page, deploy)
+COMMANDS = (up, check, status, page, deploy, provision)
 
 app = typer.Typer(
     name="lodeline",

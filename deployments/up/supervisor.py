@@ -113,6 +113,7 @@ class Supervisor:
     async def _start(self) -> None:
         self._say(f"Data in {self._host.data_directory}, logs in {self._logs}")
         config = self._options.config.absolute() if self._options.config else await self._start_farm()
+        await asyncio.to_thread(self._provision, config)
         environ = {
             **processes.without_prefect(os.environ),
             "LODELINE_CONFIG": str(config),
@@ -125,6 +126,21 @@ class Supervisor:
         pool, self._runs = await self._deploy()
         self._start_child("worker", processes.worker_command(pool), processes.worker_environment(environ, prefect))
         await self._start_shift(self._runs)
+
+    def _provision(self, config: Path) -> None:
+        """Make the buckets that InfluxDB lacks. A server that is down, or a token that may only write, stops nothing:
+        what is collected waits in the spool, and the books tell what is wrong."""
+        if self._host.influx is None:
+            return
+        from storage.influx.provision import provision  # brings influxdb-client along
+
+        try:
+            made = provision(self._host.influx, load_settings(config).retention.bucket_days(), only_missing=True)
+        except LodelineError as error:
+            self._say(f"Buckets were not looked at: {error}")
+        else:
+            created = ", ".join(one.bucket for one in made if one.done == "created")
+            self._say(f"InfluxDB at {self._host.influx.url}: {f'made {created}' if created else 'all buckets exist'}")
 
     async def _start_farm(self) -> Path:
         """Start the farm; the folder of the configuration that it wrote."""

@@ -74,7 +74,7 @@ def judged(url: str, dialect: Dialect, bucket: str, answer: Answer) -> Stored | 
     if answer.status == 404 or (dialect is Dialect.V1 and "retention policy not found" in answer.text):
         raise NeedsHuman(
             f"InfluxDB at {url} does not know bucket or database {bucket!r} ({answer.status}), it said: {said}",
-            remedy="Provision the buckets first (storage/influx/provision.py), or correct url and org",
+            remedy="Run lodeline provision, or correct url and org",
         )
     raise_common_troubles(url, answer)
     if 200 <= answer.status < 300:

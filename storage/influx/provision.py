@@ -32,17 +32,20 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Provisioned:
-    """What was done about one bucket."""
+    """What was done about one bucket. ``retention_days`` is what it shall have, not what a kept one has."""
 
     bucket: str
     done: Literal["created", "changed", "kept"]
     retention_days: int
 
 
-def provision(settings: InfluxSettings, retention_days: Mapping[str, int] | None = None) -> list[Provisioned]:
+def provision(
+    settings: InfluxSettings, retention_days: Mapping[str, int] | None = None, *, only_missing: bool = False
+) -> list[Provisioned]:
     """Create what is missing and correct retention where it differs; nothing is ever deleted by name.
 
-    ``retention_days`` overrides the declared days by bucket. A shorter retention lets the server delete older data.
+    ``retention_days`` overrides the declared days by bucket. A shorter retention lets the server delete older data;
+    with ``only_missing`` what exists is kept as it is.
 
     Raises:
         ValueError: ``retention_days`` names an unknown bucket or less than a day.
@@ -54,10 +57,10 @@ def provision(settings: InfluxSettings, retention_days: Mapping[str, int] | None
     try:
         dialect = connection.server().dialect
         if dialect is Dialect.V1:
-            return _databases_of_1(connection, wanted)
+            return _databases_of_1(connection, wanted, only_missing)
         if dialect is Dialect.V2:
-            return _buckets_of_2(settings, wanted)
-        return [_database_of_3(connection, bucket) for bucket in wanted]
+            return _buckets_of_2(settings, wanted, only_missing)
+        return [_database_of_3(connection, bucket, only_missing) for bucket in wanted]
     finally:
         connection.close()
 
@@ -88,10 +91,15 @@ class _Statement(msgspec.Struct):
     error: str | None = None
 
 
-def _databases_of_1(connection: Connection, wanted: list[Wanted]) -> list[Provisioned]:
+def _databases_of_1(connection: Connection, wanted: list[Wanted], only_missing: bool) -> list[Provisioned]:
     listed = _run(connection, "SHOW DATABASES")
     existing = {row[0] for result in listed.results for series in result.series for row in series.values}
-    return [_database_of_1(connection, bucket, bucket.name in existing) for bucket in wanted]
+    return [
+        Provisioned(bucket.name, "kept", bucket.retention_days)
+        if only_missing and bucket.name in existing
+        else _database_of_1(connection, bucket, bucket.name in existing)
+        for bucket in wanted
+    ]
 
 
 def _database_of_1(connection: Connection, bucket: Wanted, exists: bool) -> Provisioned:
@@ -135,15 +143,15 @@ def _run(connection: Connection, statement: str) -> _Statement:
     return decoded
 
 
-def _buckets_of_2(settings: InfluxSettings, wanted: list[Wanted]) -> list[Provisioned]:
+def _buckets_of_2(settings: InfluxSettings, wanted: list[Wanted], only_missing: bool) -> list[Provisioned]:
     from storage.influx.client import open_client
 
     with open_client(settings) as client, _client_errors(settings.url):
         api = client.buckets_api()
-        return [_bucket_of_2(api, settings, bucket) for bucket in wanted]
+        return [_bucket_of_2(api, settings, bucket, only_missing) for bucket in wanted]
 
 
-def _bucket_of_2(api: Any, settings: InfluxSettings, bucket: Wanted) -> Provisioned:
+def _bucket_of_2(api: Any, settings: InfluxSettings, bucket: Wanted, only_missing: bool) -> Provisioned:
     """Find first, with the organisation: the client's own look-up by name leaves it out."""
     from storage.influx.client import expire_rule
 
@@ -153,7 +161,7 @@ def _bucket_of_2(api: Any, settings: InfluxSettings, bucket: Wanted) -> Provisio
         api.create_bucket(bucket_name=bucket.name, org=settings.org, retention_rules=rule)
         return Provisioned(bucket.name, "created", bucket.retention_days)
     present = [(one.every_seconds, one.shard_group_duration_seconds) for one in found[0].retention_rules or ()]
-    if present == [(rule.every_seconds, rule.shard_group_duration_seconds)]:
+    if only_missing or present == [(rule.every_seconds, rule.shard_group_duration_seconds)]:
         return Provisioned(bucket.name, "kept", bucket.retention_days)
     found[0].retention_rules = [rule]
     api.update_bucket(found[0])
@@ -180,12 +188,14 @@ def _client_errors(url: str) -> Iterator[None]:
         raise TryAgain(f"no answer from InfluxDB at {url}: {type(error).__name__}") from error
 
 
-def _database_of_3(connection: Connection, bucket: Wanted) -> Provisioned:
+def _database_of_3(connection: Connection, bucket: Wanted, only_missing: bool) -> Provisioned:
     """3.x tells no retention of what exists, so it is set again."""
     path, url = "/api/v3/configure/database", connection.settings.url
     body = {"db": bucket.name, "retention_period": f"{bucket.retention_days}d"}
     answer = connection.send("POST", path, json=body)
     done: Literal["created", "changed"] = "created"
+    if answer.status == 409 and only_missing:
+        return Provisioned(bucket.name, "kept", bucket.retention_days)
     if answer.status == 409:
         answer, done = connection.send("PUT", path, json=body), "changed"
     raise_common_troubles(url, answer)

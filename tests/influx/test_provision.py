@@ -39,6 +39,8 @@ def test_databases_of_1(tmp_path) -> None:
         declared = {bucket.name: (bucket.retention_days, bucket.shard_days) for bucket in BUCKETS.values()}
         assert policies(server) == declared
         assert {one.done for one in provision(given)} == {"kept"}
+        assert {one.done for one in provision(given, {"mining_hourly": 20}, only_missing=True)} == {"kept"}
+        assert policies(server) == declared
         changed = [one for one in provision(given, {"mining_hourly": 20}) if one.done != "kept"]
         assert [(one.bucket, one.done, one.retention_days) for one in changed] == [("mining_hourly", "changed", 20)]
         assert policies(server) == {**declared, "mining_hourly": (20, 20)}
@@ -69,6 +71,7 @@ def test_buckets_of_2() -> None:
                 bucket.shard_days * 86_400,
             )
         assert {one.done for one in provision(settings(fake))} == {"kept"}
+        assert {one.done for one in provision(settings(fake), {"mining_raw": 7}, only_missing=True)} == {"kept"}
         changed = [one for one in provision(settings(fake), {"mining_raw": 7}) if one.done != "kept"]
         assert [(one.bucket, one.done) for one in changed] == [("mining_raw", "changed")]
         assert fake.buckets["mining_raw"]["retentionRules"][0]["everySeconds"] == 7 * 86_400
@@ -78,6 +81,7 @@ def test_buckets_of_2() -> None:
 def test_databases_of_3() -> None:
     with FakeInflux("3.10.1") as fake:
         assert {one.done for one in provision(settings(fake))} == {"created"}
+        assert {one.done for one in provision(settings(fake), {"mining_raw": 9}, only_missing=True)} == {"kept"}
         assert {one.done for one in provision(settings(fake), {"mining_raw": 7})} == {"changed"}
         assert {name: made["retention_period"] for name, made in fake.buckets.items()} == {
             **{bucket.name: f"{bucket.retention_days}d" for bucket in BUCKETS.values()},
