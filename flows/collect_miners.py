@@ -29,7 +29,7 @@ async def collect_miners(config: str | None = None, least_minutes: float = 5.0) 
         least_minutes: shortest service, so that runs that start together do not relieve each other in turn.
     """
     settings = await flow_settings.load("collect_miners", config)
-    storage, host = settings.storage, settings.host
+    storage, host, wanted = settings.storage, settings.host, settings.collection
     sinks = open_sinks(storage, host)
     names = [sink.name for sink in sinks]
     delivering = Delivering(storage.spool_directory, sinks, host)
@@ -37,12 +37,13 @@ async def collect_miners(config: str | None = None, least_minutes: float = 5.0) 
     try:
         async with (
             Baton(storage.lock_directory, LANE).held() as baton,
-            open_collection(settings.collection.miners, storage, host, names, runtime.flow_run.id) as miners,
+            open_collection(
+                wanted.miners, limits=wanted.fleet, storage=storage, host=host, sinks=names, run_id=runtime.flow_run.id
+            ) as miners,
         ):
             delivering.start()
-            every_s = miners.slots.interval_s
-            with Watchdog.for_ticks(every_s, storage.state_directory / f"{LANE}.stacks.txt") as watchdog:
-                tick = tick_step("collect_tick", miners.tick, every_s)
+            with Watchdog.for_ticks(miners.slots.usual_s, storage.state_directory / f"{LANE}.stacks.txt") as watchdog:
+                tick = tick_step("collect_tick", miners.tick, miners.slots.usual_s)
                 terms = Terms(least_s=60 * least_minutes)
                 end = await serve(baton, miners.slots, tick, look=look_at_own_run, watchdog=watchdog, terms=terms)
         flush_s = FLUSH_S

@@ -15,6 +15,8 @@ COLLECTOR_TICK = Measurement(
         level("polled", "count", "entities asked"),
         level("failed", "count", "entities that gave no reading"),
         text("failed_by_reason", "reason=count, comma-separated"),
+        level("left_alone", "count", "entities not asked since their circuit breaker is open"),
+        level("configurations_dropped", "count", "configurations due and not read since the host had no time for them"),
         level("points", "count", "points accepted by the spool"),
         level("backlog", "count", "points spooled and not yet stored"),
         gauge("tick_s", "s", "time from the tick's start until all was read"),

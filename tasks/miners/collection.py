@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 from storage.settings import StorageSettings
 from storage.spool.lane import Lane
 from tasks.miners.fleet import Fleet, TickOutcome
+from tasks.miners.memory import MemoryFile
 from tasks.miners.report import TickReport
-from tasks.miners.settings import MinerSettings
+from tasks.miners.settings import FleetSettings, MinerSettings
 from tasks.shift.journal import Journal
 from tasks.shift.recorder import Recorder
 from tasks.shift.slots import Slot, Slots
@@ -24,10 +25,11 @@ _log = logging.getLogger(__name__)
 class MinerCollection:
     """Ticks of the fleet; ``slots`` says when. Make it with :func:`open_collection`."""
 
-    def __init__(self, fleet: Fleet, recorder: Recorder, slots: Slots) -> None:
+    def __init__(self, fleet: Fleet, recorder: Recorder, memory: MemoryFile, slots: Slots) -> None:
         self.slots = slots
         self._fleet = fleet
         self._recorder = recorder
+        self._memory = memory
         self._read: TickOutcome | None = None
 
     async def tick(self, slot: Slot) -> TickReport:
@@ -38,12 +40,23 @@ class MinerCollection:
         """
         if self._read is None or self._read.slot != slot.time:
             self._read = await self._fleet.tick(slot.time)
-        return await asyncio.to_thread(self._recorder.record, slot, self._read)
+        return await asyncio.to_thread(self._keep, slot, self._read)
+
+    def _keep(self, slot: Slot, read: TickOutcome) -> TickReport:
+        report = self._recorder.record(slot, read)
+        self._memory.write(read.memories)
+        return report
 
 
 @asynccontextmanager
 async def open_collection(
-    miners: tuple[MinerSettings, ...], storage: StorageSettings, host: str, sinks: Sequence[str], run_id: str
+    miners: Sequence[MinerSettings],
+    *,
+    limits: FleetSettings,
+    storage: StorageSettings,
+    host: str,
+    sinks: Sequence[str],
+    run_id: str,
 ) -> AsyncIterator[MinerCollection]:
     """Open fleet and lane; go on where the last run of this lane ended. ``sinks`` are the names of its sinks.
 
@@ -54,15 +67,17 @@ async def open_collection(
     journal = Journal(storage.state_directory, LANE)
     newest = journal.newest()
     store = "embedded" if storage.influx is None else "influxdb"
-    fleet = Fleet(miners, standings=newest.miners if newest else ())
+    memory = MemoryFile(storage.state_directory, LANE)
+    fleet = Fleet(miners, limits, remembered=memory.read())
     try:
         lane = await asyncio.to_thread(Lane.open, storage.spool_directory, LANE, cap_bytes=storage.spool.cap_bytes)
         with lane:
             recorder = Recorder(
                 lane, storage.spool_directory / LANE, journal, host=host, store=store, sinks=sinks, run_id=run_id
             )
-            slots = Slots(fleet.cadence_s, newest.slot if newest else None)
-            _log.info("on shift: %d miners every %d s, run %s", len(miners), fleet.cadence_s, run_id)
-            yield MinerCollection(fleet, recorder, slots)
+            last = newest.slot if newest else None
+            slots = Slots(fleet.grid_s, last, usual_s=fleet.usual_s, wanted=fleet.wanted)
+            _log.info("on shift: %d miners, usually every %d s, run %s", len(miners), fleet.usual_s, run_id)
+            yield MinerCollection(fleet, recorder, memory, slots)
     finally:
         await fleet.aclose()

@@ -22,12 +22,16 @@ FailureKind = Literal[
 
 
 class PollFailure(Exception):
-    """One miner gave no reading. ``kind`` is stored, ``detail`` is for a human and never holds a secret."""
+    """One miner gave no reading. ``kind`` is stored, ``detail`` is for a human and never holds a secret.
 
-    def __init__(self, kind: FailureKind, detail: str) -> None:
+    ``asked_for_less``: it wants fewer requests, as HTTP 429 says; it is polled at its slowest pace.
+    """
+
+    def __init__(self, kind: FailureKind, detail: str, *, asked_for_less: bool = False) -> None:
         super().__init__(f"{kind}: {detail}")
         self.kind: FailureKind = kind
         self.detail = detail
+        self.asked_for_less = asked_for_less
 
     @property
     def worth_retrying(self) -> bool:

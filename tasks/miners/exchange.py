@@ -43,7 +43,9 @@ def body_of(answer: Answer, path: str) -> bytes:
     if answer.status == httpx.codes.OK:
         return answer.content
     kind: FailureKind = "auth" if answer.status in (401, 403) else "http_status"
-    raise PollFailure(kind, f"{path} answered {answer.status}")
+    raise PollFailure(
+        kind, f"{path} answered {answer.status}", asked_for_less=answer.status == httpx.codes.TOO_MANY_REQUESTS
+    )
 
 
 def _kind(error: httpx.HTTPError) -> FailureKind:

@@ -3,21 +3,24 @@
 Miners that failed twice in a row are asked in a second lane with its own slots, so that a hall without power does not
 make the tick of the others longer. Every miner has a time budget, with retries inside it. What a tick cannot start
 within its own budget is *skipped*: counted, without a row, since nobody asked the miner and its state is not known.
+
+When a miner is due is said by its pace (tasks/miners/cadence.py) and its breaker (tasks/miners/breaker.py). A host that
+is short of time gives up configurations before telemetry.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Protocol, TypeVar
+from typing import Any, Protocol
 
 import httpx
-import msgspec
 
 from storage.errors import FrameError
 from storage.frame import Frame
@@ -27,22 +30,24 @@ from storage.records.miner import (
     configuration_frames,
     telemetry_frames,
 )
-from tasks.miners.driver import MinerDriver, MinerSession, PollFailure, Target
+from tasks.miners import cadence
+from tasks.miners.driver import MinerDriver, PollFailure
 from tasks.miners.drivers import DRIVERS
 from tasks.miners.loop_lag import LoopLag
+from tasks.miners.member import Member, unreachable
+from tasks.miners.memory import MinerMemory, recalled
 from tasks.miners.open_files import allow_open_files
 from tasks.miners.report import MinerStanding
 from tasks.miners.settings import FleetSettings, MinerSettings
 from tasks.miners.transport import transport_for
-from tasks.resilience.backoff import Backoff
 
 _LOG = logging.getLogger(__name__)
 _SECOND_LANE_FROM = 2
 _CONFIGURATIONS_AT_LEAST = 64
 _TICK_SHARE = 0.8
-"""Share of the cadence that a tick may use to start polls; the rest is for spooling, and for the next tick."""
-
-Reading = TypeVar("Reading")
+"""Share of the usual interval that a tick may use to start polls; the rest is for spooling, and for the next tick."""
+_CONFIGURATION_SHARE = 0.5
+"""Share of the tick's budget after which telemetry that still waits goes before every configuration."""
 
 
 class Opener(Protocol):
@@ -57,8 +62,9 @@ class Opener(Protocol):
 class TickOutcome:
     """What one tick did. ``polled`` miners were asked, ``failed`` of them gave no telemetry.
 
-    ``failed_by_reason`` counts failure kinds, ``skipped`` too, which are not in ``polled``. ``standings`` are those of
-    all miners, asked or not: hand them to the next Fleet.
+    ``failed_by_reason`` counts failure kinds, ``skipped`` too, which are not in ``polled``. ``left_alone`` miners were
+    not asked since their breaker is open. ``memories`` are those of all miners, asked or not: the next Fleet goes on
+    from them. ``next_slot`` is when the next poll is due.
     """
 
     slot: int
@@ -69,7 +75,10 @@ class TickOutcome:
     failed_by_reason: dict[str, int]
     configurations: int
     configurations_failed: int
-    standings: tuple[MinerStanding, ...]
+    configurations_dropped: int
+    left_alone: int
+    memories: tuple[MinerMemory, ...]
+    next_slot: int | None
     tick_s: float
     loop_lag_ms: float
 
@@ -78,53 +87,29 @@ class TickOutcome:
         """Rows over all frames."""
         return sum(len(frame) for frame in self.frames)
 
-
-@dataclass(slots=True)
-class _Member:
-    """One miner of the fleet. ``polled`` and ``configured`` are the slots of the last tries."""
-
-    settings: MinerSettings
-    target: Target
-    transport: httpx.AsyncBaseTransport
-    session: MinerSession
-    polled: int | None = None
-    succeeded: int | None = None
-    failures_in_a_row: int = 0
-    failure: str | None = None
-    configured: int | None = None
-
-    def due(self, slot: int) -> bool:
-        """Whether a new interval of this miner has begun since it was last polled."""
-        every = self.settings.polling_interval_seconds
-        return self.polled is None or slot // every != self.polled // every
-
-    def configuration_due(self, slot: int) -> bool:
-        return self.configured is None or not 0 <= slot - self.configured < self.settings.configuration_interval_seconds
-
     @property
-    def standing(self) -> MinerStanding:
-        return MinerStanding(
-            miner_id=self.target.miner.miner_id,
-            last_polled=self.polled or 0,
-            last_success=self.succeeded,
-            failures_in_a_row=self.failures_in_a_row,
-            failure=self.failure,
-            driver=self.settings.driver,
-        )
+    def standings(self) -> tuple[MinerStanding, ...]:
+        """How every miner stands."""
+        return tuple(memory.standing(self.slot) for memory in self.memories)
 
 
 @dataclass(slots=True)
 class _Tick:
-    """What is gathered while a tick runs."""
+    """What is gathered while a tick runs. ``waiting`` miners are due and not yet asked."""
 
     slot: int
+    began: float
     ends: float
+    lag: LoopLag
+    waiting: int
     wants_configuration: set[str]
     telemetry: list[MinerTelemetry] = field(default_factory=list)
     configurations: list[MinerConfiguration] = field(default_factory=list)
     configurations_failed: int = 0
+    configurations_dropped: int = 0
     polled: int = 0
-    failed: Counter[str] = field(default_factory=Counter)
+    skipped: int = 0
+    failures: list[tuple[Member, PollFailure]] = field(default_factory=list)
 
 
 class Fleet:
@@ -133,8 +118,8 @@ class Fleet:
     Args:
         miners: whom to poll.
         settings: how hard.
-        standings: where each miner stood, from the last TickOutcome or the tick report of an earlier run.
-        tick_budget_s: no poll is started later than so long after the tick began; 0.8 of the cadence by default.
+        remembered: what is known of each miner by id, see tasks.miners.memory.MemoryFile.
+        tick_budget_s: no poll is started later than so long after the tick began; 0.8 of the usual interval by default.
 
     Raises:
         NeedsHuman: the process may not open a file per miner.
@@ -145,7 +130,7 @@ class Fleet:
         miners: Sequence[MinerSettings],
         settings: FleetSettings | None = None,
         *,
-        standings: Sequence[MinerStanding] = (),
+        remembered: Mapping[str, Mapping[str, Any]] | None = None,
         tick_budget_s: float | None = None,
         drivers: Mapping[str, MinerDriver] = DRIVERS,
         open_transport: Opener = transport_for,
@@ -156,53 +141,61 @@ class Fleet:
         self._settings = settings or FleetSettings()
         self._clock = clock
         self._random = random or Random()
-        self._backoff = Backoff()
-        self.cadence_s = min((miner.polling_interval_seconds for miner in miners), default=60)
-        """Shortest polling interval: how often a tick is worth it."""
-        self._budget_s = tick_budget_s if tick_budget_s is not None else _TICK_SHARE * self.cadence_s
-        earlier = {standing.miner_id: standing for standing in standings}
-        self._members = [self._member(miner, earlier.get(miner.id), drivers, open_transport) for miner in miners]
+        self.usual_s = min((miner.polling_interval_seconds for miner in miners), default=60)
+        """Shortest usual interval."""
+        self.grid_s = min((miner.telemetry_bounds().fastest_s for miner in miners), default=self.usual_s)
+        """Shortest interval that any miner may be polled at: a tick is at a multiple of it."""
+        self._budget_s = tick_budget_s if tick_budget_s is not None else _TICK_SHARE * self.usual_s
+        known = remembered or {}
+        self._members = [self._member(miner, known.get(miner.id, {}), drivers, open_transport) for miner in miners]
 
     def _member(
         self,
         miner: MinerSettings,
-        earlier: MinerStanding | None,
+        known: Mapping[str, Any],
         drivers: Mapping[str, MinerDriver],
         open_transport: Opener,
-    ) -> _Member:
+    ) -> Member:
         target = miner.target()
         transport = open_transport(
             httpx.URL(target.base_url),
             connect_timeout_s=self._settings.connect_timeout_s,
             deadline_s=self._settings.request_deadline_s,
         )
-        member = _Member(miner, target, transport, drivers[miner.driver].session(target, transport))
-        if earlier is not None:
-            member.polled = earlier.last_polled or None
-            member.succeeded = earlier.last_success
-            member.failures_in_a_row = earlier.failures_in_a_row
-            member.failure = earlier.failure
-        return member
+        fresh = MinerMemory(
+            miner_id=miner.id,
+            driver=miner.driver,
+            telemetry=cadence.at_first(miner.telemetry_bounds()),
+            configuration=cadence.at_first(miner.configuration_bounds()),
+        )
+        session = drivers[miner.driver].session(target, transport)
+        memory = recalled(fresh, known)
+        return Member(miner, transport, session, memory, limits=self._settings, clock=self._clock, random=self._random)
 
     @property
-    def standings(self) -> tuple[MinerStanding, ...]:
-        """How every miner stands."""
-        return tuple(member.standing for member in self._members)
+    def memories(self) -> tuple[MinerMemory, ...]:
+        """What is known of every miner."""
+        return tuple(member.memory for member in self._members)
+
+    def wanted(self, slot: int) -> bool:
+        """Whether any miner is due at ``slot``."""
+        return any(member.due(slot) for member in self._members)
 
     async def aclose(self) -> None:
         """Close all connections."""
         for member in self._members:
-            await member.transport.aclose()
+            await member.aclose()
 
     async def tick(self, slot: int) -> TickOutcome:
         """Poll the miners that are due at ``slot`` (whole UTC seconds). Raises nothing on account of a miner."""
         began = self._clock()
+        left_alone = sum(member.left_alone(slot) for member in self._members)
         # Longest unasked first: what one tick had to skip is not skipped again by the next.
-        due = sorted((m for m in self._members if m.due(slot)), key=lambda member: member.polled or 0)
-        main = [member for member in due if member.failures_in_a_row < _SECOND_LANE_FROM]
-        second = [member for member in due if member.failures_in_a_row >= _SECOND_LANE_FROM]
-        tick = _Tick(slot, began + self._budget_s, self._whose_configuration(due, slot))
+        due = sorted((m for m in self._members if m.due(slot)), key=lambda member: member.memory.polled or 0)
+        main = [member for member in due if member.memory.failures_in_a_row < _SECOND_LANE_FROM]
+        second = [member for member in due if member.memory.failures_in_a_row >= _SECOND_LANE_FROM]
         async with LoopLag() as lag, asyncio.TaskGroup() as group:
+            tick = _Tick(slot, began, began + self._budget_s, lag, len(main), self._whose_configuration(due, slot))
             for lane, width, retries in (
                 (main, self._settings.concurrency, self._settings.retries),
                 (second, self._settings.second_lane, 0),
@@ -211,47 +204,59 @@ class Fleet:
                 for _ in range(min(width, len(lane))):
                     group.create_task(self._work(waiting, tick, retries))
         frames = [*self._telemetry_frames(tick), *configuration_frames(tick.configurations)]
-        skipped = tick.failed["skipped"]
+        self._settle(tick)
+        reasons = Counter[str](failure.kind for _, failure in tick.failures)
+        if tick.skipped:
+            reasons["skipped"] = tick.skipped
+        memories = self.memories
         return TickOutcome(
             slot=slot,
             frames=frames,
             polled=tick.polled,
-            failed=tick.failed.total() - skipped,
-            skipped=skipped,
-            failed_by_reason=dict(tick.failed),
+            failed=len(tick.failures),
+            skipped=tick.skipped,
+            failed_by_reason=dict(reasons),
             configurations=len(tick.configurations),
             configurations_failed=tick.configurations_failed,
-            standings=self.standings,
+            configurations_dropped=tick.configurations_dropped,
+            left_alone=left_alone,
+            memories=memories,
+            next_slot=self._next_slot(memories, slot),
             tick_s=self._clock() - began,
             loop_lag_ms=lag.worst_ms,
         )
 
-    def _whose_configuration(self, due: list[_Member], slot: int) -> set[str]:
+    def _next_slot(self, memories: Sequence[MinerMemory], slot: int) -> int | None:
+        soonest = min((memory.next_poll(slot) for memory in memories), default=None)
+        return None if soonest is None else max(slot + self.grid_s, math.ceil(soonest / self.grid_s) * self.grid_s)
+
+    def _whose_configuration(self, due: list[Member], slot: int) -> set[str]:
         """The miners whose configuration is read too: those waiting longest, so many that the whole fleet has its turn
         within two thirds of the interval, and not more, since at the first tick all are waiting. Miners that do not
         answer would take the turns of others."""
-        waiting = [m for m in due if m.configuration_due(slot) and not m.failures_in_a_row]
-        waiting.sort(key=lambda member: member.configured or 0)
-        every = min((member.settings.configuration_interval_seconds for member in waiting), default=1)
-        fair = 1.5 * len(self._members) * self.cadence_s / every
-        return {m.target.miner.miner_id for m in waiting[: max(_CONFIGURATIONS_AT_LEAST, round(fair))]}
+        waiting = [m for m in due if m.configuration_due(slot) and not m.memory.failures_in_a_row]
+        waiting.sort(key=lambda member: member.memory.configured or 0)
+        every = min((member.memory.configuration.interval_s for member in waiting), default=1)
+        fair = 1.5 * len(self._members) * self.usual_s / every
+        return {member.miner_id for member in waiting[: max(_CONFIGURATIONS_AT_LEAST, round(fair))]}
 
-    async def _work(self, waiting: Iterator[_Member], tick: _Tick, retries: int) -> None:
+    async def _work(self, waiting: Iterator[Member], tick: _Tick, retries: int) -> None:
         for member in waiting:
             if self._clock() >= tick.ends:
-                tick.failed["skipped"] += 1
-                member.failure = "skipped"
+                tick.skipped += 1
+                member.remember(failure="skipped", detail="the tick had no time left")
                 continue
             await self._poll(member, tick, retries)
 
-    async def _poll(self, member: _Member, tick: _Tick, retries: int) -> None:
+    async def _poll(self, member: Member, tick: _Tick, retries: int) -> None:
         tick.polled += 1
-        member.polled = tick.slot
+        tick.waiting -= 1
+        member.remember(polled=tick.slot)
         began = self._clock()
         ends = began + self._settings.miner_deadline_s
         try:
             async with asyncio.timeout(self._settings.miner_deadline_s):
-                record = await self._telemetry(member, tick.slot, retries, ends)
+                record = await member.telemetry(tick.slot, retries, ends)
         except TimeoutError:
             self._failed(member, tick, PollFailure("deadline", "the miner's time is up"), began)
             return
@@ -259,53 +264,54 @@ class Fleet:
             self._failed(member, tick, failure, began)
             return
         tick.telemetry.append(record)
-        member.succeeded, member.failures_in_a_row, member.failure = tick.slot, 0, None
-        if member.target.miner.miner_id in tick.wants_configuration:
+        member.answered(record)
+        if member.miner_id in tick.wants_configuration:
             await self._configure(member, tick, ends)
 
-    async def _telemetry(self, member: _Member, slot: int, retries: int, ends: float) -> MinerTelemetry:
-        """One reading, with retries as long as another whole request fits into the miner's time."""
-        failures = 0
-        while True:
-            began = self._clock()
-            try:
-                record = await _guarded(member.session.telemetry(slot), member)
-            except PollFailure as failure:
-                failures += 1
-                wait_s = self._backoff.wait_s(failures, self._random)
-                fits = self._clock() + wait_s + self._settings.request_deadline_s <= ends
-                if failures > retries or not failure.worth_retrying or not fits:
-                    raise
-                _LOG.debug("miner %s: %s; again in %.2f s", member.target.miner.miner_id, failure, wait_s)
-                await asyncio.sleep(wait_s)
-            else:
-                return msgspec.structs.replace(record, poll_ms=1000.0 * (self._clock() - began))
-
-    async def _configure(self, member: _Member, tick: _Tick, ends: float) -> None:
+    async def _configure(self, member: Member, tick: _Tick, ends: float) -> None:
         """Read the configuration in what is left of the miner's time. Its failure costs the configuration only."""
-        member.configured = tick.slot
+        if self._overloaded(tick):
+            tick.configurations_dropped += 1  # it stays due
+            return
         try:
             async with asyncio.timeout(ends - self._clock()):
-                tick.configurations.append(await _guarded(member.session.configuration(tick.slot), member))
-        except (TimeoutError, PollFailure) as failure:
+                tick.configurations.append(await member.configuration(tick.slot))
+        except (TimeoutError, PollFailure) as error:
+            failure = error if isinstance(error, PollFailure) else PollFailure("deadline", "the miner's time is up")
             tick.configurations_failed += 1
-            _LOG.info("miner %s: configuration not read: %s", member.target.miner.miner_id, failure or "time is up")
+            member.configuration_failed(tick.slot, failure)
+            _LOG.info("miner %s: configuration not read: %s", member.miner_id, failure)
+        else:
+            member.configured(tick.slot)
 
-    def _failed(self, member: _Member, tick: _Tick, failure: PollFailure, began: float) -> None:
-        tick.failed[failure.kind] += 1
-        tick.telemetry.append(_unreachable(member.target, tick.slot, failure, 1000.0 * (self._clock() - began)))
-        changed = member.failure != failure.kind
-        member.failures_in_a_row += 1
-        member.failure = failure.kind
+    def _overloaded(self, tick: _Tick) -> bool:
+        """Whether telemetry needs all the time there is: of this host's processor, or of the tick."""
+        if tick.lag.newest_ms >= self._settings.overload_lag_ms:
+            return True
+        return tick.waiting > 0 and self._clock() - tick.began >= _CONFIGURATION_SHARE * self._budget_s
+
+    def _failed(self, member: Member, tick: _Tick, failure: PollFailure, began: float) -> None:
+        tick.failures.append((member, failure))
+        tick.telemetry.append(unreachable(member.target, tick.slot, failure, 1000.0 * (self._clock() - began)))
+        changed = member.memory.failure != failure.kind
         level = logging.WARNING if changed else logging.DEBUG  # once per cause, not once per tick
-        _LOG.log(level, "miner %s at %s: %s", member.target.miner.miner_id, member.target.address, failure)
+        _LOG.log(level, "miner %s at %s: %s", member.miner_id, member.target.address, failure)
+
+    def _settle(self, tick: _Tick) -> None:
+        """Take the failures into account, when it is known whether anybody answered."""
+        most = 2 * tick.polled >= len(self._members) > 1
+        outage = most and len(tick.failures) == tick.polled
+        if outage:
+            _LOG.warning("none of the %d miners asked answered: is it the network of this host?", tick.polled)
+        for member, failure in tick.failures:
+            member.failed(tick.slot, failure, outage=outage)
 
     def _telemetry_frames(self, tick: _Tick) -> list[Frame]:
         """Frames of all records; a record that does not fit the declaration becomes a failure of its miner alone."""
         try:
             return telemetry_frames(tick.telemetry)
         except FrameError:
-            members = {member.target.miner.miner_id: member for member in self._members}
+            members = {member.miner_id: member for member in self._members}
         kept = []
         for record in tick.telemetry:
             try:
@@ -315,25 +321,6 @@ class Fleet:
                 member = members[record.miner.miner_id]
                 failure = PollFailure("schema", f"the driver made a record that cannot be stored: {error}")
                 _LOG.error("miner %s: %s", record.miner.miner_id, failure)
-                tick.failed[failure.kind] += 1
-                member.failures_in_a_row, member.failure = member.failures_in_a_row + 1, failure.kind
-                kept.append(_unreachable(member.target, tick.slot, failure, record.poll_ms))
+                tick.failures.append((member, failure))
+                kept.append(unreachable(member.target, tick.slot, failure, record.poll_ms))
         return telemetry_frames(kept)
-
-
-async def _guarded(reading: Awaitable[Reading], member: _Member) -> Reading:
-    """``reading``; an error that a driver should not let out costs its miner a poll, not the tick, and is logged."""
-    try:
-        return await reading
-    except PollFailure:
-        raise
-    except Exception as error:
-        _LOG.exception("driver %s failed at miner %s", member.settings.driver, member.target.miner.miner_id)
-        raise PollFailure("schema", f"error in driver {member.settings.driver}: {type(error).__name__}") from error
-
-
-def _unreachable(target: Target, slot: int, failure: PollFailure, poll_ms: float | None) -> MinerTelemetry:
-    """The row of a miner that gave no reading: nulls and the reason, never zeros and never the last value."""
-    return MinerTelemetry(
-        time=slot, miner=target.miner, reachable=False, state="unreachable", failure=failure.kind, poll_ms=poll_ms
-    )

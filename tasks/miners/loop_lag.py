@@ -8,10 +8,11 @@ _EVERY_S = 0.05
 
 
 class LoopLag:
-    """Measures while inside ``async with``; ``worst_ms`` is the longest that the loop came late."""
+    """Measures while inside ``async with``; ``worst_ms`` is the most that the loop was late, ``newest_ms`` the last."""
 
     def __init__(self) -> None:
         self.worst_ms = 0.0
+        self.newest_ms = 0.0
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -34,4 +35,5 @@ class LoopLag:
         self._again()
 
     def _note(self) -> None:
-        self.worst_ms = max(self.worst_ms, 1000.0 * (asyncio.get_running_loop().time() - self._due))
+        self.newest_ms = max(0.0, 1000.0 * (asyncio.get_running_loop().time() - self._due))
+        self.worst_ms = max(self.worst_ms, self.newest_ms)

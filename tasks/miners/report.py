@@ -11,7 +11,10 @@ import msgspec
 
 
 class MinerStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """How one miner stands after a tick: when it last answered and why it does not."""
+    """How one miner stands after a tick: when it last answered and why it does not, and when it is asked again.
+
+    With an open ``breaker`` it is not asked, and gives no row, until ``next_poll``; see tasks/miners/breaker.py.
+    """
 
     miner_id: str
     last_polled: int
@@ -19,12 +22,18 @@ class MinerStanding(msgspec.Struct, frozen=True, kw_only=True):
     failures_in_a_row: int
     failure: str | None
     driver: str
+    interval_s: int | None = None
+    breaker: str = "closed"
+    open_since: float | None = None
+    next_poll: float | None = None
 
 
 class TickReport(msgspec.Struct, frozen=True, kw_only=True):
     """One tick of one lane. Times are Unix seconds; ``points_*`` and ``backlog`` count over the life of the lane.
 
-    ``missed`` counts the slots since the tick before that nobody ticked.
+    ``missed`` counts the slots since the tick before that nobody ticked. ``next_slot`` is when the next tick is due.
+    ``left_alone`` miners were not asked since their breaker is open; ``configurations_dropped`` were due and not read
+    since the host had no time for them.
     """
 
     lane: str
@@ -45,5 +54,8 @@ class TickReport(msgspec.Struct, frozen=True, kw_only=True):
     store: str
     store_trouble: str | None = None
     missed: int = 0
+    next_slot: int | None = None
+    left_alone: int = 0
+    configurations_dropped: int = 0
     run_id: str = ""
     miners: tuple[MinerStanding, ...] = ()

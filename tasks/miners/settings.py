@@ -9,7 +9,12 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from storage.configuration import Name, Section
 from storage.records.miner import Miner
+from tasks.miners.cadence import Bounds
 from tasks.miners.driver import Target
+
+_FASTER = 5
+_TELEMETRY_AT_LEAST_S = 300
+_CONFIGURATION_AT_LEAST_S = 1_800
 
 
 def _is_address_of_one(text: str) -> str:
@@ -57,12 +62,45 @@ class MinerSettings(Section):
     """Seconds between two readings of telemetry, usually 60 to 300."""
     configuration_interval_seconds: int = Field(default=900, ge=900, le=1_800)
     """Seconds between two readings of what the miner is set to."""
+    adaptive: bool = True
+    """Poll faster while something goes on and slower while nothing does; false keeps both intervals as they are."""
+    fastest_polling_interval_seconds: int | None = Field(default=None, ge=1, le=3_600)
+    """Telemetry is never read more often; a fifth of polling_interval_seconds where it is not given."""
+    slowest_polling_interval_seconds: int | None = Field(default=None, ge=1, le=3_600)
+    """Telemetry is never read more seldom; twice polling_interval_seconds, but 300 at most, where it is not given."""
 
     @model_validator(mode="after")
     def _can_get_in(self) -> MinerSettings:
         if self.driver == "vnish-cgi" and (self.username is None or self.password is None):
             raise ValueError("driver vnish-cgi needs username and password (HTTP Basic)")
         return self
+
+    @model_validator(mode="after")
+    def _usual_within_bounds(self) -> MinerSettings:
+        fastest, slowest = self.fastest_polling_interval_seconds, self.slowest_polling_interval_seconds
+        usual = self.polling_interval_seconds
+        if (fastest is not None and fastest > usual) or (slowest is not None and slowest < usual):
+            raise ValueError(
+                "expected fastest_polling_interval_seconds <= polling_interval_seconds <= "
+                "slowest_polling_interval_seconds"
+            )
+        return self
+
+    def telemetry_bounds(self) -> Bounds:
+        """How often telemetry is read."""
+        usual = self.polling_interval_seconds
+        if not self.adaptive:
+            return Bounds(usual, usual, usual)
+        fastest = self.fastest_polling_interval_seconds or max(1, usual // _FASTER)
+        slowest = self.slowest_polling_interval_seconds or max(usual, min(2 * usual, _TELEMETRY_AT_LEAST_S))
+        return Bounds(fastest, usual, slowest)
+
+    def configuration_bounds(self) -> Bounds:
+        """How often the configuration is read, at a reading of telemetry."""
+        usual = self.configuration_interval_seconds
+        if not self.adaptive:
+            return Bounds(usual, usual, usual)
+        return Bounds(usual // _FASTER, usual, max(usual, min(2 * usual, _CONFIGURATION_AT_LEAST_S)))
 
     def target(self) -> Target:
         """What a driver needs to know."""
@@ -92,6 +130,12 @@ class FleetSettings(Section):
     """Seconds for all that one tick wants of one miner, retries included."""
     retries: int = Field(default=2, ge=0, le=10)
     """Further tries within the miner's deadline, with exponential back-off; none for miners that failed twice."""
+    breaker_failures: int = Field(default=5, ge=2, le=1_000)
+    """Failures in a row after which a miner is left alone and only probed, at first after two of its intervals."""
+    breaker_longest_seconds: int = Field(default=900, ge=1, le=86_400)
+    """Longest time between two probes of a miner that is left alone."""
+    overload_lag_ms: float = Field(default=1_000.0, gt=0, le=60_000)
+    """Lateness of the event loop from which no configuration is read, so that telemetry goes first."""
 
     @model_validator(mode="after")
     def _nested(self) -> FleetSettings:

@@ -46,6 +46,21 @@ class Outcome(Protocol):
         ...
 
     @property
+    def left_alone(self) -> int:
+        """Entities that were not asked since their breaker is open."""
+        ...
+
+    @property
+    def configurations_dropped(self) -> int:
+        """Configurations that were due and not read since the host had no time for them."""
+        ...
+
+    @property
+    def next_slot(self) -> int | None:
+        """When the next poll is due."""
+        ...
+
+    @property
     def tick_s(self) -> float:
         """Time that the poll took, in seconds."""
         ...
@@ -126,6 +141,8 @@ class Recorder:
                 "tick_s": [outcome.tick_s],
                 "loop_lag_ms": [outcome.loop_lag_ms],
                 "missed": [slot.missed],
+                "left_alone": [outcome.left_alone],
+                "configurations_dropped": [outcome.configurations_dropped],
             },
         )
         batch = Batch(f"{self._folder.name}/{slot.time}/0", slot.time, self._run_id, [*outcome.frames, tick])
@@ -148,6 +165,9 @@ class Recorder:
             tick_s=outcome.tick_s,
             loop_lag_ms=outcome.loop_lag_ms,
             missed=slot.missed,
+            next_slot=outcome.next_slot,
+            left_alone=outcome.left_alone,
+            configurations_dropped=outcome.configurations_dropped,
             store=self._store,
             store_trouble=after.trouble,
             run_id=self._run_id,

@@ -76,6 +76,7 @@ async def serve(
                 end.set_result(End.OVERDUE)
 
     def over() -> bool:
+        watchdog.tick_finished()  # asked while waiting for a slot: nothing hangs, however far away the slot is
         if not end.done() and baton.stopped:
             end.set_result(End.STOPPED)
         if not end.done() and time.monotonic() - began >= terms.least_s and baton.wanted:

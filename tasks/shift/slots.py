@@ -24,7 +24,8 @@ class Slot:
 
 
 class Slots:
-    """The sequence of slots of one shift, ``interval_s`` whole seconds apart.
+    """The sequence of slots of one shift, ``interval_s`` whole seconds apart, of which those are ticked that are
+    ``wanted``. Slots are counted as missed in units of ``usual_s``, the interval at which work is usually due.
 
     ``last`` is the newest slot that the lane has ticked, by whichever run; None where it never ticked. The first slot
     is the current one unless it is ``last`` already: a successor neither skips nor repeats a slot, and a first start
@@ -36,19 +37,23 @@ class Slots:
         interval_s: int,
         last: int | None = None,
         *,
+        usual_s: int | None = None,
+        wanted: Callable[[int], bool] = lambda _: True,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         if interval_s < 1:
             raise ValueError(f"interval_s is at least 1, got {interval_s}")
         self.interval_s = interval_s
+        self.usual_s = usual_s or interval_s
+        self._wanted = wanted
         self._last = last
         self._wall = wall
         self._monotonic = monotonic
         self._last_began: float | None = None
 
     def due(self) -> Slot | None:
-        """The slot to tick now, or None while the current one is done; taking it makes it the last.
+        """The slot to tick now, or None while the current one is done or not wanted; taking it makes it the last.
 
         A tick that ran over skips to the newest slot. Skipped slots are counted by the monotonic clock within a run,
         so that setting the wall clock is no loss; between runs there is only the wall clock. A wall clock set back by
@@ -66,7 +71,8 @@ class Slots:
         else:
             elapsed = float(current - last) if last is not None else 0.0
         self._last, self._last_began = current, began
-        return Slot(current, max(0, round(elapsed / self.interval_s) - 1))
+        missed = max(0, round(elapsed / self.usual_s) - 1)
+        return Slot(current, missed) if self._wanted(current) else None
 
     async def wait(self, ended: Callable[[], bool]) -> Slot | None:
         """Sleep until a slot is due; None when ``ended`` says so first."""

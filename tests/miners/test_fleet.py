@@ -9,6 +9,7 @@ import resource
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -22,6 +23,7 @@ from storage.records.miner import MinerConfiguration, MinerTelemetry
 from tasks.miners import open_files
 from tasks.miners.driver import PollFailure, Target
 from tasks.miners.fleet import Fleet, TickOutcome
+from tasks.miners.memory import MemoryFile
 from tasks.miners.report import MinerStanding
 from tasks.miners.settings import FleetSettings, MinerSettings
 from tests.miners.device import Script, SilentPort, answer, closed_port, device, drip, hang, pages
@@ -35,7 +37,7 @@ STORED = 2.0**-16
 
 def miner(number: int, **over: Any) -> MinerSettings:
     usual = {"id": f"m{number}", "ip": f"127.0.1.{number}", "model": "S19", "polling_interval_seconds": 60}
-    return MinerSettings.model_validate(usual | over)
+    return MinerSettings.model_validate(usual | {"adaptive": False} | over)
 
 
 def rows(outcome: TickOutcome, measurement: str = "miner_telemetry") -> dict[str, dict[str, Any]]:
@@ -98,7 +100,7 @@ async def test_bad_miners_cost_only_themselves() -> None:
         standings = {standing.miner_id: standing for standing in third.standings}
         assert standings["hangs"] == MinerStanding(
             miner_id="hangs", last_polled=SLOT + 120, last_success=None, failures_in_a_row=3, failure="deadline",
-            driver="vnish-rest",
+            driver="vnish-rest", interval_s=60, next_poll=SLOT + 180,
         )  # fmt: skip
         assert (standings["good0"].failures_in_a_row, standings["good0"].last_success) == (0, SLOT + 120)
         assert third.points == sum(len(frame) for frame in third.frames)
@@ -196,7 +198,7 @@ def fleet_of(told: Told, miners: list[MinerSettings], settings: FleetSettings = 
 async def test_each_miner_is_due_once_in_its_own_interval() -> None:
     told = Told()
     fleet = fleet_of(told, [miner(1), miner(2, polling_interval_seconds=300), miner(3, polling_interval_seconds=90)])
-    assert fleet.cadence_s == 60
+    assert (fleet.usual_s, fleet.grid_s) == (60, 60)
     base = SLOT - SLOT % 900
     for slot in range(base, base + 600, 60):
         await fleet.tick(slot)
@@ -208,20 +210,21 @@ async def test_each_miner_is_due_once_in_its_own_interval() -> None:
     assert (outcome.polled, outcome.frames) == (0, [])
 
 
-async def test_a_restart_goes_on_where_it_stood() -> None:
+async def test_a_restart_goes_on_where_it_stood(tmp_path: Path) -> None:
     told = Told(lambda name, _: PollFailure("refused", "no") if name == "m1" else None)
     miners = [miner(1), miner(2)]
     before = fleet_of(told, miners)
     for slot in (SLOT, SLOT + 60):
         outcome = await before.tick(slot)
-    plain = msgspec.json.encode(outcome.standings)
-    after = fleet_of(told, miners, standings=msgspec.json.decode(plain, type=list[MinerStanding]))
-    assert after.standings == before.standings
+    file = MemoryFile(tmp_path, "miners")
+    file.write(outcome.memories)
+    after = fleet_of(told, miners, remembered=MemoryFile(tmp_path, "miners").read())
+    assert after.memories == before.memories
     told.asked.clear()
     assert (await after.tick(SLOT + 60)).polled == 0, "this slot has been polled"
     await after.tick(SLOT + 120)
     assert told.asked == [("m2", SLOT + 120), ("m1", SLOT + 120)] or len(told.asked) == 2, "no retry in the second lane"
-    assert after.standings[0].failures_in_a_row == 3
+    assert after.memories[0].failures_in_a_row == 3
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from storage.opening import open_sinks
 from storage.settings import StorageSettings
 from tasks.collection_settings import load_collection_settings
 from tasks.miners.collection import LANE, open_collection
+from tasks.miners.settings import FleetSettings
 from tasks.shift.delivering import Delivering
 from tasks.shift.slots import Slot
 
@@ -29,14 +30,19 @@ async def main() -> None:
     miners: tuple[Any, ...] = ()
     for folder in folders:
         file = Path(folder) / "data_collection_config.yaml"
-        miners += load_collection_settings(file, os.environ, lambda _: None).miners
+        miners += tuple(
+            miner.model_copy(update={"adaptive": False})  # every tick asks all of them
+            for miner in load_collection_settings(file, os.environ, lambda _: None).miners
+        )
     storage = StorageSettings(data_directory=data)
     sinks = open_sinks(storage, "bench")
     delivering = Delivering(storage.spool_directory, sinks, "bench")
     names = [sink.name for sink in sinks]
     rows = []
     start = int(time.time()) // 60 * 60
-    async with open_collection(miners, storage, "bench", names, "bench") as collection:
+    async with open_collection(
+        miners, limits=FleetSettings(), storage=storage, host="bench", sinks=names, run_id="bench"
+    ) as collection:
         delivering.start()
         for turn in range(ticks):
             began = time.perf_counter()

@@ -1,0 +1,219 @@
+"""One miner of the fleet: how it is reached, what is known of it, and one reading of it with its retries."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import TypeVar
+
+import httpx
+import msgspec
+
+from storage.records.miner import MinerConfiguration, MinerTelemetry
+from tasks.miners import breaker, cadence
+from tasks.miners.breaker import CLOSED, BreakerLimits, BreakerState
+from tasks.miners.driver import MinerSession, PollFailure, Target
+from tasks.miners.memory import MinerMemory
+from tasks.miners.settings import FleetSettings, MinerSettings
+from tasks.resilience.backoff import Backoff
+
+_LOG = logging.getLogger(__name__)
+_BACKOFF = Backoff()
+FRESH_S = 900
+"""A miner that started so many seconds ago is watched: it tunes, and what made it start may come again."""
+_RESTLESS_STATES = frozenset({"degraded", "failed", "starting", "tuning"})
+
+Reading = TypeVar("Reading")
+
+
+class Member:
+    """One miner. ``memory`` is all that changes; it is replaced, never changed in place, so it may be kept and written.
+
+    Args:
+        transport: what ``session`` speaks through; closed by :meth:`aclose`.
+        memory: what is known of it from earlier.
+        limits: how hard it is polled.
+    """
+
+    def __init__(
+        self,
+        settings: MinerSettings,
+        transport: httpx.AsyncBaseTransport,
+        session: MinerSession,
+        memory: MinerMemory,
+        *,
+        limits: FleetSettings,
+        clock: Callable[[], float],
+        random: Random,
+    ) -> None:
+        self.target = settings.target()
+        self.memory = memory
+        self.telemetry_bounds = settings.telemetry_bounds()
+        self.configuration_bounds = settings.configuration_bounds()
+        self._driver = settings.driver
+        self._limits = limits
+        usual_s = self.telemetry_bounds.usual_s
+        self._breaker = BreakerLimits(
+            limits.breaker_failures, 2.0 * usual_s, float(max(2 * usual_s, limits.breaker_longest_seconds))
+        )
+        self._transport = transport
+        self._session = session
+        self._clock = clock
+        self._random = random
+
+    @property
+    def miner_id(self) -> str:
+        """Its identity."""
+        return self.target.miner.miner_id
+
+    def due(self, slot: int) -> bool:
+        """Whether it is to be polled at ``slot``."""
+        match self.memory.breaker.state(slot):
+            case BreakerState.OPEN:
+                return False
+            case BreakerState.HALF_OPEN:
+                return slot != self.memory.polled
+            case BreakerState.CLOSED:
+                return self.memory.telemetry.due(slot, self.memory.polled)
+
+    def left_alone(self, slot: int) -> bool:
+        """Whether its breaker keeps it from being polled at ``slot``."""
+        return self.memory.breaker.state(slot) is BreakerState.OPEN
+
+    def configuration_due(self, slot: int) -> bool:
+        """Whether its configuration is to be read with its telemetry at ``slot``."""
+        configured = self.memory.configured
+        return configured is None or not 0 <= slot - configured < self.memory.configuration.interval_s
+
+    async def aclose(self) -> None:
+        """Close its connection."""
+        await self._transport.aclose()
+
+    async def telemetry(self, slot: int, retries: int, ends: float) -> MinerTelemetry:
+        """One reading, with retries as long as another whole request fits into the miner's time, until ``ends``.
+
+        Raises:
+            PollFailure: there is none.
+        """
+        failures = 0
+        while True:
+            began = self._clock()
+            try:
+                record = await self._guarded(self._session.telemetry(slot))
+            except PollFailure as failure:
+                failures += 1
+                wait_s = _BACKOFF.wait_s(failures, self._random)
+                fits = self._clock() + wait_s + self._limits.request_deadline_s <= ends
+                if failures > retries or not failure.worth_retrying or not fits:
+                    raise
+                _LOG.debug("miner %s: %s; again in %.2f s", self.miner_id, failure, wait_s)
+                await asyncio.sleep(wait_s)
+            else:
+                return msgspec.structs.replace(record, poll_ms=1000.0 * (self._clock() - began))
+
+    async def configuration(self, slot: int) -> MinerConfiguration:
+        """What it is set to. Raises PollFailure as above."""
+        return await self._guarded(self._session.configuration(slot))
+
+    async def _guarded(self, reading: Awaitable[Reading]) -> Reading:
+        """``reading``; an error that a driver should not let out costs its miner a poll, not the tick; logged."""
+        try:
+            return await reading
+        except PollFailure:
+            raise
+        except Exception as error:
+            _LOG.exception("driver %s failed at miner %s", self._driver, self.miner_id)
+            raise PollFailure("schema", f"error in driver {self._driver}: {type(error).__name__}") from error
+
+    def remember(self, **changed: object) -> None:
+        """Replace fields of the memory."""
+        self.memory = msgspec.structs.replace(self.memory, **changed)
+
+    def answered(self, record: MinerTelemetry) -> None:
+        """Take a reading into account."""
+        known = self.memory
+        why = unrest(known, record)
+        pace, seldom = known.telemetry, known.configuration
+        if why is None:
+            pace = cadence.after_calm(pace, self.telemetry_bounds)
+        else:
+            if pace.calm:  # something has begun: it may come from what the miner is set to, or change it
+                seldom = cadence.after_unrest(seldom, self.configuration_bounds, why)
+            pace = cadence.after_unrest(pace, self.telemetry_bounds, why)
+        self.remember(
+            telemetry=pace,
+            configuration=seldom,
+            breaker=CLOSED,
+            succeeded=record.time,
+            failures_in_a_row=0,
+            failure=None,
+            detail=None,
+            state=record.state,
+            uptime_s=record.uptime_s,
+            quality_flags=record.quality_flags,
+        )
+
+    def failed(self, slot: int, failure: PollFailure, *, outage: bool) -> None:
+        """Take a failed poll into account. In an ``outage`` of all miners the pace is the usual one and the breaker
+        counts nothing: the cause is not this miner, and the end of the outage is to be seen at once."""
+        known = self.memory
+        failures = known.failures_in_a_row + 1
+        pace = cadence.after_failure(
+            self.telemetry_bounds,
+            1 if outage else failures,
+            failure.kind,
+            self._random,
+            asked_for_less=failure.asked_for_less,
+        )
+        self.remember(
+            telemetry=pace,
+            breaker=known.breaker
+            if outage
+            else breaker.after_failure(known.breaker, slot, self._breaker, self._random),
+            failures_in_a_row=failures,
+            failure=failure.kind,
+            detail=failure.detail,
+            state="unreachable",
+        )
+
+    def configured(self, slot: int) -> None:
+        """Take a reading of the configuration into account."""
+        self.remember(
+            configuration=cadence.after_calm(self.memory.configuration, self.configuration_bounds),
+            configured=slot,
+            configuration_failures=0,
+        )
+
+    def configuration_failed(self, slot: int, failure: PollFailure) -> None:
+        """Take a configuration that could not be read into account."""
+        failures = self.memory.configuration_failures + 1
+        pace = cadence.after_failure(
+            self.configuration_bounds,
+            failures,
+            failure.kind,
+            self._random,
+            asked_for_less=failure.asked_for_less,
+        )
+        self.remember(configuration=pace, configured=slot, configuration_failures=failures)
+
+
+def unrest(known: MinerMemory, record: MinerTelemetry) -> str | None:
+    """Why this reading is worth a faster pace; None when it is not."""
+    if known.state is not None and known.state != record.state:
+        return f"state changed from {known.state} to {record.state}"
+    if record.state in _RESTLESS_STATES:
+        return f"it is {record.state}"
+    if record.uptime_s is not None and record.uptime_s < FRESH_S:
+        return f"it started less than {FRESH_S // 60} minutes ago"
+    if record.quality_flags:
+        return f"its readings are flagged: {record.quality_flags}"
+    return None
+
+
+def unreachable(target: Target, slot: int, failure: PollFailure, poll_ms: float | None) -> MinerTelemetry:
+    """The row of a miner that gave no reading: nulls and the reason, never zeros and never the last value."""
+    return MinerTelemetry(
+        time=slot, miner=target.miner, reachable=False, state="unreachable", failure=failure.kind, poll_ms=poll_ms
+    )

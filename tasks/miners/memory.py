@@ -1,0 +1,129 @@
+"""What is known of each miner and must survive a restart: one line a miner in ``<data>/state/<lane>.miners.jsonl``.
+
+The file is replaced whole, so a reader sees the state after one tick and never half of two. It is written after the
+tick is spooled: what a crash loses is read again. A line, or a part of one, of another version costs that part only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import msgspec
+
+from tasks.miners.breaker import CLOSED, Breaker, BreakerState
+from tasks.miners.cadence import Cadence
+from tasks.miners.report import MinerStanding
+
+_LOG = logging.getLogger(__name__)
+
+
+class MinerMemory(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one miner. Times are slots: whole Unix seconds.
+
+    ``polled`` and ``configured`` are the last tries, ``succeeded`` the last telemetry. ``failure`` is why the last poll
+    gave none, with its ``detail`` for a human; ``skipped`` when there was no time to ask.
+    """
+
+    miner_id: str
+    driver: str
+    telemetry: Cadence
+    configuration: Cadence
+    breaker: Breaker = CLOSED
+    polled: int | None = None
+    succeeded: int | None = None
+    failures_in_a_row: int = 0
+    failure: str | None = None
+    detail: str | None = None
+    configured: int | None = None
+    configuration_failures: int = 0
+    state: str | None = None
+    uptime_s: int | None = None
+    quality_flags: str | None = None
+
+    def next_poll(self, now: float) -> float:
+        """Earliest time of the next poll."""
+        if self.breaker.state(now) is BreakerState.OPEN:
+            return self.breaker.probe_at
+        return now if self.polled is None else self.telemetry.next(self.polled)
+
+    def standing(self, now: float) -> MinerStanding:
+        """The part of it that a tick report tells."""
+        return MinerStanding(
+            miner_id=self.miner_id,
+            last_polled=self.polled or 0,
+            last_success=self.succeeded,
+            failures_in_a_row=self.failures_in_a_row,
+            failure=self.failure,
+            driver=self.driver,
+            interval_s=self.telemetry.interval_s,
+            breaker=self.breaker.state(now).value,
+            open_since=self.breaker.open_since,
+            next_poll=self.next_poll(now),
+        )
+
+
+class MemoryFile:
+    """The file of ``lane`` in ``folder``. One process writes, any number read."""
+
+    def __init__(self, folder: Path, lane: str) -> None:
+        self.path = folder / f"{lane}.miners.jsonl"
+        self._lines: dict[str, tuple[MinerMemory, bytes]] = {}
+
+    def write(self, memories: Iterable[MinerMemory]) -> None:
+        """Replace the file. Not fsynced: after a power cut a miner starts anew, which costs its pace and no reading."""
+        lines = {}
+        for memory in memories:
+            line = self._lines.get(memory.miner_id)
+            same = line is not None and line[0] is memory
+            lines[memory.miner_id] = (
+                line if line is not None and same else (memory, msgspec.json.encode(memory) + b"\n")
+            )
+        self._lines = lines
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_suffix(".jsonl.new")
+        draft.write_bytes(b"".join(line for _, line in lines.values()))
+        draft.replace(self.path)
+
+    def read(self) -> dict[str, Mapping[str, Any]]:
+        """Each miner's line with the parts that this version understands, by miner id; give it to :func:`recalled`.
+
+        Nothing before the first tick.
+        """
+        try:
+            lines = self.path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return {}
+        found: dict[str, Mapping[str, Any]] = {}
+        for line in lines:
+            parts = _understood(line)
+            if "miner_id" in parts:
+                found[parts["miner_id"]] = parts
+        if len(found) < len(lines):
+            _LOG.warning("%s: %d of %d lines are of no use", self.path, len(lines) - len(found), len(lines))
+        return found
+
+
+def recalled(fresh: MinerMemory, parts: Mapping[str, Any]) -> MinerMemory:
+    """``fresh`` with what was remembered; identity and driver are those of ``fresh``."""
+    return msgspec.structs.replace(fresh, **{**parts, "miner_id": fresh.miner_id, "driver": fresh.driver})
+
+
+_TYPES = get_type_hints(MinerMemory)
+
+
+def _understood(line: bytes) -> dict[str, Any]:
+    try:
+        parts = msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {}
+    understood = {}
+    for name, kind in _TYPES.items():
+        if name in parts:
+            try:
+                understood[name] = msgspec.convert(parts[name], kind)
+            except msgspec.ValidationError as error:
+                _LOG.warning("miner %s: %s forgotten: %s", parts.get("miner_id"), name, error)
+    return understood
