@@ -19,7 +19,10 @@ _TAIL_BYTES = 64 * 1024
 
 
 class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One lane: its newest tick with ages in seconds, and its books by sink."""
+    """One lane: its newest tick with ages in seconds, and its books by sink.
+
+    ``failing`` are all miners whose last poll failed, in whichever tick; ``left_alone`` of them are not asked at each.
+    """
 
     lane: str
     host: str
@@ -33,6 +36,8 @@ class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
     failed_by_reason: dict[str, int]
     failing: tuple[MinerStanding, ...]
+    left_alone: int
+    none_answers: bool
     sinks: dict[str, Books]
 
 
@@ -84,7 +89,11 @@ def _lane(report: TickReport, file: Path, sinks: dict[str, Books], now: float) -
         host=report.host,
         store=report.store,
         tick_age_s=now - report.slot,
-        tick_every_s=_tick_length(file.with_name(f"{file.stem}.ticks.jsonl")),
+        tick_every_s=(
+            report.next_slot - report.slot
+            if report.next_slot is not None
+            else _tick_length(file.with_name(f"{file.stem}.ticks.jsonl"))
+        ),
         tick_s=report.tick_s,
         points=report.points,
         newest_data_age_s=now - max(answered) if answered else None,
@@ -92,6 +101,8 @@ def _lane(report: TickReport, file: Path, sinks: dict[str, Books], now: float) -
         failed=report.failed,
         failed_by_reason=report.failed_by_reason,
         failing=tuple(failing),
+        left_alone=report.left_alone,
+        none_answers=bool(report.miners) and all(miner.failures_in_a_row for miner in report.miners),
         sinks=sinks,
     )
 
@@ -103,8 +114,8 @@ def _reasons(lane: LaneStatus) -> list[str]:
             f"lane {lane.lane} stands still: its last tick was {lane.tick_age_s:.0f} s ago, "
             f"one is due every {lane.tick_every_s} s"
         )
-    if lane.polled and lane.failed == lane.polled:
-        reasons.append(f"lane {lane.lane}: none of the {lane.polled} miners asked answered")
+    if lane.none_answers:  # not: none of this tick, which may have probed a single one
+        reasons.append(f"lane {lane.lane}: none of its {len(lane.failing)} miners answers")
     for sink, account in lane.sinks.items():
         if account.trouble is not None:
             reasons.append(f"lane {lane.lane}: {account.backlog} points wait for {sink}: {account.trouble}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,37 +12,51 @@ from storage.errors import NeedsHuman
 if TYPE_CHECKING:
     from deployments.status import LaneStatus, Status
 
+MinerOption = Annotated[
+    str | None, typer.Option("--miner", help="Id of one miner: why it is polled as it is.", show_default=False)
+]
 UNHEALTHY = 1
 _NAMED_MINERS = 10
 
 
-def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show the fleet, the age of its data, and what waits to be stored on this host.
+def status(config: ConfigOption = None, miner: MinerOption = None, as_json: JsonOption = False) -> None:
+    """Show the fleet, the age of its data, and what waits to be stored on this host; or why a miner is polled as it is.
 
     Healthy means: every lane ticks, at least one miner asked answers, and every store takes what it is given. Reads
     files only, so that it works while everything else is down. The data directory comes from the configuration or
     from LODELINE_DATA_DIRECTORY.
 
-    Exit code 0: healthy. 1: not healthy, and why. 2: the configuration is wrong.
+    With --miner: the miner's interval now and its reason, its circuit breaker, last answer, failures, next poll, flags.
+    Healthy means that its last poll was answered.
+
+    Exit code 0: healthy. 1: not healthy, and why. 2: the configuration is wrong, or there is no such miner.
 
     Example: lodeline status --config /etc/lodeline --json
+    Example: lodeline status --miner miner_0001
     """
     import time
 
     import msgspec
 
+    from deployments import miner_status
     from deployments.settings import load_settings
     from deployments.status import read_status
 
-    data_directory = load_settings(config).host.data_directory
+    data_directory, now = load_settings(config).host.data_directory, time.time()
+    found: Status | miner_status.MinerStatus
     try:
-        found = read_status(data_directory, time.time())
+        if miner is not None:
+            found = miner_status.read_miner(data_directory, miner, now)
+            lines, healthy = miner_status.in_words(found, now), found.answers
+        else:
+            found = read_status(data_directory, now)
+            lines, healthy = in_words(found), found.healthy
     except PermissionError as error:
         raise NeedsHuman(
             f"{error.filename} may not be read by this user", remedy="Run this as the user that collects"
         ) from error
-    typer.echo(msgspec.json.encode(found).decode() if as_json else "\n".join(in_words(found)))
-    if not found.healthy:
+    typer.echo(msgspec.json.encode(found).decode() if as_json else "\n".join(lines))
+    if not healthy:
         raise typer.Exit(UNHEALTHY)
 
 
@@ -61,7 +75,8 @@ def _lane_in_words(lane: LaneStatus) -> list[str]:
     lines = [
         f"Lane {lane.lane} on {lane.host}, into {lane.store}",
         f"  last tick    {_duration(lane.tick_age_s)} ago, took {lane.tick_s:.1f} s",
-        f"  miners       {lane.polled} asked, {lane.failed} failed{f' ({failures})' if failures else ''}",
+        f"  miners       {lane.polled} asked, {lane.failed} failed{f' ({failures})' if failures else ''}"
+        + (f", {lane.left_alone} left alone (breaker open)" if lane.left_alone else ""),
         f"  newest data  {newest}",
     ]
     for sink, account in sorted(lane.sinks.items()):

@@ -50,7 +50,7 @@ MISSING = frozenset({Condition.UNREACHABLE, Condition.STALE, Condition.UNKNOWN})
 
 @dataclass(frozen=True, slots=True)
 class RosterEntry:
-    """One configured miner, and how often it is polled."""
+    """One configured miner, and how often it is polled at least."""
 
     miner_id: str
     model: str
@@ -60,7 +60,7 @@ class RosterEntry:
     @classmethod
     def of(cls, miner: MinerSettings) -> RosterEntry:
         """The entry of a configured miner."""
-        return cls(miner.id, miner.model, miner.site, miner.polling_interval_seconds)
+        return cls(miner.id, miner.model, miner.site, miner.telemetry_bounds().slowest_s)
 
     @property
     def stale_after_s(self) -> float:

@@ -17,6 +17,7 @@ from tasks.miners.breaker import CLOSED, Breaker, BreakerState
 from tasks.miners.cadence import Cadence
 from tasks.miners.report import MinerStanding
 
+SUFFIX = ".miners.jsonl"
 _LOG = logging.getLogger(__name__)
 
 
@@ -69,7 +70,7 @@ class MemoryFile:
     """The file of ``lane`` in ``folder``. One process writes, any number read."""
 
     def __init__(self, folder: Path, lane: str) -> None:
-        self.path = folder / f"{lane}.miners.jsonl"
+        self.path = folder / f"{lane}{SUFFIX}"
         self._lines: dict[str, tuple[MinerMemory, bytes]] = {}
 
     def write(self, memories: Iterable[MinerMemory]) -> None:
@@ -103,6 +104,14 @@ class MemoryFile:
                 found[parts["miner_id"]] = parts
         if len(found) < len(lines):
             _LOG.warning("%s: %d of %d lines are of no use", self.path, len(lines) - len(found), len(lines))
+        return found
+
+    def memories(self) -> dict[str, MinerMemory]:
+        """Each miner that this version understands well enough, by id, as its collector left it."""
+        found = {}
+        for miner_id, parts in self.read().items():
+            if {"driver", "telemetry", "configuration"} <= parts.keys():
+                found[miner_id] = MinerMemory(**parts)
         return found
 
 

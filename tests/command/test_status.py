@@ -111,7 +111,14 @@ def test_a_collector_that_runs_is_healthy(tmp_path: Path) -> None:
         ([report(SLOT - 900), report()], NOW + 1200, None),
         ([report()], NOW + 600, None),
         ([report()], NOW + 1200, "one is due every 300 s"),
-        ([report(failed=3)], NOW, "none of the 3 miners asked answered"),
+        (
+            [report(miners=(standing(1, "refused", SLOT), standing(2, "deadline", None)))],
+            NOW,
+            "none of its 2 miners answers",
+        ),
+        ([report(polled=1, failed=1)], NOW, None),  # a probe of the one miner that is dead
+        ([report(SLOT - 900), report(SLOT - 60, next_slot=SLOT)], NOW + 600, "one is due every 60 s"),
+        ([report(SLOT - 60), report(next_slot=SLOT + 900)], NOW + 1200, None),  # all are left alone so long
         ([report(polled=0, failed=0)], NOW, None),
     ],
 )
