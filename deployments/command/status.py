@@ -32,7 +32,6 @@ def status(config: ConfigOption = None, miner: MinerOption = None, as_json: Json
     Exit code 0: healthy. 1: not healthy, and why. 2: the configuration is wrong, or there is no such miner.
 
     Example: lodeline status --config /etc/lodeline --json
-    Example: lodeline status --miner miner_0001
     """
     import time
 

@@ -46,6 +46,8 @@ _SECOND_LANE_FROM = 2
 _CONFIGURATIONS_AT_LEAST = 64
 _TICK_SHARE = 0.8
 """Share of the usual interval that a tick may use to start polls; the rest is for spooling, and for the next tick."""
+_NOT_STORABLE = (FrameError, TypeError, ValueError)
+"""What a record raises on its way to a frame when it does not fit the declaration; values of another type too."""
 _CONFIGURATION_SHARE = 0.5
 """Share of the tick's budget after which telemetry that still waits goes before every configuration."""
 
@@ -146,6 +148,7 @@ class Fleet:
         self.grid_s = min((miner.telemetry_bounds().fastest_s for miner in miners), default=self.usual_s)
         """Shortest interval that any miner may be polled at: a tick is at a multiple of it."""
         self._budget_s = tick_budget_s if tick_budget_s is not None else _TICK_SHARE * self.usual_s
+        self._notices: set[str] = set()
         known = remembered or {}
         self._members = [self._member(miner, known.get(miner.id, {}), drivers, open_transport) for miner in miners]
 
@@ -263,7 +266,7 @@ class Fleet:
         except PollFailure as failure:
             self._failed(member, tick, failure, began)
             return
-        tick.telemetry.append(record)
+        record = self._noted(member, record, tick)
         member.answered(record)
         if member.miner_id in tick.wants_configuration:
             await self._configure(member, tick, ends)
@@ -292,10 +295,20 @@ class Fleet:
 
     def _failed(self, member: Member, tick: _Tick, failure: PollFailure, began: float) -> None:
         tick.failures.append((member, failure))
-        tick.telemetry.append(unreachable(member.target, tick.slot, failure, 1000.0 * (self._clock() - began)))
+        self._noted(member, unreachable(member.target, tick.slot, failure, 1000.0 * (self._clock() - began)), tick)
         changed = member.memory.failure != failure.kind
         level = logging.WARNING if changed else logging.DEBUG  # once per cause, not once per tick
         _LOG.log(level, "miner %s at %s: %s", member.miner_id, member.target.address, failure)
+
+    def _noted(self, member: Member, record: MinerTelemetry, tick: _Tick) -> MinerTelemetry:
+        """Add the record to the tick, cleaned."""
+        record, notices = member.judged(record)
+        tick.telemetry.append(record)
+        for notice in notices:
+            if notice not in self._notices:  # once per model, not once per miner
+                self._notices.add(notice)
+                _LOG.warning("%s", notice)
+        return record
 
     def _settle(self, tick: _Tick) -> None:
         """Take the failures into account, when it is known whether anybody answered."""
@@ -310,14 +323,14 @@ class Fleet:
         """Frames of all records; a record that does not fit the declaration becomes a failure of its miner alone."""
         try:
             return telemetry_frames(tick.telemetry)
-        except FrameError:
+        except _NOT_STORABLE:
             members = {member.miner_id: member for member in self._members}
         kept = []
         for record in tick.telemetry:
             try:
                 telemetry_frames([record])
                 kept.append(record)
-            except FrameError as error:
+            except _NOT_STORABLE as error:
                 member = members[record.miner.miner_id]
                 failure = PollFailure("schema", f"the driver made a record that cannot be stored: {error}")
                 _LOG.error("miner %s: %s", record.miner.miner_id, failure)

@@ -17,6 +17,7 @@ from tasks.miners.breaker import CLOSED, BreakerLimits, BreakerState
 from tasks.miners.driver import MinerSession, PollFailure, Target
 from tasks.miners.memory import MinerMemory
 from tasks.miners.settings import FleetSettings, MinerSettings
+from tasks.normalize.judging import judge
 from tasks.resilience.backoff import Backoff
 
 _LOG = logging.getLogger(__name__)
@@ -126,6 +127,16 @@ class Member:
         except Exception as error:
             _LOG.exception("driver %s failed at miner %s", self._driver, self.miner_id)
             raise PollFailure("schema", f"error in driver {self._driver}: {type(error).__name__}") from error
+
+    def judged(self, record: MinerTelemetry) -> tuple[MinerTelemetry, tuple[str, ...]]:
+        """``record`` as it may be stored, and what an operator should know of its model."""
+        try:
+            found = judge(record, self.memory.history)
+        except Exception:  # noqa: BLE001 - logged; a reading is worth more than its verdict
+            _LOG.exception("miner %s: its reading could not be judged and is stored as it was read", self.miner_id)
+            return record, ()
+        self.remember(history=found.history)
+        return found.record, found.notices
 
     def remember(self, **changed: object) -> None:
         """Replace fields of the memory."""

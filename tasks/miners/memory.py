@@ -16,6 +16,7 @@ import msgspec
 from tasks.miners.breaker import CLOSED, Breaker, BreakerState
 from tasks.miners.cadence import Cadence
 from tasks.miners.report import MinerStanding
+from tasks.normalize.history import History
 
 SUFFIX = ".miners.jsonl"
 _LOG = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class MinerMemory(msgspec.Struct, frozen=True, kw_only=True):
     state: str | None = None
     uptime_s: int | None = None
     quality_flags: str | None = None
+    history: History | None = None
 
     def next_poll(self, now: float) -> float:
         """Earliest time of the next poll."""

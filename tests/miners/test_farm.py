@@ -58,7 +58,7 @@ async def test_faults_of_some_change_nothing_for_the_others() -> None:
         for key, row in readings(after, "miner_telemetry").items():
             if key[0] in hurt:
                 said = {name for name in MINER_TELEMETRY.field_by_name if row.get(name) is not None}
-                assert said == {"reachable", "state", "failure"}
+                assert said == {"reachable", "state", "failure", "quality"}
 
         farm.clear()
         healed = await fleet.tick(slot + 10)

@@ -85,7 +85,7 @@ async def test_bad_miners_cost_only_themselves() -> None:
             row = {key: value for key, value in got[name].items() if value is not None}
             assert row.pop("poll_ms") > 0
             assert row == {"miner_id": name, "model": "S19", "time": SLOT, "reachable": False, "state": "unreachable",
-                           "failure": expected[name]}, "nulls and the reason; no zero, no last value"  # fmt: skip
+                           "failure": expected[name], "quality": 0.0}, "nulls and why"  # fmt: skip
         for name in ("good0", "good1", "good2"):
             assert got[name]["hashrate_hs"] == pytest.approx(93e12, rel=STORED)
             assert (got[name]["state"], got[name]["reachable"]) == ("mining", True)
@@ -335,11 +335,12 @@ async def test_an_error_in_a_driver_costs_its_miner_and_is_logged(caplog: pytest
 
 
 async def test_a_record_that_cannot_be_stored_costs_its_miner(caplog: pytest.LogCaptureFixture) -> None:
-    told = Told(lambda name, _: {"power_w": 2**70} if name == "m1" else None)
+    told = Told(lambda name, _: {"frequency_mhz": "fast"} if name == "m1" else None)
     outcome = await fleet_of(told, [miner(1), miner(2)]).tick(SLOT)
     assert (rows(outcome)["m1"]["failure"], rows(outcome)["m2"]["power_w"]) == ("schema", 1)
     assert (outcome.failed_by_reason, outcome.standings[0].failure) == ({"schema": 1}, "schema")
-    assert "power_w" in caplog.text
+    assert "could not be judged" in caplog.text
+    assert "cannot be stored" in caplog.text
 
 
 async def test_a_cause_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
