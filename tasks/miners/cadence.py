@@ -67,6 +67,11 @@ def at_first(bounds: Bounds) -> Cadence:
     return Cadence(interval_s=bounds.usual_s)
 
 
+def recalled(cadence: Cadence, bounds: Bounds) -> Cadence:
+    """What was remembered, perhaps of other settings; one that does not fit is of no use."""
+    return cadence if bounds.within(cadence.interval_s) == cadence.interval_s else at_first(bounds)
+
+
 def after_calm(cadence: Cadence, bounds: Bounds) -> Cadence:
     """The poll found nothing new."""
     interval_s = bounds.within(cadence.interval_s)

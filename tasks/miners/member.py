@@ -50,9 +50,13 @@ class Member:
         random: Random,
     ) -> None:
         self.target = settings.target()
-        self.memory = memory
         self.telemetry_bounds = settings.telemetry_bounds()
         self.configuration_bounds = settings.configuration_bounds()
+        self.memory = msgspec.structs.replace(
+            memory,
+            telemetry=cadence.recalled(memory.telemetry, self.telemetry_bounds),
+            configuration=cadence.recalled(memory.configuration, self.configuration_bounds),
+        )
         self._driver = settings.driver
         self._limits = limits
         usual_s = self.telemetry_bounds.usual_s

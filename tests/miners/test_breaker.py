@@ -56,8 +56,8 @@ def test_it_never_hammers(failures: int, first_s: float, longest_s: float, every
     """A miner that never answers, asked whenever its breaker lets it be: the waits between probes grow to the longest,
     less half of it at most, and never over it."""
     limits = BreakerLimits(failures, first_s, max(first_s, longest_s))
-    random, breaker, asked = Random(seed), CLOSED, []
-    now = 0
+    random, breaker, now = Random(seed), CLOSED, 0
+    asked: list[int] = []
     while len(asked) < failures + 40 and now < 10**8:
         if breaker.state(now) is not BreakerState.OPEN:
             asked.append(now)

@@ -1,0 +1,222 @@
+"""Pace, breaker, overload and memory in the tick: scripted drivers, no socket, clocks that the test sets."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+
+from tasks.miners.driver import PollFailure
+from tasks.miners.fleet import Fleet
+from tasks.miners.loop_lag import LoopLag
+from tasks.miners.memory import MemoryFile
+from tasks.miners.settings import FleetSettings, MinerSettings
+from tests.miners.payloads import SLOT
+from tests.miners.test_fleet import Told, fleet_of, rows
+
+ONCE = FleetSettings(retries=0)
+START = SLOT - SLOT % 900
+
+
+def miner(number: int, **over: Any) -> MinerSettings:
+    usual = {"id": f"m{number}", "ip": f"127.0.1.{number}", "model": "S19", "polling_interval_seconds": 60}
+    return MinerSettings.model_validate(usual | over)
+
+
+async def run(fleet: Fleet, minutes: float, start: int = START) -> list[int]:
+    """Tick as a shift does, at every slot of the grid that is wanted; the slots ticked."""
+    ticked = []
+    for slot in range(start, start + int(60 * minutes), fleet.grid_s):
+        if fleet.wanted(slot):
+            await fleet.tick(slot)
+            ticked.append(slot)
+    return ticked
+
+
+def steady(slot: int) -> dict[str, Any]:
+    return {"uptime_s": 100_000 + slot - START}
+
+
+def gaps(told: Told, name: str) -> list[int]:
+    asked = [slot for each, slot in told.asked if each == name]
+    return [after - before for before, after in itertools.pairwise(asked)]
+
+
+async def test_steady_miners_are_asked_less_and_restless_ones_more() -> None:
+    told = Told(lambda name, slot: {"state": "degraded"} if name == "m2" else steady(slot))
+    fleet = fleet_of(told, [miner(1), miner(2)], ONCE)
+    assert (fleet.usual_s, fleet.grid_s) == (60, 12)
+    await run(fleet, 40)
+    assert (gaps(told, "m1")[0], gaps(told, "m1")[-1]) == (60, 120)
+    assert set(gaps(told, "m2")[:29]) == {12}, "at once, and as long as it is worth it"
+    assert set(gaps(told, "m2")[-10:]) == {60}, "what lasts is how it is by now"
+    assert fleet.memories[1].telemetry.why == "for long: it is degraded"
+
+
+async def test_a_start_and_what_happens_are_followed_closely() -> None:
+    def does(_: str, slot: int) -> dict[str, Any]:
+        since = slot - START
+        return {"uptime_s": 100_000 + since if since < 600 else since - 600, "state": "mining"}
+
+    told = Told(does)
+    fleet = fleet_of(told, [miner(1)], ONCE)
+    await run(fleet, 11)
+    assert gaps(told, "m1")[-3:] == [12, 12, 12]
+    assert "started" in fleet.memories[0].telemetry.why or "flagged" in fleet.memories[0].telemetry.why
+
+
+async def test_nothing_is_ticked_when_nothing_is_due() -> None:
+    told = Told(lambda _, slot: steady(slot))
+    fleet = fleet_of(told, [miner(1, adaptive=False), miner(2, polling_interval_seconds=300)], ONCE)
+    assert await run(fleet, 10) == [START + 60 * minute for minute in range(10)]
+    outcome = await fleet.tick(START + 600)
+    assert outcome.next_slot == START + 660
+
+
+async def test_a_dead_miner_is_left_alone_and_probed_and_has_no_rows_in_between() -> None:
+    told = Told(lambda name, slot: PollFailure("refused", "no") if name == "m1" else steady(slot))
+    fleet = fleet_of(told, [miner(1), *(miner(i) for i in range(2, 6))], ONCE, random=Random(2))
+    outcomes = []
+    for slot in range(START, START + 7_200, 12):
+        if fleet.wanted(slot):
+            outcomes.append(await fleet.tick(slot))
+    asked = gaps(told, "m1")
+    assert all(gap >= 12 for gap in asked)
+    assert asked[4] < asked[5] + 120
+    assert all(450 <= gap <= 912 for gap in asked[-5:])
+    assert len(told.asked) > 250, "the others are polled as ever"
+    quiet = [outcome for outcome in outcomes if outcome.left_alone]
+    assert len(quiet) > 30
+    assert not any("m1" in rows(outcome) for outcome in quiet), "no new fact, no row"
+    standing = outcomes[-1].standings[0]
+    assert (standing.breaker, standing.failure) == ("open", "refused")
+    assert standing.open_since is not None
+    assert standing.next_poll is not None
+    assert standing.open_since < outcomes[-1].slot < standing.next_poll
+
+    told.does = lambda _, slot: steady(slot)
+    await run(fleet, 20, START + 7_200)
+    assert fleet.memories[0].breaker.open_since is None
+    assert (await fleet.tick(START + 9_000)).left_alone == 0
+
+
+async def test_an_outage_of_all_is_not_held_against_each() -> None:
+    """The collector's cable, not fifty miners: when it is back, all are asked at the next usual time."""
+    told = Told(lambda *_: PollFailure("unreachable", "no route"))
+    fleet = fleet_of(told, [miner(i) for i in range(1, 51)], ONCE)
+    for minute in range(60):
+        outcome = await fleet.tick(START + 60 * minute)
+        assert (outcome.polled, outcome.failed, outcome.left_alone) == (50, 50, 0)
+    told.does = lambda _, slot: steady(slot)
+    assert (await fleet.tick(START + 3_600)).failed == 0
+
+
+async def test_a_single_miner_has_its_breaker_too() -> None:
+    told = Told(lambda *_: PollFailure("refused", "no"))
+    fleet = fleet_of(told, [miner(1)], ONCE)
+    await run(fleet, 60)
+    assert 6 < len(told.asked) < 16
+
+
+async def test_a_miner_that_asks_for_less_is_asked_at_its_slowest() -> None:
+    told = Told(lambda name, _: PollFailure("http_status", "429", asked_for_less=True) if name == "m1" else None)
+    fleet = fleet_of(told, [miner(1), miner(2)], FleetSettings(retries=0, breaker_failures=1_000))
+    await run(fleet, 20)
+    assert set(gaps(told, "m1")) == {120}
+
+
+@pytest.mark.parametrize("lag_ms", [0.0, 5_000.0])
+async def test_configurations_go_before_telemetry_when_the_host_is_busy(
+    monkeypatch: pytest.MonkeyPatch, lag_ms: float
+) -> None:
+    class Lag(LoopLag):
+        async def __aenter__(self) -> LoopLag:
+            self.newest_ms = lag_ms
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr("tasks.miners.fleet.LoopLag", Lag)
+    told = Told()
+    outcome = await fleet_of(told, [miner(i) for i in range(1, 31)], ONCE).tick(START)
+    read, dropped = (0, 30) if lag_ms else (30, 0)
+    assert (outcome.polled, outcome.configurations, outcome.configurations_dropped) == (30, read, dropped)
+
+
+async def test_configurations_are_given_up_when_the_tick_runs_out_of_time_and_read_later() -> None:
+    now = [0.0]
+
+    def slow(*_: Any) -> None:
+        now[0] += 3.0
+
+    told = Told(slow)
+    fleet = fleet_of(
+        told, [miner(i) for i in range(1, 11)], FleetSettings(concurrency=1, retries=0), clock=lambda: now[0],
+        tick_budget_s=40.0,
+    )  # fmt: skip
+    outcome = await fleet.tick(START)
+    assert (outcome.polled, outcome.skipped) == (10, 0), "all telemetry was read"
+    assert (outcome.configurations, outcome.configurations_dropped) == (7, 3)
+    told.does = lambda *_: None
+    later = await fleet.tick(START + 120)
+    assert later.configurations == 3
+    assert {name for name, slot in told.configured if slot == START + 120} == {"m7", "m8", "m9"}
+
+
+async def test_a_restart_goes_on_at_the_same_pace(tmp_path: Path) -> None:
+    def does(name: str, slot: int) -> Any:
+        return {"m1": PollFailure("refused", "no"), "m2": {"state": "degraded"}}.get(name, steady(slot))
+
+    miners = [miner(i) for i in range(1, 6)]
+    file = MemoryFile(tmp_path, "miners")
+    without, restarted = Told(does), Told(does)
+    whole = fleet_of(without, miners, ONCE, random=Random(1))
+    part = fleet_of(restarted, miners, ONCE, random=Random(1))
+    for slot in range(START, START + 3_600, 12):
+        if whole.wanted(slot):
+            await whole.tick(slot)
+        if part.wanted(slot):
+            await part.tick(slot)
+            file.write(part.memories)
+            part = fleet_of(
+                restarted, miners, ONCE, random=part._random, remembered=MemoryFile(tmp_path, "miners").read()
+            )
+    assert restarted.asked == without.asked
+    assert part.memories == whole.memories
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        (b'{"miner_id":"m1","driver":"other","polled":7,"a field of tomorrow":{"x":1}}', {"polled": 7}),
+        (b'{"miner_id":"m1","polled":7,"telemetry":{"pace":"fast"}}', {"polled": 7}),
+        (b'{"miner_id":"m1","polled":7,"breaker":null,"history":[1]}', {"polled": 7}),
+        (b'{"miner_id":"m1","polled":"yesterday","succeeded":5}', {"succeeded": 5}),
+        (b'{"miner_id":"m1","polled":7', {}),
+        (b"\xff\x00", {}),
+        (b"[]", {}),
+        (b"", {}),
+    ],
+)
+def test_what_another_version_wrote_costs_no_more_than_that(tmp_path: Path, line: bytes, kept: dict[str, int]) -> None:
+    file = MemoryFile(tmp_path, "miners")
+    file.path.write_bytes(line + b"\n" + b'{"miner_id":"m2","polled":9}\n')
+    fleet = fleet_of(Told(), [miner(1), miner(2)], remembered=file.read())
+    fresh = fleet_of(Told(), [miner(1), miner(2)]).memories
+    assert fleet.memories[0] == msgspec.structs.replace(fresh[0], **kept)
+    assert fleet.memories[1].polled == 9
+
+
+async def test_a_pace_of_other_settings_comes_back_within_the_bounds(tmp_path: Path) -> None:
+    told = Told(lambda _, slot: steady(slot))
+    before = fleet_of(told, [miner(1, polling_interval_seconds=600)], ONCE)
+    await before.tick(START)
+    file = MemoryFile(tmp_path, "miners")
+    file.write(before.memories)
+    after = fleet_of(told, [miner(1)], ONCE, remembered=file.read())
+    assert after.memories[0].telemetry.interval_s == 60
