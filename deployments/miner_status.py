@@ -9,7 +9,7 @@ import msgspec
 
 from storage.errors import NeedsHuman
 from tasks.miners.breaker import BreakerState
-from tasks.miners.memory import SUFFIX, MemoryFile, MinerMemory
+from tasks.miners.memory import SUFFIX, Happened, MemoryFile, MinerMemory
 
 
 class MinerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +35,7 @@ class MinerStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_configuration: int | None
     configuration_failures: int
     quality_flags: str | None
+    events: tuple[Happened, ...]
 
 
 def read_miner(data_directory: Path, miner_id: str, now: float) -> MinerStatus:
@@ -81,6 +82,7 @@ def _status(lane: str, memory: MinerMemory, now: float) -> MinerStatus:
         last_configuration=memory.configured,
         configuration_failures=memory.configuration_failures,
         quality_flags=memory.quality_flags,
+        events=memory.events,
     )
 
 
@@ -98,6 +100,7 @@ def in_words(found: MinerStatus, now: float) -> list[str]:
         f"last {_away(found.last_configuration, now)}"
         + (f", {found.configuration_failures} failures in a row" if found.configuration_failures else ""),
         f"  flags        {(found.quality_flags or 'none').replace(',', ', ')}",
+        *(f"  {_away(event.time, now)}: {event.message}" for event in reversed(found.events)),
     ]
 
 

@@ -24,6 +24,7 @@ import httpx
 
 from storage.errors import FrameError
 from storage.frame import Frame
+from storage.records.events import MinerEvent, event_frames
 from storage.records.miner import (
     MinerConfiguration,
     MinerTelemetry,
@@ -33,6 +34,7 @@ from storage.records.miner import (
 from tasks.miners import cadence
 from tasks.miners.driver import MinerDriver, PollFailure
 from tasks.miners.drivers import DRIVERS
+from tasks.miners.events import wants_configuration
 from tasks.miners.loop_lag import LoopLag
 from tasks.miners.member import Member, unreachable
 from tasks.miners.memory import MinerMemory, recalled
@@ -79,6 +81,7 @@ class TickOutcome:
     configurations_failed: int
     configurations_dropped: int
     left_alone: int
+    events: tuple[MinerEvent, ...]
     memories: tuple[MinerMemory, ...]
     next_slot: int | None
     tick_s: float
@@ -112,6 +115,7 @@ class _Tick:
     polled: int = 0
     skipped: int = 0
     failures: list[tuple[Member, PollFailure]] = field(default_factory=list)
+    events: list[MinerEvent] = field(default_factory=list)
 
 
 class Fleet:
@@ -206,7 +210,9 @@ class Fleet:
                 waiting = iter(lane)
                 for _ in range(min(width, len(lane))):
                     group.create_task(self._work(waiting, tick, retries))
-        frames = [*self._telemetry_frames(tick), *configuration_frames(tick.configurations)]
+        frames = [
+            *self._telemetry_frames(tick), *configuration_frames(tick.configurations), *event_frames(tick.events)
+        ]  # fmt: skip
         self._settle(tick)
         reasons = Counter[str](failure.kind for _, failure in tick.failures)
         if tick.skipped:
@@ -223,6 +229,7 @@ class Fleet:
             configurations_failed=tick.configurations_failed,
             configurations_dropped=tick.configurations_dropped,
             left_alone=left_alone,
+            events=tuple(tick.events),
             memories=memories,
             next_slot=self._next_slot(memories, slot),
             tick_s=self._clock() - began,
@@ -267,25 +274,32 @@ class Fleet:
             self._failed(member, tick, failure, began)
             return
         record = self._noted(member, record, tick)
-        member.answered(record)
-        if member.miner_id in tick.wants_configuration:
-            await self._configure(member, tick, ends)
+        events, glimpse = member.witness(record)
+        member.answered(record, events)
+        if member.miner_id in tick.wants_configuration or wants_configuration(events):
+            configuration = await self._configure(member, tick, ends)
+            if configuration is not None:
+                events, glimpse = member.witness(record, configuration)
+                member.configured(tick.slot, events)
+        member.happened(events, glimpse)
+        tick.events += events
 
-    async def _configure(self, member: Member, tick: _Tick, ends: float) -> None:
+    async def _configure(self, member: Member, tick: _Tick, ends: float) -> MinerConfiguration | None:
         """Read the configuration in what is left of the miner's time. Its failure costs the configuration only."""
         if self._overloaded(tick):
             tick.configurations_dropped += 1  # it stays due
-            return
+            return None
         try:
             async with asyncio.timeout(ends - self._clock()):
-                tick.configurations.append(await member.configuration(tick.slot))
+                configuration = await member.configuration(tick.slot)
         except (TimeoutError, PollFailure) as error:
             failure = error if isinstance(error, PollFailure) else PollFailure("deadline", "the miner's time is up")
             tick.configurations_failed += 1
             member.configuration_failed(tick.slot, failure)
             _LOG.info("miner %s: configuration not read: %s", member.miner_id, failure)
-        else:
-            member.configured(tick.slot)
+            return None
+        tick.configurations.append(configuration)
+        return configuration
 
     def _overloaded(self, tick: _Tick) -> bool:
         """Whether telemetry needs all the time there is: of this host's processor, or of the tick."""
@@ -295,7 +309,10 @@ class Fleet:
 
     def _failed(self, member: Member, tick: _Tick, failure: PollFailure, began: float) -> None:
         tick.failures.append((member, failure))
-        self._noted(member, unreachable(member.target, tick.slot, failure, 1000.0 * (self._clock() - began)), tick)
+        record = unreachable(member.target, tick.slot, failure, 1000.0 * (self._clock() - began))
+        events, glimpse = member.witness(self._noted(member, record, tick))
+        member.happened(events, glimpse)
+        tick.events += events
         changed = member.memory.failure != failure.kind
         level = logging.WARNING if changed else logging.DEBUG  # once per cause, not once per tick
         _LOG.log(level, "miner %s at %s: %s", member.miner_id, member.target.address, failure)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from random import Random
 from typing import TypeVar
 
 import httpx
 import msgspec
 
+from storage.records.events import MinerEvent
 from storage.records.miner import MinerConfiguration, MinerTelemetry
 from tasks.miners import breaker, cadence
 from tasks.miners.breaker import CLOSED, BreakerLimits, BreakerState
 from tasks.miners.driver import MinerSession, PollFailure, Target
-from tasks.miners.memory import MinerMemory
+from tasks.miners.events import Glimpse, events_between
+from tasks.miners.memory import Happened, MinerMemory
 from tasks.miners.settings import FleetSettings, MinerSettings
 from tasks.normalize.judging import judge
 from tasks.resilience.backoff import Backoff
@@ -24,6 +26,8 @@ _LOG = logging.getLogger(__name__)
 _BACKOFF = Backoff()
 FRESH_S = 900
 """A miner that started so many seconds ago is watched: it tunes, and what made it start may come again."""
+_EVENTS_KEPT = 5
+_CHANGES = frozenset({"firmware_changed", "configuration_changed", "identity_changed"})
 _RESTLESS_STATES = frozenset({"degraded", "failed", "starting", "tuning"})
 
 Reading = TypeVar("Reading")
@@ -142,14 +146,29 @@ class Member:
         self.remember(history=found.history)
         return found.record, found.notices
 
+    def witness(
+        self, record: MinerTelemetry, configuration: MinerConfiguration | None = None
+    ) -> tuple[tuple[MinerEvent, ...], Glimpse | None]:
+        """What the reading shows to have happened; :meth:`happened` takes it into account."""
+        try:
+            return events_between(self.memory.glimpse, record, configuration)
+        except Exception:  # noqa: BLE001 - logged; a reading is worth more than its story
+            _LOG.exception("miner %s: what happened to it could not be told", self.miner_id)
+            return (), self.memory.glimpse
+
+    def happened(self, events: tuple[MinerEvent, ...], glimpse: Glimpse | None) -> None:
+        """Take what :meth:`witness` gave into account."""
+        newest = tuple(Happened(event.time, event.message) for event in events)
+        self.remember(glimpse=glimpse, events=(*self.memory.events, *newest)[-_EVENTS_KEPT:])
+
     def remember(self, **changed: object) -> None:
         """Replace fields of the memory."""
         self.memory = msgspec.structs.replace(self.memory, **changed)
 
-    def answered(self, record: MinerTelemetry) -> None:
-        """Take a reading into account."""
+    def answered(self, record: MinerTelemetry, events: tuple[MinerEvent, ...]) -> None:
+        """Take a reading, and what it shows to have happened, into account."""
         known = self.memory
-        why = unrest(known, record)
+        why = unrest(known, record, events)
         pace, seldom = known.telemetry, known.configuration
         if why is None:
             pace = cadence.after_calm(pace, self.telemetry_bounds)
@@ -193,10 +212,12 @@ class Member:
             state="unreachable",
         )
 
-    def configured(self, slot: int) -> None:
-        """Take a reading of the configuration into account."""
+    def configured(self, slot: int, events: tuple[MinerEvent, ...]) -> None:
+        """Take a reading of the configuration into account; ``events`` are those of its poll."""
+        pace, bounds = self.memory.configuration, self.configuration_bounds
+        changed = next((event.kind for event in events if event.kind in _CHANGES), None)
         self.remember(
-            configuration=cadence.after_calm(self.memory.configuration, self.configuration_bounds),
+            configuration=cadence.after_unrest(pace, bounds, changed) if changed else cadence.after_calm(pace, bounds),
             configured=slot,
             configuration_failures=0,
         )
@@ -214,8 +235,11 @@ class Member:
         self.remember(configuration=pace, configured=slot, configuration_failures=failures)
 
 
-def unrest(known: MinerMemory, record: MinerTelemetry) -> str | None:
+def unrest(known: MinerMemory, record: MinerTelemetry, events: Iterable[MinerEvent]) -> str | None:
     """Why this reading is worth a faster pace; None when it is not."""
+    told = next((event.kind for event in events if event.severity != "info"), None)
+    if told is not None:
+        return f"it told of {told}"
     if known.state is not None and known.state != record.state:
         return f"state changed from {known.state} to {record.state}"
     if record.state in _RESTLESS_STATES:

@@ -15,6 +15,7 @@ import msgspec
 
 from tasks.miners.breaker import CLOSED, Breaker, BreakerState
 from tasks.miners.cadence import Cadence
+from tasks.miners.events import Glimpse
 from tasks.miners.report import MinerStanding
 from tasks.normalize.history import History
 
@@ -22,11 +23,19 @@ SUFFIX = ".miners.jsonl"
 _LOG = logging.getLogger(__name__)
 
 
+class Happened(msgspec.Struct, frozen=True):
+    """An event of the miner, in words, and the slot that showed it."""
+
+    time: int
+    message: str
+
+
 class MinerMemory(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one miner. Times are slots: whole Unix seconds.
 
     ``polled`` and ``configured`` are the last tries, ``succeeded`` the last telemetry. ``failure`` is why the last poll
-    gave none, with its ``detail`` for a human; ``skipped`` when there was no time to ask.
+    gave none, with its ``detail`` for a human; ``skipped`` when there was no time to ask. ``events`` are the newest
+    few, oldest first; ``history`` and ``glimpse`` are what judging and events compare the next reading with.
     """
 
     miner_id: str
@@ -45,6 +54,8 @@ class MinerMemory(msgspec.Struct, frozen=True, kw_only=True):
     uptime_s: int | None = None
     quality_flags: str | None = None
     history: History | None = None
+    glimpse: Glimpse | None = None
+    events: tuple[Happened, ...] = ()
 
     def next_poll(self, now: float) -> float:
         """Earliest time of the next poll."""

@@ -16,7 +16,7 @@ from storage.errors import NeedsHuman
 from tasks.miners import breaker, cadence
 from tasks.miners.breaker import CLOSED, BreakerLimits
 from tasks.miners.cadence import Bounds
-from tasks.miners.memory import MemoryFile, MinerMemory
+from tasks.miners.memory import Happened, MemoryFile, MinerMemory
 
 SLOT = 1_800_000_000
 BOUNDS = Bounds(12, 60, 120)
@@ -32,6 +32,7 @@ def degraded() -> MinerMemory:
     return MinerMemory(
         miner_id="m1", driver="vnish-rest", telemetry=pace, configuration=pace, polled=SLOT, succeeded=SLOT,
         state="degraded", quality_flags="repaired,stale", configured=SLOT - 840,
+        events=(Happened(SLOT - 600, "m1 board 2 is lost"), Happened(SLOT, "m1 changed its state")),
     )  # fmt: skip
 
 
@@ -55,7 +56,7 @@ def data(tmp_path: Path) -> Path:
     ("name", "words"),
     [
         ("m1", ["degraded", "polled every 12 s: it is degraded", "closed", "in 7 s", "flags        repaired, stale",
-                "last 14 min ago"]),
+                "last 14 min ago", "10 min ago: m1 board 2 is lost"]),
         ("m2", ["unreachable", "open since 5 s ago: not asked", "3 in a row, the last: refused, GET /summary: refused",
                 "last answer  2 h ago"]),
         ("m3", ["never read", "every 60 s: as configured", "last answer  never", "next poll    now"]),

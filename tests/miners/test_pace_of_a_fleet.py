@@ -66,7 +66,38 @@ async def test_a_start_and_what_happens_are_followed_closely() -> None:
     fleet = fleet_of(told, [miner(1)], ONCE)
     await run(fleet, 11)
     assert gaps(told, "m1")[-3:] == [12, 12, 12]
-    assert "started" in fleet.memories[0].telemetry.why or "flagged" in fleet.memories[0].telemetry.why
+    assert fleet.memories[0].telemetry.why == "it started less than 15 minutes ago"
+
+
+async def test_an_event_is_a_row_of_its_tick_and_has_the_configuration_read_at_once(tmp_path: Path) -> None:
+    told = Told(lambda _, slot: {"uptime_s": 100_000 + slot - START if slot < START + 300 else 20})
+    before = fleet_of(told, [miner(1), miner(2)], ONCE)
+    await before.tick(START)
+    MemoryFile(tmp_path, "miners").write(before.memories)
+    fleet = fleet_of(told, [miner(1), miner(2)], ONCE, remembered=MemoryFile(tmp_path, "miners").read())
+    calm = await fleet.tick(START + 240)
+    assert (calm.events, calm.configurations, rows(calm, "miner_event")) == ((), 0, {})
+    outcome = await fleet.tick(START + 300)
+    assert {(event.miner.miner_id, event.kind) for event in outcome.events} == {("m1", "started"), ("m2", "started")}
+    assert set(rows(outcome, "miner_event")) == {"m1", "m2"}
+    assert outcome.configurations == 2, "though they are due in ten minutes"
+    assert [happened.time for happened in fleet.memories[0].events] == [START + 300]
+    assert fleet.memories[0].telemetry.why == "it told of started"
+
+
+async def test_a_fault_in_judging_or_telling_costs_no_reading(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("bug")
+
+    monkeypatch.setattr("tasks.miners.member.judge", broken)
+    monkeypatch.setattr("tasks.miners.member.events_between", broken)
+    outcome = await fleet_of(Told(), [miner(1), miner(2)], ONCE).tick(START)
+    assert {row["power_w"] for row in rows(outcome).values()} == {1}
+    assert (outcome.failed, outcome.configurations) == (0, 2)
+    assert "could not be judged" in caplog.text
+    assert "could not be told" in caplog.text
 
 
 async def test_nothing_is_ticked_when_nothing_is_due() -> None:
