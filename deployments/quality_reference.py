@@ -1,0 +1,118 @@
+"""docs/quality.md, made from the rules: ``python -m deployments.quality_reference``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from textwrap import fill
+
+from deployments.markdown import markdown_table
+from tasks.normalize.consistency import BOARDS_TOLERANCE, EFFICIENCY_TOLERANCE
+from tasks.normalize.history import COUNTERS, GAUGES, STALE_POLLS, STALE_S
+from tasks.normalize.interpolation import FIELDS, LONGEST_GAP
+from tasks.normalize.limits import BOARD_LIMITS, FAN_LIMITS, MINER_LIMITS, POOL_LIMITS, Limits
+from tasks.normalize.nameplates import NAMEPLATES
+from tasks.normalize.plausible import MOST_RATIO, UNIT_RATIO
+from tasks.normalize.quality import EXPECTED, RULES, UNNAMED_WEIGHT
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "quality.md"
+
+
+def quality_reference() -> str:
+    """The whole document."""
+    return "\n".join([_introduction(), _words(), _expected(), _comparisons(), _limits(), _nameplates()])
+
+
+def _introduction() -> str:
+    return """# Quality of readings
+
+Made from `tasks/normalize` by `python -m deployments.quality_reference`; a test fails when it is stale.
+
+Every record of a miner is judged before it is stored (`tasks/normalize/judging.py`). A value is either kept as it was
+read or dropped, which leaves a null; it is never replaced by zero, by the value before or by a guess. The reason stays
+on the record in `quality_flags`, and `quality` says how much of it can be relied on. The answer of the miner itself is
+kept in the lake as long as raw payloads are, so that nothing is lost by dropping.
+"""
+
+
+def _words() -> str:
+    rows = [(f"`{rule.word}`", rule.meaning, rule.value, f"{rule.weight:g}") for rule in RULES]
+    return (
+        "## Words of quality_flags\n\n"
+        "`*` stands for a field (`impossible:power_w`, `impossible:boards.chip_temp_c`) or for a place in the answer.\n"
+        "A field that was worked out of a dropped one is dropped with it.\n\n"
+        + markdown_table(("word", "meaning", "value", "weight"), rows)
+    )
+
+
+def _expected() -> str:
+    rows = [(f"`{name}`", f"{share:g}") for name, share in EXPECTED.items()]
+    text = f"""`quality` is the product of the weights of all words on the record, each once ({UNNAMED_WEIGHT:g} for a
+        word that is not in the table), times the share of the expected fields that are there. A miner that runs is
+        expected to give the fields below; one that is paused, stopped or starting need not. A miner that did not answer
+        has quality 0."""
+    return f"## Score\n\n{_wrapped(text)}\n\n" + markdown_table(("field", "share of a whole reading"), rows)
+
+
+def _comparisons() -> str:
+    points = (
+        f"""**Nameplate.** Hashrate and power of more than {MOST_RATIO:g} times the nameplate are `implausible`; from
+        {UNIT_RATIO:g} times on, or below a {UNIT_RATIO:g}th, the unit is wrong. Where the preset itself promises over
+        {MOST_RATIO:g} times the nameplate, it is the configured model that is wrong (`model_suspect`), and readings are
+        kept. A model that is not in the table is compared with its preset; one notice in the log names it.""",
+        f"""**Boards and total** may differ by {100 * BOARDS_TOLERANCE:g} %; a miner that has just started is not
+        compared.""",
+        f"""**Efficiency** is power / hashrate; a figure of the firmware that differs by more than
+        {100 * EFFICIENCY_TOLERANCE:g} % is `conflicting`.""",
+        f"""**Stale**: {_names(COUNTERS + GAUGES)} are all the same for {STALE_POLLS} polls and {STALE_S} seconds.""",
+        f"""**Counter reset**: one of {_names(COUNTERS)} fell, or the uptime is shorter than the time since the last
+        reading. Rises over a reset are counted from zero by the roll-ups; nothing is ever negative.""",
+        f"""**Interpolated** values are not stored. A reader that wants them asks
+        `tasks/normalize/interpolation.py`, which closes gaps of at most {LONGEST_GAP} polls, never across a change of
+        state, an unreachable miner or a reset, in {_names(FIELDS)}.""",
+    )
+    return "## Comparisons\n\n" + "".join(f"{_wrapped(point, bullet=True)}\n" for point in points)
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _wrapped(text: str, *, bullet: bool = False) -> str:
+    first, rest = ("- ", "  ") if bullet else ("", "")
+    return fill(" ".join(text.split()), 120, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+
+
+def _limits() -> str:
+    parts: tuple[tuple[str, Limits], ...] = (
+        ("", MINER_LIMITS),
+        ("boards.", BOARD_LIMITS),
+        ("fans.", FAN_LIMITS),
+        ("pools.", POOL_LIMITS),
+    )
+    rows = [
+        (f"`{prefix}{name}`", f"{low:g}", f"{high:g}")
+        for prefix, limits in parts
+        for name, (low, high) in limits.items()
+    ]
+    return "## What is possible\n\n" + markdown_table(("field", "from", "to"), rows)
+
+
+def _nameplates() -> str:
+    rows = [
+        (
+            plate.model,
+            plate.algorithm,
+            f"{plate.hashrate_hs / 1e12:g}",
+            str(plate.power_w),
+            f"{plate.efficiency_j_th:.4g}",
+        )
+        for plate in NAMEPLATES
+    ]
+    return "## Nameplates\n\n" + markdown_table(("model", "algorithm", "TH/s", "W", "J/TH"), rows)
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(quality_reference(), encoding="utf-8")
+    sys.stdout.write(f"{DOCUMENT} written\n")
