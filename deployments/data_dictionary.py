@@ -46,7 +46,12 @@ def data_dictionary() -> str:
 
 def _buckets() -> str:
     rows = [
-        (f"`{bucket.name}`", bucket.meaning, str(bucket.retention_days), f"`{BUCKET_KEYS[bucket.name]}`")
+        (
+            f"`{bucket.name}`",
+            bucket.meaning if bucket.in_influx else f"{bucket.meaning}; in the lake only",
+            str(bucket.retention_days),
+            f"`{BUCKET_KEYS[bucket.name]}`",
+        )
         for bucket in BUCKETS.values()
     ]
     header = ("bucket, database or lake layer", "holds", "days kept", "key of data_retention_config.yaml")

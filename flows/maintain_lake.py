@@ -6,6 +6,7 @@ from prefect import State, flow
 from prefect.states import Completed
 
 from flows import settings as flow_settings
+from storage.declaration import BUCKETS
 
 
 @flow(name="maintain-lake")
@@ -20,5 +21,7 @@ async def maintain_lake(config: str | None = None) -> State[None]:
         return Completed(name="Skipped", message="this host has no lake")
     from tasks.lake.steps import in_words, maintain_step  # the lake's libraries are an extra
 
-    report = await maintain_step(settings.storage.lake_directory)
+    days = settings.retention.bucket_days()
+    lake_only = {name: days[name] for name, bucket in BUCKETS.items() if not bucket.in_influx}
+    report = await maintain_step(settings.storage.lake_directory, lake_only)
     return Completed(message=in_words(report))

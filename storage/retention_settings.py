@@ -93,6 +93,7 @@ class RawDataRetention(Section):
     """What is collected."""
 
     miner_telemetry: MinerTelemetryRetention = MinerTelemetryRetention()
+    miner_payloads: TableRetention = _table("mining_payload", "date", "miner_id")
     pool_data: PoolRetention = PoolRetention()
     market_data: MarketRetention = MarketRetention()
 
@@ -160,6 +161,7 @@ class RetentionSettings(Section):
 
 BUCKET_KEYS = {
     "mining_raw": "raw_data.miner_telemetry.high_resolution",
+    "mining_payload": "raw_data.miner_payloads",
     "mining_hourly": "raw_data.miner_telemetry.medium_resolution",
     "mining_daily": "raw_data.miner_telemetry.low_resolution",
     "mining_pool_detail": "raw_data.pool_data.transaction_data",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import Field
 
@@ -26,6 +26,9 @@ class LakeSettings(Section):
 
     enabled: bool = True
     """Store into the lake; switch it off on an edge host that only sends to InfluxDB."""
+    raw_payloads: Literal["every", "changed", "off"] = "every"
+    """Keep what miners answered: of every poll (0.3 MB a miner and day), of polls that changed in more than numbers and
+    of one an hour (0.1 MB), or not at all. ``lodeline replay`` can correct the polls that are kept."""
     directory: Path | None = None
     """Folder of the lake; ``lake`` in the data directory where not set."""
 

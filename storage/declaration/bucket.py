@@ -20,16 +20,21 @@ class Tier(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One place with one retention. ``retention_days`` is the default; data_retention_config.yaml overrides it."""
+    """One place with one retention. ``retention_days`` is the default; data_retention_config.yaml overrides it.
+
+    ``in_influx``: false for what only the lake keeps. InfluxDB has no such bucket, and its sink passes such rows by.
+    """
 
     name: str
     retention_days: int
     shard_days: int
     meaning: str
+    in_influx: bool = True
 
 
 _DECLARED = (
     Bucket("mining_raw", 30, 1, "points as polled"),
+    Bucket("mining_payload", 7, 1, "answers of miners as they came", in_influx=False),
     Bucket("mining_hourly", 180, 30, "hourly roll-ups, and what is recorded on change"),
     Bucket("mining_daily", 1095, 180, "daily roll-ups"),
     Bucket("mining_pool_detail", 90, 7, "pool rows per worker and payout"),

@@ -40,7 +40,7 @@ class Field:
 
     ``exact`` keeps a float bit for bit (money, prices, difficulty); others are rounded to 16 significant bits when
     written, a relative error below 1.6e-5 that halves the disk (reference/influx-portable.md 5.2).
-    ``values`` lists what a STATE of type string may hold.
+    ``values`` lists what a STATE of type string may hold. ``long`` is a text of kilobytes, no two of them alike.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Field:
     meaning: str
     exact: bool = False
     values: tuple[str, ...] = ()
+    long: bool = False
 
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
@@ -101,3 +102,8 @@ def state(name: str, values: tuple[str, ...], meaning: str) -> Field:
 def text(name: str, meaning: str) -> Field:
     """Free text that changes seldom."""
     return Field(name, Type.STRING, Kind.TEXT, "", meaning)
+
+
+def long_text(name: str, meaning: str) -> Field:
+    """A text of kilobytes, different in every row."""
+    return Field(name, Type.STRING, Kind.TEXT, "", meaning, long=True)

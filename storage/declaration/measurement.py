@@ -42,6 +42,11 @@ class Measurement:
         return tuple(sorted(tag.name for tag in self.tags))
 
     @cached_property
+    def in_influx(self) -> bool:
+        """Whether InfluxDB keeps its raw rows; if not, only the lake does."""
+        return BUCKETS[self.buckets[Tier.RAW]].in_influx
+
+    @cached_property
     def field_by_name(self) -> dict[str, Field]:
         """Declared fields by name, in declared order."""
         return {field.name: field for field in self.fields}

@@ -22,6 +22,9 @@ COLLECTOR_TICK = Measurement(
         gauge("tick_s", "s", "time from the tick's start until all was read"),
         level("missed", "count", "slots since the last tick that nobody ticked: it ran over, or nobody was on shift"),
         gauge("loop_lag_ms", "ms", "worst delay of the event loop, tells a busy host from slow miners"),
+        text("batch_id", "what brought the rows of this slot: a batch of the spool"),
+        level("sequence", "", "number of the spool's record that holds the batch"),
+        text("run_id", "flow run that made it, or the run of a command"),
     ),
     {Tier.RAW: "mining_operational"},
 )

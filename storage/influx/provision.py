@@ -66,12 +66,14 @@ def provision(
 
 
 def wanted_buckets(retention_days: Mapping[str, int]) -> list[Wanted]:
-    """All declared buckets with ``retention_days`` in place of the declared ones."""
+    """All declared buckets that InfluxDB has, with ``retention_days`` in place of the declared ones."""
     wrong = [f"{name}: {days}" for name, days in retention_days.items() if name not in BUCKETS or days < 1]
     if wrong:
         raise ValueError(f"retention_days: expected at least 1 day for one of {list(BUCKETS)}, got {', '.join(wrong)}")
     wanted = []
     for bucket in BUCKETS.values():
+        if not bucket.in_influx:
+            continue
         days = retention_days.get(bucket.name, bucket.retention_days)
         wanted.append(Wanted(bucket.name, days, min(bucket.shard_days, days)))
     return wanted

@@ -24,7 +24,11 @@ logger = logging.getLogger(__name__)
 
 
 class InfluxSink:
-    """Writes every frame into the bucket of its measurement's raw tier, then which hours were touched."""
+    """Writes every frame into the bucket of its measurement's raw tier, then which hours were touched.
+
+    Rows that only the lake keeps are passed by. They count as stored here: nothing of them is left to do, and the books
+    of every sink add up to what the spool accepted.
+    """
 
     name = "influx"
 
@@ -39,6 +43,9 @@ class InfluxSink:
         waiting: dict[str, list[bytes]] = defaultdict(list)
         for record in records:
             for frame in record.batch.frames:
+                declared = MEASUREMENTS.get(frame.measurement)
+                if declared is not None and not declared.in_influx:
+                    continue
                 bucket, lines = _lines(record, frame)
                 waiting[bucket] += lines
                 while len(waiting[bucket]) >= LINES_PER_REQUEST:

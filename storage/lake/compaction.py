@@ -26,6 +26,9 @@ from storage.lake.table import LakeTable
 CELLS_AT_ONCE = 24_000_000
 """Rows times columns rewritten at a time, which bounds memory to some 500 MB; larger windows get several files."""
 
+_CELLS_OF_LONG = 400
+"""A long text, some 8 kB, weighs as much as so many cells."""
+
 _CLOSED_AFTER_S = {Period.HOUR: 600, Period.DAY: 7200, Period.MONTH: 7 * DAY_S, Period.YEAR: 7 * DAY_S}
 _QUIET_S = 3600
 """Days and longer are merged once no file was added for this long: a late host would rewrite them every time."""
@@ -55,7 +58,8 @@ def compact(table: LakeTable, now: int, *, stop: Callable[[], bool] = lambda: Fa
 
 def rows_at_once(table: LakeTable) -> int:
     """Rows of ``table`` that are rewritten at a time."""
-    return max(1, CELLS_AT_ONCE // len(table.schema))
+    long = sum(field.long for field in table.measurement.fields)
+    return max(1, CELLS_AT_ONCE // (len(table.schema) + long * _CELLS_OF_LONG))
 
 
 def _closed(table: LakeTable, parts: Sequence[Part], period: Period, now: int) -> list[list[Part]]:

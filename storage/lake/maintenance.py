@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time as clock
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from storage.errors import LodelineError, NeedsHuman
 from storage.lake import doctor
 from storage.lake.compaction import compact
 from storage.lake.disk import locked_if_free, require_local_disk, sync
-from storage.lake.layout import declared_tables
+from storage.lake.layout import DAY_S, declared_tables
 from storage.lake.table import NO_HOOKS, LakeTable
 
 VACUUM_HOURS = 24
@@ -37,14 +37,24 @@ class MaintenanceReport:
 
     tables: int = 0
     files_merged: int = 0
+    files_expired: int = 0
     files_deleted: int = 0
     checkpoints: int = 0
     troubles: list[str] = field(default_factory=list)
     skipped: bool = False
 
 
-def maintain(root: Path, now: int, *, stop: Callable[[], bool] = lambda: False) -> MaintenanceReport:
-    """Keep every table under ``root`` in shape as of ``now`` (Unix seconds). ``stop`` is asked between steps."""
+def maintain(
+    root: Path,
+    now: int,
+    *,
+    retention_days: Mapping[str, int] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> MaintenanceReport:
+    """Keep every table under ``root`` in shape as of ``now`` (Unix seconds). ``stop`` is asked between steps.
+
+    ``retention_days`` by bucket: of these, files go whose rows are all older. Give only buckets that nobody archives.
+    """
     report = MaintenanceReport()
     require_local_disk(root)
     with locked_if_free(root / ".maintenance.lock") as ours:
@@ -57,6 +67,9 @@ def maintain(root: Path, now: int, *, stop: Callable[[], bool] = lambda: False) 
                 break
             if table.exists():
                 try:
+                    days = (retention_days or {}).get(measurement.buckets[tier])
+                    if days is not None:
+                        report.files_expired += expire(table, now - days * DAY_S)
                     _keep(table, now, report, stop)
                 except LodelineError as error:
                     report.troubles.append(str(error))
@@ -69,6 +82,22 @@ def _keep(table: LakeTable, now: int, report: MaintenanceReport, stop: Callable[
     report.files_deleted += len(vacuum(table, full=_is_weekly(now)))
     report.checkpoints += checkpoint(table)
     _sweep(table)
+
+
+def expire(table: LakeTable, before: int) -> int:
+    """Take the files out of ``table`` that hold nothing from ``before`` (Unix seconds) on; their number.
+
+    A file goes whole or not at all, so rows stay up to the length of a partition longer.
+    """
+    snapshot = table.snapshot()
+    if snapshot is None or all(part.last >= before for part in snapshot.parts):
+        return 0
+    with table.locked(), table.failures():
+        snapshot = table.opened_for_writing()
+        old = [part for part in snapshot.parts if part.last < before]
+        if old:
+            table.commit(snapshot.handle, [], old)
+        return len(old)
 
 
 def _is_weekly(now: int) -> bool:

@@ -26,6 +26,8 @@ from storage.lake.disk import make_folder, sync
 from storage.lake.layout import date_of
 
 ROW_GROUP_ROWS = 131_072
+LONG_ROW_GROUP_ROWS = 4_096
+"""Of tables with a long text: a reader of one miner unpacks some 20 MB."""
 
 SCHEMA_KEY = "lodeline.schema"
 TABLE_KEY = "lodeline.table"
@@ -38,6 +40,7 @@ class Encoding:
     deltas: tuple[str, ...]
     dictionaries: tuple[str, ...]
     statistics: tuple[str, ...]
+    rows_of_group: int
     fingerprint: str
     metadata: Mapping[str, str]
 
@@ -48,6 +51,7 @@ class Encoding:
         No other statistics: they would carry accounts and addresses of pools into footers.
         """
         counters = {field.name for field in measurement.fields if field.kind is Kind.COUNTER}
+        long = {field.name for field in measurement.fields if field.long and tier is Tier.RAW}
         deltas = tuple(
             field.name
             for field in schema
@@ -57,8 +61,11 @@ class Encoding:
         return Encoding(
             deltas=deltas,
             dictionaries=tuple(
-                field.name for field in schema if field.name not in deltas and not pa.types.is_boolean(field.type)
+                field.name
+                for field in schema
+                if field.name not in (*deltas, *long) and not pa.types.is_boolean(field.type)
             ),
+            rows_of_group=LONG_ROW_GROUP_ROWS if long else ROW_GROUP_ROWS,
             statistics=("time", *measurement.tag_names),
             fingerprint=fingerprint(schema),
             metadata={
@@ -88,7 +95,7 @@ def write_file(folder: Path, rows: pa.Table, encoding: Encoding, tags: Sequence[
         store_schema=False,  # 1 KB a file that says nothing new; it would also carry the metadata, hence the next line
     ) as writer:
         writer.add_key_value_metadata(dict(encoding.metadata))
-        writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+        writer.write_table(rows, row_group_size=encoding.rows_of_group)
     for durable in (path, path.parent, folder):
         sync(durable)
     return AddAction(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from prefect import State, task
@@ -18,8 +18,8 @@ from tasks.resilience.interruptible import interruptible
 FIRST_DELAY_S = 30
 
 
-async def maintain_step(root: Path) -> MaintenanceReport:
-    """Keep every table under ``root`` in shape.
+async def maintain_step(root: Path, retention_days: Mapping[str, int] | None = None) -> MaintenanceReport:
+    """Keep every table under ``root`` in shape, see storage.lake.maintenance.
 
     Raises:
         StoreError: tables were in trouble, each named; all others were kept.
@@ -27,7 +27,7 @@ async def maintain_step(root: Path) -> MaintenanceReport:
     reports: list[MaintenanceReport] = []
 
     def work(stop: Callable[[], bool]) -> MaintenanceReport:
-        return maintain(root, int(time.time()), stop=stop)
+        return maintain(root, int(time.time()), retention_days=retention_days, stop=stop)
 
     @task(
         name="maintain",

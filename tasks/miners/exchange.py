@@ -11,10 +11,11 @@ from tasks.miners.transport import ResponseTooLarge
 
 
 class Answer(NamedTuple):
-    """Status and body, the body as it came: drivers never ask for compression."""
+    """Status, body and header, the body as it came: drivers never ask for compression."""
 
     status: int
     content: bytes
+    headers: httpx.Headers
 
 
 async def ask(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> Answer:
@@ -30,8 +31,8 @@ async def ask(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> An
         stream = cast("httpx.AsyncByteStream", response.stream)
         parts = [part async for part in stream]
     except httpx.HTTPError as error:
-        raise PollFailure(_kind(error), f"{request.method} {request.url.path}: {error}") from error
-    return Answer(response.status_code, parts[0] if len(parts) == 1 else b"".join(parts))
+        raise PollFailure(kind_of(error), f"{request.method} {request.url.path}: {error}") from error
+    return Answer(response.status_code, parts[0] if len(parts) == 1 else b"".join(parts), response.headers)
 
 
 def body_of(answer: Answer, path: str) -> bytes:
@@ -48,7 +49,8 @@ def body_of(answer: Answer, path: str) -> bytes:
     )
 
 
-def _kind(error: httpx.HTTPError) -> FailureKind:
+def kind_of(error: httpx.HTTPError) -> FailureKind:
+    """What an error of a transport is called."""
     if isinstance(error, httpx.ConnectTimeout):
         return "connect_timeout"
     if isinstance(error, httpx.TimeoutException):

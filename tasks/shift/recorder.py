@@ -117,7 +117,8 @@ class Recorder:
         self._store = store
         self._sinks = sinks
         self._run_id = run_id
-        self._accepted = LaneReader(folder).points_accepted
+        reader = LaneReader(folder)
+        self._accepted, self._sequence = reader.points_accepted, reader.last_sequence
 
     def record(self, slot: Slot, outcome: Outcome) -> TickReport:
         """Spool ``outcome`` and report the tick. The same slot again is spooled once (``batch_id``).
@@ -127,6 +128,7 @@ class Recorder:
         """
         before = LaneBooks.of(self._folder, self._sinks, self._accepted)
         points = sum(len(frame) for frame in outcome.frames) + 1
+        batch_id = f"{self._folder.name}/{slot.time}/0"
         tick = build_frame(
             "collector_tick",
             [slot.time],
@@ -143,10 +145,15 @@ class Recorder:
                 "missed": [slot.missed],
                 "left_alone": [outcome.left_alone],
                 "configurations_dropped": [outcome.configurations_dropped],
+                "batch_id": [batch_id],
+                "sequence": [self._sequence + 1],
+                "run_id": [self._run_id],
             },
         )
-        batch = Batch(f"{self._folder.name}/{slot.time}/0", slot.time, self._run_id, [*outcome.frames, tick])
-        self._accepted = self._lane.append(batch).points_after
+        batch = Batch(batch_id, slot.time, self._run_id, [*outcome.frames, tick])
+        spooled = self._lane.append(batch)
+        self._accepted = max(self._accepted, spooled.points_after)
+        self._sequence = max(self._sequence, spooled.sequence)
         after = LaneBooks.of(self._folder, self._sinks, self._accepted)
         report = TickReport(
             lane=self._folder.name,

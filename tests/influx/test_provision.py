@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from storage.declaration import BUCKETS
+from storage.declaration import BUCKETS as DECLARED
 from storage.errors import NeedsHuman, TryAgain
 from storage.influx.provision import provision, wanted_buckets
 from storage.influx.settings import InfluxSettings
 from tests.influx.fake import ORG, TOKEN, FakeInflux
 from tests.influx.server import InfluxServer
+
+BUCKETS = {name: bucket for name, bucket in DECLARED.items() if bucket.in_influx}
 
 
 def settings(fake: FakeInflux, **others: object) -> InfluxSettings:

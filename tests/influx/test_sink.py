@@ -96,6 +96,15 @@ def test_every_frame_goes_to_its_bucket_and_the_touched_hours_come_last() -> Non
         assert before <= min(touched.values()) <= time.time_ns()
 
 
+def test_what_only_the_lake_keeps_is_passed_by_and_the_books_balance() -> None:
+    payload = build_frame("raw_payload", [T], {"miner_id": ["m0"], "path": ["/summary"], "body": ["{}"]})
+    with fake_and_sink() as (fake, sink):
+        receipt = sink.deliver([record(payload, fans(3)), record(payload, sequence=2)])
+        assert (receipt.stored, receipt.dead) == (5, [])
+        assert {name for points in fake.points.values() for name, *_ in points} == {"miner_fan", "window_touched"}
+        assert not fake.points.get("mining_payload")
+
+
 def test_large_deliveries_are_sent_in_batches(monkeypatch) -> None:
     monkeypatch.setattr("storage.influx.sink.LINES_PER_REQUEST", 10)
     with fake_and_sink() as (fake, sink):

@@ -11,6 +11,7 @@ from deltalake.exceptions import DeltaError
 from storage.arrow_schema import frame_to_table
 from storage.declaration import MEASUREMENTS, Tier
 from storage.errors import NeedsHuman, StoreError
+from storage.frame import build_frame
 from storage.lake import compaction
 from storage.lake.compaction import compact
 from storage.lake.disk import require_local_disk
@@ -311,3 +312,30 @@ def test_partitions_are_as_long_as_the_bucket_asks(tmp_path):
     assert {key: partition_period(MEASUREMENTS[key[0]], key[1]) for key in expected} == expected
     assert Period.MONTH.window(NOON) == (1_793_491_200, 1_796_083_200)
     assert row_order(MEASUREMENTS["miner_board"]) == ("miner_id", "board", "model", "site")
+
+
+def test_what_is_older_than_its_retention_goes_where_that_is_asked_for(tmp_path):
+    sink = LakeSink(tmp_path, "host")
+
+    def payloads(time: int):
+        return build_frame("raw_payload", [time], {"miner_id": ["m0"], "path": ["/summary"], "body": ["{}"]})
+
+    later = record(2, payloads(NOON + DAY))
+    sink.deliver([record(1, payloads(NOON), fan_frame([(NOON, "m0", 1)])), later])
+    table = LakeTable(tmp_path, MEASUREMENTS["raw_payload"], Tier.RAW)
+    days = {"mining_payload": 7}
+    assert maintain(tmp_path, NOON + 7 * DAY, retention_days=days).files_expired == 0
+    assert maintain(tmp_path, NOON + 7 * DAY + 1, retention_days=days).files_expired == 1
+    assert [part.first for part in newest_snapshot(table).parts] == [NOON + DAY]
+    assert maintain(tmp_path, LONG_AFTER, retention_days=days).files_expired == 1
+    assert maintain(tmp_path, LONG_AFTER, retention_days=days).files_expired == 0
+    assert newest_snapshot(table).parts == ()
+    sink.deliver([later])
+    assert newest_snapshot(LakeTable(tmp_path, MEASUREMENTS["raw_payload"], Tier.RAW)).parts == (), "its mark stays"
+    assert len(stored_rows(tmp_path)) == 1, "other buckets are not touched"
+
+
+def test_tables_of_long_texts_are_merged_in_smaller_portions(tmp_path):
+    long = compaction.rows_at_once(LakeTable(tmp_path, MEASUREMENTS["raw_payload"], Tier.RAW))
+    assert long * 8_000 < 500_000_000
+    assert long < compaction.rows_at_once(LakeTable(tmp_path, FAN, Tier.RAW)) / 10
