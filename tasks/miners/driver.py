@@ -7,7 +7,7 @@ it raises :class:`PollFailure`, whose kind is stored. A field that cannot be rea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import httpx
 from pydantic import SecretStr
@@ -64,6 +64,36 @@ class MinerSession(Protocol):
 
     async def configuration(self, slot: int) -> MinerConfiguration:
         """Read what seldom changes. Raises PollFailure as above."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPoint:
+    """What a miner remembers of itself at ``time`` (Unix seconds, by its own clock). None: it does not say."""
+
+    time: int
+    hashrate_hs: float | None
+    power_w: int | None
+    chip_temp_max_c: float | None
+    pcb_temp_max_c: float | None
+    fan_duty_percent: float | None
+
+
+@runtime_checkable
+class KeepsHistory(Protocol):
+    """A session whose miner remembers its own readings."""
+
+    @property
+    def remembers_s(self) -> int:
+        """How far back, in seconds."""
+        ...
+
+    async def history(self, slot: int, back_s: int, step_s: int) -> list[HistoryPoint]:
+        """What it remembers of the last ``back_s`` seconds, a point every ``step_s``; none of times without power.
+
+        Raises:
+            PollFailure: it gave no history.
+        """
         ...
 
 

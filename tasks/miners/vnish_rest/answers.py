@@ -13,6 +13,8 @@ from msgspec import UNSET, UnsetType
 
 from tasks.miners.decode import Items
 
+MOST_METRICS = 5_000
+
 
 class Range(msgspec.Struct):
     """Lowest and highest sensor, degrees Celsius."""
@@ -186,3 +188,26 @@ class LockedOut(msgspec.Struct):
     """``POST /unlock`` with 403 or 429: seconds until it may be tried again."""
 
     unlock_timeout: float | None = None
+
+
+class MetricData(msgspec.Struct):
+    """What the firmware remembers of an instant; temperatures in degrees Celsius, fans in percent, power in W."""
+
+    hashrate: float | None = None
+    pcb_max_temp: float | None = None
+    chip_max_temp: float | None = None
+    fan_duty: float | None = None
+    power_consumption: float | None = None
+
+
+class Metric(msgspec.Struct):
+    """``time`` is in Unix seconds, whatever ``timezone`` says."""
+
+    time: int | None = None
+    data: MetricData | None = None
+
+
+class Metrics(msgspec.Struct):
+    """``GET /metrics?time_slice=&step=``, both in seconds; not more than three days."""
+
+    metrics: Annotated[list[Metric], msgspec.Meta(max_length=MOST_METRICS)] | None = None

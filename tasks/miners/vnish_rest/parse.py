@@ -12,8 +12,10 @@ from storage.records.miner import (
     MinerTelemetry,
     PoolReading,
 )
+from tasks.miners.driver import HistoryPoint
 from tasks.miners.reading import by_id, flags_text, mean, total
-from tasks.miners.vnish_rest.answers import Chain, Fan, MinerStats, MinerStatus, Pool, Range
+from tasks.miners.vnish_rest.answers import Chain, Fan, Metrics, MinerStats, MinerStatus, Pool, Range
+from tasks.miners.vnish_words import BOARD_STATES, STATES
 from tasks.normalize.difficulty import difficulty
 from tasks.normalize.duration import clock_s
 from tasks.normalize.efficiency import efficiency_j_th
@@ -23,19 +25,6 @@ from tasks.normalize.number import count, finite
 from tasks.normalize.preset import Preset
 from tasks.normalize.temperature import celsius
 
-_STATES = {
-    "mining": "mining",
-    "initializing": "starting",
-    "starting": "starting",
-    "restarting": "starting",
-    "auto-tuning": "tuning",
-    "shutting-down": "stopped",
-    "stopped": "stopped",
-    "paused": "paused",
-    "pausing": "paused",
-    "failure": "failed",
-}
-_BOARD_STATES = frozenset({"mining", "initializing", "stopped", "failure", "disconnected", "disabled", "unknown"})
 _POOL_STATES = frozenset({"active", "working", "offline", "disabled", "rejecting", "unknown"})
 _DEGRADED_BELOW = 0.75
 
@@ -56,7 +45,7 @@ class Circumstances:
 
 def state_of(status: MinerStatus | None) -> str | None:
     """State in the words of MINER_STATES, or None when the firmware says nothing that is known."""
-    return _STATES.get(status.miner_state or "") if status else None
+    return STATES.get(status.miner_state or "") if status else None
 
 
 def not_running(time: int, miner: Miner, status: MinerStatus | None, uptime_s: int | None) -> MinerTelemetry:
@@ -161,7 +150,7 @@ def _trusted_factor(stats: MinerStats, circumstances: Circumstances, flags: set[
 
 def _board(identity: int, chain: Chain, factor: float | None) -> BoardReading:
     said = chain.status.state if chain.status else None
-    status = said if said in _BOARD_STATES else "unknown"
+    status = said if said in BOARD_STATES else "unknown"
     works = status == "mining"
     voltage = finite(chain.voltage)
     return BoardReading(
@@ -230,3 +219,24 @@ def _hottest(reading: Range | None, *, measured: bool) -> float | None:
     """The highest sensor. Firmwares send 0 for *not measured*: on a board that does not work, 0 is no reading."""
     found = celsius(reading.max) if reading else None
     return None if found == 0 and not measured else found
+
+
+def history(metrics: Metrics, factor: float | None) -> list[HistoryPoint]:
+    """What the firmware remembers, oldest first. An instant of which it has only zeros was not measured."""
+    points = []
+    for metric in metrics.metrics or ():
+        data = metric.data
+        if metric.time is None or data is None or not (data.hashrate or data.power_consumption):
+            continue
+        hashing = bool(data.hashrate)
+        points.append(
+            HistoryPoint(
+                time=metric.time,
+                hashrate_hs=hashrate_hs(data.hashrate, factor),
+                power_w=count(data.power_consumption),
+                chip_temp_max_c=_hottest(Range(data.chip_max_temp), measured=hashing),
+                pcb_temp_max_c=_hottest(Range(data.pcb_max_temp), measured=hashing),
+                fan_duty_percent=finite(data.fan_duty),
+            )
+        )
+    return sorted(points, key=lambda point: point.time)

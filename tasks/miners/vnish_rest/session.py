@@ -10,18 +10,20 @@ from pydantic import SecretStr
 
 from storage.records.miner import MinerConfiguration, MinerTelemetry, PoolReading
 from tasks.miners.decode import Shape, decode
-from tasks.miners.driver import PollFailure, Target
+from tasks.miners.driver import HistoryPoint, PollFailure, Target
 from tasks.miners.exchange import ask, body_of
+from tasks.miners.reading import COSTS_ITS_FIELDS
 from tasks.miners.vnish_rest.answers import (
     Globals,
     Info,
     LockedOut,
+    Metrics,
     MinerStatus,
     PerfSummary,
     Summary,
     Unlocked,
 )
-from tasks.miners.vnish_rest.parse import Circumstances, not_running, state_of, telemetry
+from tasks.miners.vnish_rest.parse import Circumstances, history, not_running, state_of, telemetry
 from tasks.normalize.duration import uptime_s
 from tasks.normalize.hashrate import hashrate_factor
 from tasks.normalize.identifier import algorithm, mac_address, named, text
@@ -33,6 +35,7 @@ _LOCKED_S = 900
 """No further unlock for so long where the firmware names no time: one more wrong password could lock out people."""
 
 _LONGEST_LOCK_S = 86_400
+_REMEMBERS_S = 259_200
 _SECONDARY = ("http_status", "not_json", "truncated", "schema")
 """Failures of a secondary answer that cost its fields only; others mean that the miner itself does not answer."""
 
@@ -132,12 +135,24 @@ class VnishRestSession:
             pool_status=seen.pool.status if seen and seen.pool else None,
         )
 
+    @property
+    def remembers_s(self) -> int:
+        """Three days."""
+        return _REMEMBERS_S
+
+    async def history(self, slot: int, back_s: int, step_s: int) -> list[HistoryPoint]:
+        """Read ``/metrics``, and ``/info`` for its unit."""
+        info = decode(await self._access.get("/info", slot), Info, set(), "/info")
+        path = f"/metrics?time_slice={min(back_s, _REMEMBERS_S)}&step={step_s}"
+        metrics = decode(await self._access.get(path, slot), Metrics, set(), "/metrics")
+        return history(metrics, hashrate_factor(info.hr_measure))
+
     async def _secondary(self, path: str, shape: type[Shape], slot: int, flags: set[str]) -> Shape | None:
         """The answer of a path that a poll can do without: a wrong answer is a flag, no answer is a failure."""
         try:
             return decode(await self._access.get(path, slot), shape, flags, path)
         except PollFailure as failure:
-            if failure.kind not in _SECONDARY:
+            if failure.kind not in COSTS_ITS_FIELDS:
                 raise
             flags.add(f"no{path.replace('/', '_').replace('-', '_')}")
             return None
