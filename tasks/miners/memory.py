@@ -1,13 +1,15 @@
 """What is known of each miner and must survive a restart: one line a miner in ``<data>/state/<lane>.miners.jsonl``.
 
-The file is replaced whole, so a reader sees the state after one tick and never half of two. It is written after the
-tick is spooled: what a crash loses is read again. A line, or a part of one, of another version costs that part only.
+Each tick appends the lines of the miners it polled, of which the last counts; from time to time the file is replaced
+by one without the older lines. It is written after the tick is spooled: what a crash loses is read again. A line, or a
+part of one, that is cut off or of another version costs that part only.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -20,6 +22,8 @@ from tasks.miners.report import MinerStanding
 from tasks.normalize.history import History
 
 SUFFIX = ".miners.jsonl"
+_APPENDED_SHARE = 4
+"""How many times its own length is appended to the file before it is replaced."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -84,22 +88,42 @@ class MemoryFile:
 
     def __init__(self, folder: Path, lane: str) -> None:
         self.path = folder / f"{lane}{SUFFIX}"
-        self._lines: dict[str, tuple[MinerMemory, bytes]] = {}
+        self._written: dict[str, MinerMemory] = {}
+        self._whole = 0
+        self._appended = 0
 
-    def write(self, memories: Iterable[MinerMemory]) -> None:
-        """Replace the file. Not fsynced: after a power cut a miner starts anew, which costs its pace and no reading."""
-        lines = {}
-        for memory in memories:
-            line = self._lines.get(memory.miner_id)
-            same = line is not None and line[0] is memory
-            lines[memory.miner_id] = (
-                line if line is not None and same else (memory, msgspec.json.encode(memory) + b"\n")
-            )
-        self._lines = lines
+    def write(self, memories: Sequence[MinerMemory]) -> None:
+        """Keep ``memories``, those of all miners. Not fsynced, and a disk that does not take it is logged: a miner that
+        is not remembered costs its pace and no reading."""
+        written = {memory.miner_id: memory for memory in memories}
+        changed = [memory for memory in memories if self._written.get(memory.miner_id) is not memory]
+        try:
+            if written.keys() == self._written.keys() and self._appended <= _APPENDED_SHARE * self._whole:
+                self._append(changed)
+            else:
+                self._replace(memories)
+            self._written = written
+        except OSError as error:
+            _LOG.warning("what is known of the miners cannot be kept in %s: %s", self.path, error)
+            self._written = {}  # the next tick writes the whole file
+
+    def _append(self, memories: Sequence[MinerMemory]) -> None:
+        lines = _lines(memories)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+        try:
+            if os.write(descriptor, lines) != len(lines):
+                raise OSError(f"no room for {len(lines)} bytes")
+        finally:
+            os.close(descriptor)
+        self._appended += len(lines)
+
+    def _replace(self, memories: Sequence[MinerMemory]) -> None:
+        lines = _lines(memories)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         draft = self.path.with_suffix(".jsonl.new")
-        draft.write_bytes(b"".join(line for _, line in lines.values()))
+        draft.write_bytes(lines)
         draft.replace(self.path)
+        self._whole, self._appended = len(lines), 0
 
     def read(self) -> dict[str, Mapping[str, Any]]:
         """Each miner's line with the parts that this version understands, by miner id; give it to :func:`recalled`.
@@ -110,14 +134,13 @@ class MemoryFile:
             lines = self.path.read_bytes().splitlines()
         except FileNotFoundError:
             return {}
-        found: dict[str, Mapping[str, Any]] = {}
+        newest: dict[str, bytes] = {}
         for line in lines:
-            parts = _understood(line)
-            if "miner_id" in parts:
-                found[parts["miner_id"]] = parts
-        if len(found) < len(lines):
-            _LOG.warning("%s: %d of %d lines are of no use", self.path, len(lines) - len(found), len(lines))
-        return found
+            try:
+                newest[msgspec.json.decode(line, type=_Named).miner_id] = line
+            except msgspec.DecodeError:
+                _LOG.warning("%s: a line is cut off or of another version", self.path)
+        return {miner_id: _understood(line) for miner_id, line in newest.items()}
 
     def memories(self) -> dict[str, MinerMemory]:
         """Each miner that this version understands well enough, by id, as its collector left it."""
@@ -136,11 +159,16 @@ def recalled(fresh: MinerMemory, parts: Mapping[str, Any]) -> MinerMemory:
 _TYPES = get_type_hints(MinerMemory)
 
 
+class _Named(msgspec.Struct):
+    miner_id: str
+
+
+def _lines(memories: Sequence[MinerMemory]) -> bytes:
+    return b"".join([msgspec.json.encode(memory) + b"\n" for memory in memories])
+
+
 def _understood(line: bytes) -> dict[str, Any]:
-    try:
-        parts = msgspec.json.decode(line, type=dict[str, Any])
-    except msgspec.DecodeError:
-        return {}
+    parts = msgspec.json.decode(line, type=dict[str, Any])
     understood = {}
     for name, kind in _TYPES.items():
         if name in parts:

@@ -243,6 +243,42 @@ def test_what_another_version_wrote_costs_no_more_than_that(tmp_path: Path, line
     assert fleet.memories[1].polled == 9
 
 
+def test_a_tick_adds_what_it_changed_and_the_file_does_not_grow_for_ever(tmp_path: Path) -> None:
+    file = MemoryFile(tmp_path / "state", "miners")
+    memories = list(fleet_of(Told(), [miner(i) for i in range(1, 21)]).memories)
+    sizes = []
+    for turn in range(300):
+        memories[turn % 20] = msgspec.structs.replace(memories[turn % 20], polled=turn)
+        file.write(memories)
+        sizes.append(file.path.stat().st_size)
+        assert file.memories() == {memory.miner_id: memory for memory in memories}
+    steps = [after - before for before, after in itertools.pairwise(sizes) if after > before]
+    assert max(steps) < sizes[0] / 10, "one line, not the whole file"
+    assert max(sizes) < 6 * sizes[0]
+
+    with file.path.open("ab") as torn:
+        torn.write(msgspec.json.encode(msgspec.structs.replace(memories[0], polled=999))[:-20])
+    assert file.memories() == {memory.miner_id: memory for memory in memories}
+    file.write(memories[1:])
+    assert file.memories() == {memory.miner_id: memory for memory in memories[1:]}, "who is configured no more is gone"
+
+
+def test_a_disk_that_takes_nothing_costs_the_memory_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    memories = fleet_of(Told(), [miner(1)]).memories
+    folder = tmp_path / "state"
+    folder.touch()
+    file = MemoryFile(folder, "miners")
+    file.write(memories)
+    assert "cannot be kept" in caplog.text
+    folder.unlink()
+    file.write(memories)
+    assert file.memories() == {"m1": memories[0]}
+    file.path.unlink()
+    file.write([msgspec.structs.replace(memories[0], polled=5)])
+    file.write([msgspec.structs.replace(memories[0], polled=6)])
+    assert file.memories()["m1"].polled == 6, "a file that was deleted comes back"
+
+
 async def test_a_pace_of_other_settings_comes_back_within_the_bounds(tmp_path: Path) -> None:
     told = Told(lambda _, slot: steady(slot))
     before = fleet_of(told, [miner(1, polling_interval_seconds=600)], ONCE)
