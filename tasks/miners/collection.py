@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from storage.records.events import MinerEvent
 from storage.settings import StorageSettings
 from storage.spool.lane import Lane
 from tasks.miners.fleet import Fleet, TickOutcome
@@ -31,6 +32,11 @@ class MinerCollection:
         self._recorder = recorder
         self._memory = memory
         self._read: TickOutcome | None = None
+
+    @property
+    def events(self) -> tuple[MinerEvent, ...]:
+        """What happened to the miners by the newest tick."""
+        return () if self._read is None else self._read.events
 
     async def tick(self, slot: Slot) -> TickReport:
         """Poll the miners that are due at ``slot``, spool and report. Again for the same slot: spool what was read.
@@ -68,7 +74,8 @@ async def open_collection(
     newest = journal.newest()
     store = "embedded" if storage.influx is None else "influxdb"
     memory = MemoryFile(storage.state_directory, LANE)
-    fleet = Fleet(miners, limits, remembered=memory.read())
+    keep = storage.lake.raw_payloads if "lake" in sinks else "off"  # no other store takes them
+    fleet = Fleet(miners, limits, remembered=memory.read(), payloads=keep)
     try:
         lane = await asyncio.to_thread(Lane.open, storage.spool_directory, LANE, cap_bytes=storage.spool.cap_bytes)
         with lane:

@@ -39,6 +39,7 @@ from tasks.miners.loop_lag import LoopLag
 from tasks.miners.member import Member, unreachable
 from tasks.miners.memory import MinerMemory, recalled
 from tasks.miners.open_files import allow_open_files
+from tasks.miners.payloads import Keep, PolledPayloads, Recording, payload_frames
 from tasks.miners.report import MinerStanding
 from tasks.miners.settings import FleetSettings, MinerSettings
 from tasks.miners.transport import transport_for
@@ -116,6 +117,7 @@ class _Tick:
     skipped: int = 0
     failures: list[tuple[Member, PollFailure]] = field(default_factory=list)
     events: list[MinerEvent] = field(default_factory=list)
+    payloads: list[PolledPayloads] = field(default_factory=list)
 
 
 class Fleet:
@@ -125,6 +127,7 @@ class Fleet:
         miners: whom to poll.
         settings: how hard.
         remembered: what is known of each miner by id, see tasks.miners.memory.MemoryFile.
+        payloads: which of the miners' answers are kept as they came.
         tick_budget_s: no poll is started later than so long after the tick began; 0.8 of the usual interval by default.
 
     Raises:
@@ -137,6 +140,7 @@ class Fleet:
         settings: FleetSettings | None = None,
         *,
         remembered: Mapping[str, Mapping[str, Any]] | None = None,
+        payloads: Keep = "off",
         tick_budget_s: float | None = None,
         drivers: Mapping[str, MinerDriver] = DRIVERS,
         open_transport: Opener = transport_for,
@@ -145,6 +149,7 @@ class Fleet:
     ) -> None:
         allow_open_files(len(miners))
         self._settings = settings or FleetSettings()
+        self._keep: Keep = payloads
         self._clock = clock
         self._random = random or Random()
         self.usual_s = min((miner.polling_interval_seconds for miner in miners), default=60)
@@ -169,6 +174,8 @@ class Fleet:
             connect_timeout_s=self._settings.connect_timeout_s,
             deadline_s=self._settings.request_deadline_s,
         )
+        if self._keep != "off":
+            transport = Recording(transport, keep=self._keep, secrets=(miner.password, miner.api_key))
         fresh = MinerMemory(
             miner_id=miner.id,
             driver=miner.driver,
@@ -211,8 +218,11 @@ class Fleet:
                 for _ in range(min(width, len(lane))):
                     group.create_task(self._work(waiting, tick, retries))
         frames = [
-            *self._telemetry_frames(tick), *configuration_frames(tick.configurations), *event_frames(tick.events)
-        ]  # fmt: skip
+            *self._telemetry_frames(tick),
+            *configuration_frames(tick.configurations),
+            *event_frames(tick.events),
+            *payload_frames(slot, tick.payloads),
+        ]
         self._settle(tick)
         reasons = Counter[str](failure.kind for _, failure in tick.failures)
         if tick.skipped:
@@ -257,6 +267,7 @@ class Fleet:
                 member.remember(failure="skipped", detail="the tick had no time left")
                 continue
             await self._poll(member, tick, retries)
+            tick.payloads += member.payloads()
 
     async def _poll(self, member: Member, tick: _Tick, retries: int) -> None:
         tick.polled += 1

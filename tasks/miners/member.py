@@ -18,6 +18,7 @@ from tasks.miners.breaker import CLOSED, BreakerLimits, BreakerState
 from tasks.miners.driver import MinerSession, PollFailure, Target
 from tasks.miners.events import Glimpse, events_between
 from tasks.miners.memory import Happened, MinerMemory
+from tasks.miners.payloads import PolledPayloads, Recording
 from tasks.miners.settings import FleetSettings, MinerSettings
 from tasks.normalize.judging import judge
 from tasks.resilience.backoff import Backoff
@@ -160,6 +161,11 @@ class Member:
         """Take what :meth:`witness` gave into account."""
         newest = tuple(Happened(event.time, event.message) for event in events)
         self.remember(glimpse=glimpse, events=(*self.memory.events, *newest)[-_EVENTS_KEPT:])
+
+    def payloads(self) -> list[PolledPayloads]:
+        """What it answered since the last call, where that is kept."""
+        taken = self._transport.taken() if isinstance(self._transport, Recording) else []
+        return [PolledPayloads(self.target.miner, self.target.address, self._driver, taken)] if taken else []
 
     def remember(self, **changed: object) -> None:
         """Replace fields of the memory."""

@@ -403,3 +403,34 @@ def test_a_limit_too_low_is_named(limits: list[tuple[int, int]]) -> None:
     with pytest.raises(NeedsHuman, match=r"10000 miners need a limit of 12750 open files.*4096.*LimitNOFILE=12750"):
         open_files.allow_open_files(10_000)
     assert limits == [(1_024, 4_096)]
+
+
+# What is kept of the answers
+
+
+@pytest.mark.parametrize("keep", ["every", "off"])
+async def test_answers_are_kept_without_secrets_and_for_failed_polls_too(keep: Any) -> None:
+    async with device(pages(rest())) as sound, device(hang) as hanging:
+        miners = [
+            miner(1, ip="127.0.0.1", port=sound.port, password="S21 Pro"),  # it stands in the answers
+            miner(2, ip="127.0.0.1", port=hanging.port),
+        ]
+        settings = FleetSettings(connect_timeout_s=0.5, request_deadline_s=0.5, miner_deadline_s=0.6, retries=0)
+        fleet = Fleet(miners, settings, payloads=keep)
+        outcome = await fleet.tick(SLOT)
+        frames = [frame for frame in outcome.frames if frame.measurement == "raw_payload"]
+        assert rows(outcome)["m1"]["hashrate_hs"] == pytest.approx(93e12, rel=STORED)
+        assert rows(outcome)["m2"]["failure"] == "deadline"
+        if keep == "off":
+            assert frames == []
+        else:
+            (frame,) = frames
+            kept = list(zip(*(frame.columns[name] for name in ("miner_id", "path", "status", "failure")), strict=True))
+            assert ("m1", "/api/v1/summary", 200, None) in kept
+            assert ("m2", "/api/v1/info", None, "deadline") in kept
+            bodies = "".join(str(body) for body in frame.columns["body"])
+            assert "Vnish" in bodies
+            assert "S21 Pro" not in bodies
+        again = await fleet.tick(SLOT + 60)
+        assert sum(frame.measurement == "raw_payload" for frame in again.frames) == (keep == "every")
+        await fleet.aclose()
