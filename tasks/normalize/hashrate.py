@@ -41,11 +41,14 @@ def ghs_factor(algorithm: str | None) -> float | None:
 
 
 def hashrate_hs(value: float | None, factor: float | None) -> float | None:
-    """``value`` times ``factor`` in H/s; None when either is unknown, or when the value is negative or not finite."""
+    """``value`` times ``factor`` in H/s; None when either is unknown, or the product not finite.
+
+    A negative one passes: that it was read, and is impossible, is for judging to say (tasks/normalize/limits.py).
+    """
     if value is None or factor is None:
         return None
     found = value * factor
-    return found if 0.0 <= found < math.inf else None
+    return found if math.isfinite(found) else None
 
 
 def written_hashrate_hs(text: str | None) -> float | None:

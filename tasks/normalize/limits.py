@@ -15,6 +15,7 @@ import msgspec
 from storage.records.miner import BoardReading, FanReading, MinerTelemetry, PoolReading
 
 Limits = Mapping[str, tuple[float, float]]
+Number = TypeVar("Number", int, float)
 Part = TypeVar("Part", MinerTelemetry, BoardReading, FanReading, PoolReading)
 
 _HASHRATE = (0.0, 1e18)  # all miners of Bitcoin together are below 2e21 H/s
@@ -121,6 +122,12 @@ _MINER = _Check("", MINER_LIMITS)
 _BOARDS = _Check("boards.", BOARD_LIMITS)
 _FANS = _Check("fans.", FAN_LIMITS)
 _POOLS = _Check("pools.", POOL_LIMITS)
+
+
+def possible_value(name: str, value: Number | None) -> Number | None:
+    """``value`` unless it is impossible for field ``name`` of ``miner_telemetry``; for rows that are not judged."""
+    low, high = MINER_LIMITS[name]
+    return value if value is not None and low <= value <= high else None
 
 
 def possible(record: MinerTelemetry, flags: set[str]) -> MinerTelemetry:

@@ -19,18 +19,16 @@ def number(value: object) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def whole(value: float | None) -> int | None:
-    """``value`` rounded to a whole number; None where there is none or it is too large to be exact."""
-    if value is None or not -_EXACT < value < _EXACT:  # also false for nan
-        return None
-    return round(value)
-
-
 def finite(value: float | None) -> float | None:
     """``value`` unless it is nan or infinite."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def count(value: float | None) -> int | None:
-    """``value`` as a whole number from zero up: counters, rpm, watts. None where it is negative or no number."""
-    return round(value) if value is not None and 0 <= value < _EXACT else None
+    """``value`` as a whole number: counters, rpm, watts. None where it is no number or none that is exact.
+
+    A negative one passes: that it was read, and is impossible, is for judging to say (tasks/normalize/limits.py).
+    """
+    if value is None or not -_EXACT < value < _EXACT:  # also false for nan
+        return None
+    return round(value)

@@ -36,6 +36,7 @@ RULES = (
     Rule("counter_reset", 0.9, "a counter fell, or the miner restarted since it was last read", "kept"),
     Rule("duplicate", 1.0, "a second answer in the same slot, which replaces the first", "kept"),
     Rule("interpolated", 0.5, "worked out from the neighbours in time by a reader; never stored", "worked out"),
+    Rule("backfilled", 0.5, "remembered by the miner itself, read after an outage of the collector", "kept"),
     Rule("repaired", 0.9, "the answer was not valid JSON and was mended", "kept"),
     Rule("unreadable:*", 0.9, "a part of the answer was not what it should be", "dropped"),
     Rule("state_unknown", 0.9, "the firmware's word for its state is not known", "guessed from the hashrate"),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-_LOWEST_C, _HIGHEST_C = -50.0, 200.0
-"""What a chip sensor can measure; 255, -128, 65535 and the like are its way to say *no reading*."""
+import math
 
-_MILLI_FROM, _NO_READING = 1_000.0, 65_535.0
+_NO_READING = frozenset({-32_768.0, -273.0, -128.0, 255.0, 32_767.0, 65_535.0})
+_MILLI_FROM = 1_000.0
 
 
 def celsius(value: float | None) -> float | None:
-    """``value`` in degrees Celsius, or None where it is outside what a sensor can measure."""
-    return value if value is not None and _LOWEST_C < value < _HIGHEST_C else None
+    """``value`` in degrees Celsius; None where it is no number or a sensor's way to say *no reading*.
+
+    A chip at 200 degrees passes: that it was read, and is impossible, is for judging to say.
+    """
+    return value if value is not None and math.isfinite(value) and value not in _NO_READING else None
 
 
 def celsius_or_milli(value: float | None) -> float | None:
@@ -19,6 +22,5 @@ def celsius_or_milli(value: float | None) -> float | None:
     What is at least 1,000 is thousandths: no sensor survives 1,000 degrees, and no machine runs at one degree. A sensor
     that measures nothing says 65535 in both.
     """
-    if value is not None and value >= _MILLI_FROM and value != _NO_READING:
-        return celsius(value / 1000.0)
-    return celsius(value)
+    found = celsius(value)
+    return found / 1000.0 if found is not None and found >= _MILLI_FROM else found

@@ -260,11 +260,12 @@ async def test_without_a_preset_the_rest_is_stored(perf_answer: Any) -> None:
 
 async def test_a_wrong_field_costs_that_field_and_is_named() -> None:
     chains = [chain(1, voltage="N/A"), chain(2), chain(3, hashrate_rt=[])]
-    record = await poll(rest(summary=summary(power_consumption="", chains=chains, hw_errors=-1)))
+    record = await poll(rest(summary=summary(power_consumption="", chains=chains, hw_errors="-")))
     assert record.quality_flags is not None
     assert record.quality_flags.split(",") == [
         "unreadable:miner.chains.hashrate_rt",
         "unreadable:miner.chains.voltage",
+        "unreadable:miner.hw_errors",
         "unreadable:miner.power_consumption",
     ]
     assert (record.power_w, record.hardware_errors, record.hashrate_hs) == (None, None, 93e12)

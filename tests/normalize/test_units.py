@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tasks.normalize.difficulty import difficulty
 from tasks.normalize.efficiency import efficiency_j_th
 from tasks.normalize.hashrate import hashrate_factor, hashrate_hs, unit_is_suspect, written_hashrate_hs
-from tasks.normalize.number import count, finite, number, whole
+from tasks.normalize.number import count, finite, number
 from tasks.normalize.temperature import celsius, celsius_or_milli
 
 anything = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.lists(st.integers())
@@ -41,7 +41,7 @@ def test_hashrate_units(unit: str | None, factor: float | None) -> None:
         (0.0, "TH/s", 0.0),
         (None, "TH/s", None),
         (95.0, "N/A", None),
-        (-1.0, "TH/s", None),
+        (-1.0, "TH/s", -1e12),  # judged, not hidden
         (math.nan, "TH/s", None),
         (math.inf, "TH/s", None),
         (1e300, "EH/s", None),
@@ -120,7 +120,17 @@ def test_efficiency(power: int | None, hashrate: float | None, expected: float |
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(65, 65), (0.0, 0.0), (-20.5, -20.5), (255, None), (-128, None), (65_535, None), (None, None), (math.nan, None)],
+    [
+        (65, 65),
+        (0.0, 0.0),
+        (-20.5, -20.5),
+        (200, 200),
+        (255, None),
+        (-128, None),
+        (65_535, None),
+        (None, None),
+        (math.nan, None),
+    ],
 )
 def test_temperatures(value: float | None, expected: float | None) -> None:
     assert celsius(value) == expected
@@ -135,8 +145,8 @@ def test_temperatures(value: float | None, expected: float | None) -> None:
         (-5.0, -5.0),
         (255, None),
         (65_535, None),
-        (500, None),
-        (900_000, None),
+        (500, 500),  # judged, not hidden
+        (900_000, 900),
         (None, None),
         (math.nan, None),
         (math.inf, None),
@@ -188,10 +198,10 @@ def test_a_number_is_finite_or_none(value: object) -> None:
 @given(st.none() | st.floats())
 def test_counts_are_storable(value: float | None) -> None:
     found = count(value)
-    assert found is None or 0 <= found < 2**63
+    assert found is None or -(2**63) <= found < 2**63
     assert finite(value) is None or math.isfinite(finite(value) or 0.0)
 
 
 @pytest.mark.parametrize(("value", "expected"), [(5.4, 5), (5.5, 6), (-3.0, -3), (2.0**60, None), (math.nan, None)])
-def test_whole_numbers(value: float, expected: int | None) -> None:
-    assert whole(value) == expected
+def test_counts(value: float, expected: int | None) -> None:
+    assert count(value) == expected

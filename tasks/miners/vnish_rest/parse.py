@@ -21,6 +21,7 @@ from tasks.normalize.duration import clock_s
 from tasks.normalize.efficiency import efficiency_j_th
 from tasks.normalize.hashrate import hashrate_hs, unit_is_suspect
 from tasks.normalize.identifier import pool_url, text
+from tasks.normalize.limits import possible_value
 from tasks.normalize.number import count, finite
 from tasks.normalize.preset import Preset
 from tasks.normalize.temperature import celsius
@@ -183,7 +184,6 @@ def _fan(identity: int, fan: Fan) -> FanReading:
 def _pool(identity: int, pool: Pool) -> PoolReading:
     status = pool.status if pool.status in _POOL_STATES else "unknown"
     ping = finite(pool.ping)
-    work = finite(pool.diffa)
     return PoolReading(
         slot=str(identity),
         status=status,
@@ -193,7 +193,7 @@ def _pool(identity: int, pool: Pool) -> PoolReading:
         shares_accepted=count(pool.accepted),
         shares_rejected=count(pool.rejected),
         shares_stale=count(pool.stale),
-        work_accepted_d1=work if work is not None and work >= 0 else None,
+        work_accepted_d1=finite(pool.diffa),
         difficulty=difficulty(pool.diff, pool.ls_diff),
         last_share_age_s=clock_s(pool.ls_time),
         ping_ms=None if ping == 0 and status != "active" else ping,  # a pool that is not talked to has no round trip
@@ -232,11 +232,13 @@ def history(metrics: Metrics, factor: float | None) -> list[HistoryPoint]:
         points.append(
             HistoryPoint(
                 time=metric.time,
-                hashrate_hs=hashrate_hs(data.hashrate, factor),
-                power_w=count(data.power_consumption),
-                chip_temp_max_c=_hottest(Range(data.chip_max_temp), measured=hashing),
-                pcb_temp_max_c=_hottest(Range(data.pcb_max_temp), measured=hashing),
-                fan_duty_percent=finite(data.fan_duty),
+                hashrate_hs=possible_value("hashrate_hs", hashrate_hs(data.hashrate, factor)),
+                power_w=possible_value("power_w", count(data.power_consumption)),
+                chip_temp_max_c=possible_value(
+                    "chip_temp_max_c", _hottest(Range(data.chip_max_temp), measured=hashing)
+                ),
+                pcb_temp_max_c=possible_value("pcb_temp_max_c", _hottest(Range(data.pcb_max_temp), measured=hashing)),
+                fan_duty_percent=possible_value("fan_duty_percent", finite(data.fan_duty)),
             )
         )
     return sorted(points, key=lambda point: point.time)
