@@ -29,6 +29,19 @@ COLLECTOR_TICK = Measurement(
     {Tier.RAW: "mining_operational"},
 )
 
+REPLAYED_POLL = Measurement(
+    "replayed_poll",
+    "pipeline",
+    "a poll whose rows a replay of its kept answers has corrected; the newest one counts",
+    (Tag("miner_id", "miner that was polled"),),
+    (
+        text("batch_id", "batch of the spool that brought the corrections"),
+        text("run_id", "run of the command"),
+        text("version", "version of Lodeline that read the answers again"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)
+
 # Both marks outlive every raw tier: prices are kept a year, and an hour of them may be rolled up again for as long.
 WINDOW_TOUCHED = Measurement(
     "window_touched",

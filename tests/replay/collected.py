@@ -1,0 +1,54 @@
+"""A farm collected into a lake, as a shift does it: fleet, spool, delivery, lake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from deployments.farm import DEFAULT_MIX, Farm, Fault
+from storage.delivery.delivery import Delivery
+from storage.lake.sink import LakeSink
+from storage.spool.lane import Lane
+from tasks.miners.fleet import Fleet, TickOutcome
+from tasks.miners.settings import FleetSettings, MinerSettings
+from tasks.shift.journal import Journal
+from tasks.shift.recorder import Recorder
+from tasks.shift.slots import Slot
+from tests.farm.clock import NOON, Clock
+
+START = int(NOON)
+STEP_S = 300
+RUN = "11111111-2222-3333-4444-555555555555"
+SETTINGS = FleetSettings(request_deadline_s=0.5, connect_timeout_s=0.5, miner_deadline_s=0.8, retries=0)
+
+
+async def collect(
+    data: Path, ticks: int = 3, faults: dict[int, dict[str, Fault]] | None = None, **fleet: Any
+) -> list[TickOutcome]:
+    """Poll a farm of every variant ``ticks`` times, STEP_S apart, and store it; ``faults`` by tick and miner."""
+    clock = Clock()
+    outcomes = []
+    async with Farm(len(DEFAULT_MIX), port=0, clock=clock) as farm:
+        miners = [MinerSettings.model_validate(each) for each in farm.configuration()["miners"]]
+        polled = Fleet(miners, SETTINGS, payloads="every", **fleet)
+        with Lane.open(data / "spool", "miners", cap_bytes=2**28) as lane:
+            recorder = Recorder(
+                lane, data / "spool" / "miners", Journal(data / "state", "miners"),
+                host="host", store="embedded", sinks=["lake"], run_id=RUN,
+            )  # fmt: skip
+            for number in range(ticks):
+                clock.now = START + STEP_S * number
+                farm.clear()
+                for miner_id, fault in (faults or {}).get(number, {}).items():
+                    farm.inject(miner_id, fault)
+                outcomes.append(await polled.tick(int(clock.now)))
+                recorder.record(Slot(int(clock.now)), outcomes[-1])
+        await polled.aclose()
+    deliver(data)
+    return outcomes
+
+
+def deliver(data: Path) -> None:
+    delivery = Delivery(data / "spool", [LakeSink(data / "lake", "host")], "host")
+    assert delivery.flush(60)
+    delivery.close()
