@@ -10,6 +10,7 @@ from prefect.states import Cancelled, Completed, Crashed
 from flows import settings as flow_settings
 from storage.opening import open_sinks
 from tasks.miners.collection import LANE, open_collection
+from tasks.miners.steps import telling
 from tasks.shift.baton import Baton, NotNeeded
 from tasks.shift.delivering import Delivering
 from tasks.shift.shift import End, Terms, serve
@@ -43,7 +44,7 @@ async def collect_miners(config: str | None = None, least_minutes: float = 5.0) 
         ):
             delivering.start()
             with Watchdog.for_ticks(miners.slots.usual_s, storage.state_directory / f"{LANE}.stacks.txt") as watchdog:
-                tick = tick_step("collect_tick", miners.tick, miners.slots.usual_s)
+                tick = tick_step("collect_tick", telling(miners), miners.slots.usual_s)
                 terms = Terms(least_s=60 * least_minutes)
                 end = await serve(baton, miners.slots, tick, look=look_at_own_run, watchdog=watchdog, terms=terms)
         flush_s = FLUSH_S

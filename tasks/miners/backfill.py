@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import httpx
 
 from storage.frame import Frame, build_frame
+from storage.opening import open_store
 from storage.precision import rounded
 from storage.records.miner import Miner
+from storage.settings import StorageSettings
 from storage.spool.lane import Lane
 from storage.spool.record import Batch
 from storage.store import Store
@@ -27,6 +31,7 @@ from tasks.miners.settings import MinerSettings
 from tasks.miners.transport import transport_for
 from tasks.normalize.efficiency import efficiency_j_th
 from tasks.normalize.hashrate import unit_is_suspect
+from tasks.normalize.quality import rule_of
 
 LANE = "backfill"
 FLAG = "backfilled"
@@ -62,6 +67,29 @@ class _Wanted:
     @property
     def missing(self) -> int:
         return sum(len(gap.slots) for gap in self.gaps)
+
+
+async def fill_gaps(
+    storage: StorageSettings,
+    miners: Sequence[MinerSettings],
+    gaps: Sequence[Gap],
+    *,
+    run_id: str,
+    clock: Callable[[], float] = time.time,
+) -> list[Filled]:
+    """:func:`fill` with the store and the spool of this host, whose shift delivers what is filled.
+
+    Raises:
+        LaneBusy: somebody else is filling gaps on this host.
+        TryAgain, NeedsHuman: as :func:`fill`.
+    """
+    store = await asyncio.to_thread(open_store, storage)
+    try:
+        lane = await asyncio.to_thread(Lane.open, storage.spool_directory, LANE, cap_bytes=storage.spool.cap_bytes)
+        with lane:
+            return await fill(gaps, miners, store=store, lane=lane, run_id=run_id, clock=clock)
+    finally:
+        await asyncio.to_thread(store.close)
 
 
 async def fill(
@@ -185,6 +213,7 @@ def rows(miner: Miner, points: Mapping[int, HistoryPoint], nominal_hs: float | N
         "pcb_temp_max_c": [point.pcb_temp_max_c for point in points.values()],
         "fan_duty_percent": [point.fan_duty_percent for point in points.values()],
     }
+    words = [(FLAG, "unit_suspect") if wrong else (FLAG,) for wrong in suspect]
     number = len(points)
     return build_frame(
         "miner_telemetry",
@@ -195,9 +224,15 @@ def rows(miner: Miner, points: Mapping[int, HistoryPoint], nominal_hs: float | N
             "site": [miner.site] * number,
             **{name: rounded(values) for name, values in columns.items()},
             "power_w": powers,
-            "quality_flags": [f"{FLAG},unit_suspect" if wrong else FLAG for wrong in suspect],
+            "quality": [_quality(flags) for flags in words],
+            "quality_flags": [",".join(flags) for flags in words],
         },
     )
+
+
+def _quality(flags: Iterable[str]) -> float:
+    weights = [rule.weight for flag in flags if (rule := rule_of(flag)) is not None]
+    return round(prod(weights), 4)
 
 
 def _batch_id(miner_id: str, slots: Mapping[int, HistoryPoint]) -> str:

@@ -7,6 +7,7 @@ delivers in order, so what waits in the spool is never taken for missing.
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from storage.declaration import MEASUREMENTS, Tier
+from storage.opening import open_store
+from storage.settings import StorageSettings
 from storage.store import Store
+from tasks.miners.collection import LANE
 from tasks.miners.settings import FleetSettings, MinerSettings
 
 if TYPE_CHECKING:
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
 
 _TELEMETRY = MEASUREMENTS["miner_telemetry"]
 _TICK = MEASUREMENTS["collector_tick"]
+REMEMBERED_S = 259_200
+"""No miner is known to remember more than three days."""
+
 _HOUR_S = 3_600
 _LOOK_BACK_S = 30 * 86_400
 """How long ago the last tick before an outage may be."""
@@ -53,6 +60,27 @@ class _Rows:
 
     times: list[int]
     nominal_hs: float | None
+
+
+async def find_own_gaps(
+    storage: StorageSettings,
+    miners: Sequence[MinerSettings],
+    limits: FleetSettings,
+    *,
+    host: str,
+    start: int,
+    stop: int,
+) -> list[Gap]:
+    """:func:`find_gaps` in the store of this host and in the lane of its shift."""
+
+    def find() -> list[Gap]:
+        store = open_store(storage)
+        try:
+            return find_gaps(store, miners, limits, host=host, lane=LANE, start=start, stop=stop)
+        finally:
+            store.close()
+
+    return await asyncio.to_thread(find)
 
 
 def find_gaps(

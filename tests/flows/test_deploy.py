@@ -32,6 +32,20 @@ SNAPSHOT = {
         "schedules": {"hourly": ("27 * * * *", "UTC")},
         "reruns": {},
     },
+    "fill-gaps": {
+        "entrypoint": "flows.fill_gaps.fill_gaps",
+        "queue": "standard",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {"hourly": ("41 * * * *", "UTC")},
+        "reruns": {"lodeline.collector.resumed": 180},
+    },
+    "read-configuration": {
+        "entrypoint": "flows.read_configuration.read_configuration",
+        "queue": "batch",
+        "limit": (1, "ENQUEUE"),
+        "schedules": {},
+        "reruns": {"lodeline.miner.started": 0, "lodeline.miner.firmware_changed": 0},
+    },
 }
 
 
@@ -146,7 +160,7 @@ async def test_deployed_twice_is_deployed_once(api):
     assert before["queues"].keys() == {"critical", "standard", "batch", "default"}
     assert before["queues"]["standard"][1:] == (5, 2)
     assert before["deployments"].keys() == SNAPSHOT.keys()
-    assert len(before["automations"]) == 3
+    assert len(before["automations"]) == 5
 
 
 @pytest.mark.prefect

@@ -170,12 +170,12 @@ async def test_holes_are_filled_with_the_truth(site: Site) -> None:
             assert row["chip_temp_max_c"] == pytest.approx(truth.chip_temp_max_c, abs=ROUNDED)
             assert row["pcb_temp_max_c"] == pytest.approx(truth.pcb_temp_max_c, abs=ROUNDED)
             assert row["fan_duty_percent"] == pytest.approx(truth.fan_duty_percent, abs=ROUNDED)
-            assert row["quality_flags"] == "backfilled"
+            assert (row["quality"], row["quality_flags"]) == (0.5, "backfilled")
             assert (row["model"], row["site"]) == (miner.model, miner.site)
             known = {name for name in TELEMETRY.field_by_name if row[name] is not None}
             assert known == {
                 "hashrate_hs", "power_w", "efficiency_j_th", "chip_temp_max_c", "pcb_temp_max_c", "fan_duty_percent",
-                "quality_flags",
+                "quality", "quality_flags",
             }  # fmt: skip
 
 
@@ -339,4 +339,5 @@ def test_a_hashrate_in_a_wrong_unit_is_null() -> None:
     assert [value is None for value in frame.columns["hashrate_hs"]] == [False, True]
     assert [value is None for value in frame.columns["efficiency_j_th"]] == [False, True]
     assert frame.columns["power_w"] == [3_000, 3_000]
+    assert frame.columns["quality"] == [0.5, 0.25]
     assert frame.columns["quality_flags"] == ["backfilled", "backfilled,unit_suspect"]
