@@ -17,7 +17,7 @@ import httpx
 def farm(miners: int, folder: Path, *options: str, port: int = 0) -> Iterator[dict[str, Any]]:
     """Start ``miners`` simulated miners; yields what the farm says when ready, with ``control`` for faults."""
     command = [sys.executable, "-m", "deployments.farm", "--miners", str(miners), "--port", str(port)]
-    command += ["--control-port", "0", "--write-config", str(folder), "--interval", "60", *options]
+    command += ["--control-port", "0", "--write-config", str(folder), "--interval", "60", "--refresh-s", "60", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
