@@ -18,6 +18,7 @@ class MinerStatus(msgspec.Struct, frozen=True, kw_only=True):
     miner_id: str
     lane: str
     driver: str
+    detected_driver: str | None
     answers: bool
     state: str | None
     interval_s: int
@@ -65,6 +66,7 @@ def _status(lane: str, memory: MinerMemory, now: float) -> MinerStatus:
         miner_id=memory.miner_id,
         lane=lane,
         driver=memory.driver,
+        detected_driver=memory.detected,
         answers=memory.succeeded is not None and not memory.failures_in_a_row,
         state=memory.state,
         interval_s=memory.telemetry.interval_s,
@@ -89,7 +91,7 @@ def _status(lane: str, memory: MinerMemory, now: float) -> MinerStatus:
 def in_words(found: MinerStatus, now: float) -> list[str]:
     """Lines for a human."""
     return [
-        f"Miner {found.miner_id} in lane {found.lane}, driver {found.driver}: {found.state or 'never read'}",
+        f"Miner {found.miner_id} in lane {found.lane}, driver {_driver(found)}: {found.state or 'never read'}",
         f"  polled every {found.interval_s} s: {found.why}",
         f"  breaker      {_breaker(found, now)}",
         f"  next poll    {_away(found.next_poll, now)}",
@@ -102,6 +104,10 @@ def in_words(found: MinerStatus, now: float) -> list[str]:
         f"  flags        {(found.quality_flags or 'none').replace(',', ', ')}",
         *(f"  {_away(event.time, now)}: {event.message}" for event in reversed(found.events)),
     ]
+
+
+def _driver(found: MinerStatus) -> str:
+    return f"{found.driver} (found to be {found.detected_driver})" if found.detected_driver else found.driver
 
 
 def _breaker(found: MinerStatus, now: float) -> str:

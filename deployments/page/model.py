@@ -226,6 +226,8 @@ def _line(
 ) -> MinerLine:
     algorithm = None if algorithm == "unknown" else algorithm
     condition = _condition(row, now, entry.stale_after_s)
+    if condition is Condition.STALE and row is not None and _left_alone(row, standing, now - entry.stale_after_s):
+        condition = Condition.UNREACHABLE
     last_success = standing.last_success if standing else None
     if row is not None and row.get("reachable"):
         last_success = max(last_success or 0, row["time"])
@@ -262,6 +264,13 @@ def _condition(row: Row | None, now: float, stale_after_s: float) -> Condition:
     return _CONDITION_OF_STATE.get(row.get("state") or "", Condition.UNKNOWN)
 
 
+def _left_alone(row: Row, standing: MinerStanding | None, now: float) -> bool:
+    """Whether there is no newer row because the miner did not answer, and is asked again only after ``now``."""
+    if standing is None or standing.open_since is None or row.get("reachable") is not False:
+        return False
+    return standing.next_poll is not None and now < standing.next_poll
+
+
 def _reason(
     condition: Condition, row: Row | None, standing: MinerStanding | None, entry: RosterEntry, now: float
 ) -> str:
@@ -274,7 +283,9 @@ def _reason(
     if condition is Condition.UNREACHABLE:
         failure = str(row.get("failure") or "no reason stored").replace("_", " ")
         if standing is not None and standing.failures_in_a_row > 1:
-            return f"{failure}, {standing.failures_in_a_row} polls in a row"
+            often = f"{failure}, {standing.failures_in_a_row} polls in a row"
+            wait_s = 0.0 if standing.open_since is None else (standing.next_poll or now) - now
+            return f"{often}; next probe in {wait_s:.0f} s" if wait_s > 0 else often
         return failure
     found = []
     mining, expected = row.get("boards_mining"), row.get("boards_expected")

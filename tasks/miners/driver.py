@@ -97,6 +97,17 @@ class KeepsHistory(Protocol):
         ...
 
 
+@runtime_checkable
+class DetectingSession(Protocol):
+    """A session that also finds out which driver speaks the miner's dialect, and goes on with that one.
+
+    ``detected`` is its name, None before it is found. The fleet sets it to what was found in an earlier run, keeps what
+    a poll found, and sets it to None when the miner has another firmware or is another device.
+    """
+
+    detected: str | None
+
+
 class MinerDriver(Protocol):
     """One firmware dialect. Stateless; sessions hold the state of one miner."""
 

@@ -15,7 +15,7 @@ from storage.records.events import MinerEvent
 from storage.records.miner import MinerConfiguration, MinerTelemetry
 from tasks.miners import breaker, cadence
 from tasks.miners.breaker import CLOSED, BreakerLimits, BreakerState
-from tasks.miners.driver import MinerSession, PollFailure, Target
+from tasks.miners.driver import DetectingSession, MinerSession, PollFailure, Target
 from tasks.miners.events import Glimpse, events_between
 from tasks.miners.memory import Happened, MinerMemory
 from tasks.miners.payloads import PolledPayloads, Recording
@@ -29,6 +29,7 @@ FRESH_S = 900
 """A miner that started so many seconds ago is watched: it tunes, and what made it start may come again."""
 _EVENTS_KEPT = 5
 _CHANGES = frozenset({"firmware_changed", "configuration_changed", "identity_changed"})
+_ANOTHER_DIALECT = frozenset({"firmware_changed", "identity_changed"})
 _RESTLESS_STATES = frozenset({"degraded", "failed", "starting", "tuning"})
 
 Reading = TypeVar("Reading")
@@ -70,6 +71,9 @@ class Member:
         )
         self._transport = transport
         self._session = session
+        self._detecting = session if isinstance(session, DetectingSession) else None
+        if self._detecting is not None:
+            self._detecting.detected = memory.detected
         self._clock = clock
         self._random = random
 
@@ -161,6 +165,10 @@ class Member:
         """Take what :meth:`witness` gave into account."""
         newest = tuple(Happened(event.time, event.message) for event in events)
         self.remember(glimpse=glimpse, events=(*self.memory.events, *newest)[-_EVENTS_KEPT:])
+        if self._detecting is not None:
+            if any(event.kind in _ANOTHER_DIALECT for event in events):
+                self._detecting.detected = None
+            self.remember(detected=self._detecting.detected)
 
     def payloads(self) -> list[PolledPayloads]:
         """What it answered since the last call, where that is kept."""

@@ -38,8 +38,9 @@ class MinerMemory(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one miner. Times are slots: whole Unix seconds.
 
     ``polled`` and ``configured`` are the last tries, ``succeeded`` the last telemetry. ``failure`` is why the last poll
-    gave none, with its ``detail`` for a human; ``skipped`` when there was no time to ask. ``events`` are the newest
-    few, oldest first; ``history`` and ``glimpse`` are what judging and events compare the next reading with.
+    gave none, with its ``detail`` for a human; ``skipped`` when there was no time to ask. ``detected`` is the driver
+    that was found to fit, where that had to be found out. ``events`` are the newest few, oldest first; ``history`` and
+    ``glimpse`` are what judging and events compare the next reading with.
     """
 
     miner_id: str
@@ -54,6 +55,7 @@ class MinerMemory(msgspec.Struct, frozen=True, kw_only=True):
     detail: str | None = None
     configured: int | None = None
     configuration_failures: int = 0
+    detected: str | None = None
     state: str | None = None
     uptime_s: int | None = None
     quality_flags: str | None = None

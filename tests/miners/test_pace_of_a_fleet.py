@@ -7,16 +7,18 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
-from tasks.miners.driver import PollFailure
+from storage.records.miner import MinerConfiguration, MinerTelemetry
+from tasks.miners.driver import PollFailure, Target
 from tasks.miners.fleet import Fleet
 from tasks.miners.loop_lag import LoopLag
 from tasks.miners.memory import MemoryFile
 from tasks.miners.settings import FleetSettings, MinerSettings
 from tests.miners.payloads import SLOT
-from tests.miners.test_fleet import Told, fleet_of, rows
+from tests.miners.test_fleet import Told, ToldSession, fleet_of, rows
 
 ONCE = FleetSettings(retries=0)
 START = SLOT - SLOT % 900
@@ -83,6 +85,38 @@ async def test_an_event_is_a_row_of_its_tick_and_has_the_configuration_read_at_o
     assert outcome.configurations == 2, "though they are due in ten minutes"
     assert [happened.time for happened in fleet.memories[0].events] == [START + 300]
     assert fleet.memories[0].telemetry.why == "it told of started"
+
+
+async def test_a_dialect_that_was_found_out_is_remembered_and_found_out_anew_after_another_firmware(
+    tmp_path: Path,
+) -> None:
+    class Finding(ToldSession):
+        detected: str | None = None
+        finds = 0
+
+        async def telemetry(self, slot: int) -> MinerTelemetry:
+            if self.detected is None:
+                Finding.finds += 1
+                self.detected = f"dialect {Finding.finds}"
+            return await super().telemetry(slot)
+
+        async def configuration(self, slot: int) -> MinerConfiguration:
+            firmware = "1" if slot < START + 1_800 else "2"
+            return msgspec.structs.replace(await super().configuration(slot), firmware_version=firmware)
+
+    class FindingDriver(Told):
+        def session(self, target: Target, transport: httpx.AsyncBaseTransport) -> Finding:
+            return Finding(self, target)
+
+    told, file = FindingDriver(lambda _, slot: steady(slot)), MemoryFile(tmp_path, "miners")
+    found = []
+    for slot in range(START, START + 3_600, 300):
+        fleet = fleet_of(told, [miner(1)], ONCE, remembered=file.read())
+        await fleet.tick(slot)
+        file.write(fleet.memories)
+        found.append(fleet.memories[0].detected)
+    assert (found[0], found[5], found[-1]) == ("dialect 1", "dialect 1", "dialect 2")
+    assert Finding.finds == 2
 
 
 async def test_a_fault_in_judging_or_telling_costs_no_reading(

@@ -104,6 +104,24 @@ def test_a_miner_switched_off_is_missing_and_not_a_ghost():
     ]
 
 
+@pytest.mark.parametrize(
+    ("age", "condition", "reason"),
+    [
+        (100, Condition.UNREACHABLE, "deadline, 9 polls in a row; next probe in 700 s"),
+        (700, Condition.UNREACHABLE, "deadline, 9 polls in a row; next probe in 100 s"),
+        (940, Condition.UNREACHABLE, "deadline, 9 polls in a row"),
+        (951, Condition.STALE, "polled every 60 s, no row for 951 s"),
+    ],
+)
+def test_a_miner_that_is_left_alone_stays_unreachable_until_its_probe_is_overdue(age, condition, reason):
+    standing = MinerStanding(
+        miner_id="a1", last_polled=T, last_success=T - 1440, failures_in_a_row=9, failure="deadline",
+        driver="vnish-rest", breaker="open", open_since=T - 600.0, next_poll=T + 800.0,
+    )  # fmt: skip
+    (line,) = fleet(rows(unreachable(T, "a1")), names=("a1",), standings=[standing], now=T + age).lines
+    assert (line.condition, line.reason) == (condition, reason)
+
+
 @pytest.mark.parametrize(("age", "stale"), [(0, False), (150, False), (151, True)])
 def test_stale_is_two_and_a_half_intervals(age, stale):
     got = fleet(rows(mining(T, "a1", 95 * TH, 3000)), names=("a1",), now=T + age)
