@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from tasks.miners.antminer_legacy import AntminerLegacy
+from tasks.miners.antminer_stock import AntminerStock
+from tasks.miners.cgminer_socket import CgminerSocket
 from tasks.miners.driver import MinerDriver
 from tasks.miners.vnish_cgi import VnishCgi
 from tasks.miners.vnish_rest import VnishRest
 
-DRIVERS: dict[str, MinerDriver] = {driver.name: driver for driver in (VnishRest(), VnishCgi())}
+DRIVERS: dict[str, MinerDriver] = {
+    driver.name: driver for driver in (VnishRest(), VnishCgi(), AntminerStock(), AntminerLegacy(), CgminerSocket())
+}

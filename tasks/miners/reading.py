@@ -8,6 +8,9 @@ from typing import TypeVar
 _MOST = 1_000
 """No machine has so many parts; what a broken answer calls its number must not become a new series each poll."""
 
+COSTS_ITS_FIELDS = ("http_status", "not_json", "truncated", "schema")
+"""Failures of a secondary answer that cost its fields only; others mean that the miner itself does not answer."""
+
 Item = TypeVar("Item")
 Number = TypeVar("Number", int, float)
 
@@ -40,6 +43,11 @@ def total(values: Iterable[Number | None]) -> Number | None:
     """Sum of the values that are known; None when none is."""
     known = [value for value in values if value is not None]
     return sum(known[1:], known[0]) if known else None
+
+
+def hottest(values: Iterable[float | None]) -> float | None:
+    """Highest of the values that are known; None when none is."""
+    return max((value for value in values if value is not None), default=None)
 
 
 def flags_text(flags: Iterable[str]) -> str | None:

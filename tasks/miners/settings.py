@@ -11,10 +11,14 @@ from storage.configuration import Name, Section
 from storage.records.miner import Miner
 from tasks.miners.cadence import Bounds
 from tasks.miners.driver import Target
+from tasks.miners.socket_transport import SCHEME
 
 _FASTER = 5
 _TELEMETRY_AT_LEAST_S = 300
 _CONFIGURATION_AT_LEAST_S = 1_800
+_SOCKET_PORT = 4_028
+_LOGINS = {"vnish-cgi": "HTTP Basic", "antminer-stock": "HTTP Digest", "antminer-legacy": "HTTP Digest"}
+"""How drivers log in that cannot do without."""
 
 
 def _is_address_of_one(text: str) -> str:
@@ -41,15 +45,15 @@ class MinerSettings(Section):
     ip: Annotated[str, AfterValidator(_is_address_of_one)]
     """IP address of its web interface."""
     port: int | None = Field(default=None, ge=1, le=65_535)
-    """Port of its web interface; 80 for http and 443 for https where it is not given."""
+    """Port it is asked on; where it is not given 80 for http, 443 for https and 4028 for cgminer-socket."""
     scheme: Literal["http", "https"] = "http"
     """How it is reached. With https its certificate must be valid for its address."""
-    driver: Literal["vnish-rest", "vnish-cgi"] = "vnish-rest"
+    driver: Literal["vnish-rest", "vnish-cgi", "antminer-stock", "antminer-legacy", "cgminer-socket"] = "vnish-rest"
     """Dialect it speaks."""
     username: Name | None = None
-    """User name; needed for vnish-cgi, without meaning for vnish-rest."""
+    """User name; needed for vnish-cgi, antminer-stock and antminer-legacy, without meaning for the others."""
     password: SecretStr | None = None
-    """Password; needed for vnish-cgi. For vnish-rest it is sent only when the miner asks for it."""
+    """Password; needed where the user name is. For vnish-rest it is sent only when the miner asks for it."""
     api_key: Annotated[SecretStr, AfterValidator(_is_api_key)] | None = None
     """API key of vnish-rest, sent in place of the password and only when the miner asks for it."""
     model: Name
@@ -71,8 +75,15 @@ class MinerSettings(Section):
 
     @model_validator(mode="after")
     def _can_get_in(self) -> MinerSettings:
-        if self.driver == "vnish-cgi" and (self.username is None or self.password is None):
-            raise ValueError("driver vnish-cgi needs username and password (HTTP Basic)")
+        way = _LOGINS.get(self.driver)
+        if way is not None and (self.username is None or self.password is None):
+            raise ValueError(f"driver {self.driver} needs username and password ({way})")
+        return self
+
+    @model_validator(mode="after")
+    def _scheme_fits(self) -> MinerSettings:
+        if self.driver == "cgminer-socket" and self.scheme == "https":
+            raise ValueError("driver cgminer-socket knows no https: the socket API is in the clear")
         return self
 
     @model_validator(mode="after")
@@ -105,10 +116,14 @@ class MinerSettings(Section):
     def target(self) -> Target:
         """What a driver needs to know."""
         host = f"[{self.ip}]" if ":" in self.ip else self.ip
+        scheme: str = self.scheme
+        port = self.port
+        if self.driver == "cgminer-socket":
+            scheme, port = SCHEME, port or _SOCKET_PORT
         return Target(
             miner=Miner(self.id, self.model, self.site),
             address=self.ip,
-            base_url=f"{self.scheme}://{host}" + (f":{self.port}" if self.port is not None else ""),
+            base_url=f"{scheme}://{host}" + (f":{port}" if port is not None else ""),
             username=self.username,
             password=self.password,
             api_key=self.api_key,

@@ -20,16 +20,20 @@ from typing import cast
 import httptools
 import httpx
 
+from tasks.miners.bounds import ResponseTooLarge
+from tasks.miners.socket_transport import SCHEME, SocketTransport
+
+__all__ = ["MOST_BYTES", "BoundedTransport", "DeviceTransport", "ResponseTooLarge", "transport_for"]
+
 MOST_BYTES = 4 * 1024 * 1024
 """Largest answer, head and body together. The largest known, chips of every board, has some 20 kB."""
 
 
-class ResponseTooLarge(httpx.RemoteProtocolError):
-    """The answer went beyond the largest size and was cut off."""
-
-
 def transport_for(base_url: httpx.URL, *, connect_timeout_s: float, deadline_s: float) -> httpx.AsyncBaseTransport:
-    """The transport of one miner: the own one for http, the stock one, bounded and verifying, for https."""
+    """The transport of one miner: the own one for http, the stock one, bounded and verifying, for https; ``cgminer://``
+    is the socket API."""
+    if base_url.scheme == SCHEME:
+        return SocketTransport(connect_timeout_s=connect_timeout_s, deadline_s=deadline_s)
     if base_url.scheme == "https":
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
         stock = httpx.AsyncHTTPTransport(verify=_verifying(), trust_env=False, limits=limits)

@@ -93,3 +93,9 @@ def nameplate(model: str) -> Nameplate | None:
     be another machine.
     """
     return _BY_KEY.get(_key(model))
+
+
+def algorithm_of(model: str | None) -> Algorithm | None:
+    """What a model hashes; None for one that is not in the table."""
+    plate = nameplate(model) if model else None
+    return plate.algorithm if plate else None

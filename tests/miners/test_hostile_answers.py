@@ -16,9 +16,16 @@ from storage.declaration.miner import MINER_STATES
 from storage.records.miner import MinerTelemetry, configuration_frames, telemetry_frames
 from tasks.miners.driver import PollFailure
 from tasks.miners.drivers import DRIVERS
+from tests.miners.antminer_payloads import legacy, socket, stock
 from tests.miners.payloads import PASSWORD, SLOT, Answers, cgi, rest, target
 
-SOUND: dict[str, dict[str, Any]] = {"vnish-rest": rest(status={"miner_state": "stopped"}), "vnish-cgi": cgi()}
+SOUND: dict[str, dict[str, Any]] = {
+    "vnish-rest": rest(status={"miner_state": "stopped"}),
+    "vnish-cgi": cgi(),
+    "antminer-stock": stock(),
+    "antminer-legacy": legacy(),
+    "cgminer-socket": socket(),
+}
 
 HOSTILE: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2**31, -(2**63), 2**64, 10**400, 0.5, -0.0, 1e308, "", " ", "0", "-5", "1e999", "N/A",

@@ -54,6 +54,8 @@ miners:
         ("", "http://192.0.2.1"),
         (", port: 8080", "http://192.0.2.1:8080"),
         (", scheme: https", "https://192.0.2.1"),
+        (", driver: cgminer-socket", "cgminer://192.0.2.1:4028"),
+        (", driver: cgminer-socket, port: 4029", "cgminer://192.0.2.1:4029"),
     ],
 )
 def test_addresses(tmp_path: Path, keys: str, url: str) -> None:
@@ -72,8 +74,11 @@ def test_an_address_of_version_6() -> None:
         (", polling_interval_seconds: 4000", "at most 3600"),
         (", polling_interval_seconds: often", "a whole number"),
         (", configuration_interval_seconds: 60", "at least 900"),
-        (", driver: vnish", "one of vnish-rest, vnish-cgi"),
+        (", driver: vnish", "one of vnish-rest, vnish-cgi, antminer-stock, antminer-legacy, cgminer-socket"),
         (", driver: vnish-cgi", "needs username and password"),
+        (", driver: antminer-stock, username: root", "needs username and password"),
+        (", driver: antminer-legacy", "HTTP Digest"),
+        (", driver: cgminer-socket, scheme: https", "no https"),
         (", api_key: short", "exactly 32 characters"),
         (", port: 70000", "at most 65535"),
         (", scheme: ftp", "one of http, https"),
