@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from storage.records.events import MinerEvent
-from storage.records.events import MinerEvent
 from storage.settings import StorageSettings
 from storage.spool.lane import Lane
 from tasks.miners.fleet import Fleet, TickOutcome
@@ -38,11 +37,6 @@ class MinerCollection:
     def events(self) -> tuple[MinerEvent, ...]:
         """What happened to the miners by the newest tick."""
         return () if self._read is None else self._read.events
-
-    @property
-    def events(self) -> tuple[MinerEvent, ...]:
-        """What the newest tick saw happen to miners; stored with it."""
-        return self._read.events if self._read is not None else ()
 
     async def tick(self, slot: Slot) -> TickReport:
         """Poll the miners that are due at ``slot``, spool and report. Again for the same slot: spool what was read.
