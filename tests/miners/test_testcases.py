@@ -4,8 +4,8 @@ A new case is a folder, no code. ``input.json``: ``report`` (where it was report
 (further ones of the miner) and ``polls``: each with ``answers`` by path (an object, a number for an HTTP status, text
 for a raw body; added to those of the poll before), or with ``failure`` for one that fails; ``times`` repeats it, polls
 are ``every_s`` (60) apart. ``expected.json`` has one entry per poll, true for each time: ``telemetry`` fields,
-``boards``, ``fans``, ``pools`` (lists of fields), ``configuration`` (read where it is expected) and nothing that need
-not be known. The model is judged as the fleet judges it.
+``boards``, ``fans``, ``pools``, ``errors`` (a list of fields for each part), ``configuration`` (read where it is
+expected); what is not named may be anything. Readings are judged as the fleet judges them.
 """
 
 from __future__ import annotations
