@@ -56,6 +56,20 @@ def open_store(settings: StorageSettings) -> Store:
     return EmbeddedStore(settings.lake_directory)
 
 
+def open_lake(settings: StorageSettings) -> Store | None:
+    """The lake of this host as a store, for what it alone keeps; None where it is off.
+
+    Raises:
+        NeedsHuman: its packages are missing.
+    """
+    if not settings.lake.enabled:
+        return None
+    _require_lake("The lake is enabled")
+    from storage.lake.store import EmbeddedStore
+
+    return EmbeddedStore(settings.lake_directory)
+
+
 def _require_lake(why: str) -> None:
     missing = [name for name in _LAKE_PACKAGES if find_spec(name) is None]
     if missing:

@@ -16,10 +16,12 @@ from deployments.command.deploy import deploy
 from deployments.command.errors import CommandGroup
 from deployments.command.page import page
 from deployments.command.provision import provision
+from deployments.command.replay import replay
 from deployments.command.status import status
+from deployments.command.trace import trace
 from deployments.command.up import up
 
-COMMANDS = (up, check, status, page, deploy, provision)
+COMMANDS = (up, check, status, page, deploy, provision, trace, replay)
 
 app = typer.Typer(
     name="lodeline",

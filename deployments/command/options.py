@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from storage.errors import NeedsHuman
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
@@ -18,3 +20,22 @@ ConfigOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+MOMENT = "ISO 8601, e.g. 2026-11-25T12:00:00Z, UTC where no zone is named; or Unix seconds."
+
+
+def moment(text: str) -> int:
+    """Unix seconds of a time that a user wrote.
+
+    Raises:
+        NeedsHuman: it is none.
+    """
+    import datetime as dt
+
+    try:
+        if text.isdecimal() and len(text) > len("20261125"):
+            return int(text)
+        said = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise NeedsHuman(f"{text!r} is not a time", remedy=f"Write it as {MOMENT}") from error
+    return int((said if said.tzinfo else said.replace(tzinfo=dt.UTC)).timestamp())
