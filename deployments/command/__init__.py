@@ -14,6 +14,7 @@ import typer
 from deployments.command.check import check
 from deployments.command.deploy import deploy
 from deployments.command.errors import CommandGroup
+from deployments.command.gaps import gaps
 from deployments.command.page import page
 from deployments.command.provision import provision
 from deployments.command.replay import replay
@@ -21,7 +22,7 @@ from deployments.command.status import status
 from deployments.command.trace import trace
 from deployments.command.up import up
 
-COMMANDS = (up, check, status, page, deploy, provision, trace, replay)
+COMMANDS = (up, check, status, page, deploy, provision, trace, replay, gaps)
 
 app = typer.Typer(
     name="lodeline",

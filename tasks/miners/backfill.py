@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,14 +25,18 @@ from storage.settings import StorageSettings
 from storage.spool.lane import Lane
 from storage.spool.record import Batch
 from storage.store import Store
+from tasks.miners.collection import LANE as MINERS_LANE
 from tasks.miners.driver import HistoryPoint, KeepsHistory, MinerDriver, PollFailure
 from tasks.miners.drivers import DRIVERS
 from tasks.miners.gaps import Gap, stored_times
+from tasks.miners.memory import MemoryFile
 from tasks.miners.settings import MinerSettings
 from tasks.miners.transport import transport_for
 from tasks.normalize.efficiency import efficiency_j_th
 from tasks.normalize.hashrate import unit_is_suspect
 from tasks.normalize.quality import rule_of
+
+_LOG = logging.getLogger(__name__)
 
 LANE = "backfill"
 FLAG = "backfilled"
@@ -59,9 +64,10 @@ class Filled:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """The gaps of one miner, oldest first."""
+    """The gaps of one miner, oldest first, and the driver that it is read with."""
 
     miner: MinerSettings
+    driver: str
     gaps: list[Gap]
 
     @property
@@ -85,9 +91,11 @@ async def fill_gaps(
     """
     store = await asyncio.to_thread(open_store, storage)
     try:
+        known = await asyncio.to_thread(MemoryFile(storage.state_directory, MINERS_LANE).read)
+        detected = {miner_id: parts["detected"] for miner_id, parts in known.items() if parts.get("detected")}
         lane = await asyncio.to_thread(Lane.open, storage.spool_directory, LANE, cap_bytes=storage.spool.cap_bytes)
         with lane:
-            return await fill(gaps, miners, store=store, lane=lane, run_id=run_id, clock=clock)
+            return await fill(gaps, miners, store=store, lane=lane, run_id=run_id, clock=clock, detected=detected)
     finally:
         await asyncio.to_thread(store.close)
 
@@ -100,9 +108,12 @@ async def fill(
     lane: Lane,
     run_id: str,
     clock: Callable[[], float],
+    detected: Mapping[str, str] | None = None,
     drivers: Mapping[str, MinerDriver] = DRIVERS,
 ) -> list[Filled]:
     """Fill ``gaps`` as far as their miners remember; durable in ``lane`` when it returns. A miner's fault costs itself.
+
+    ``detected`` is the driver of each miner whose configuration leaves it open, see MinerMemory.
 
     Raises:
         TryAgain: the store does not answer when asked again what is missing.
@@ -112,7 +123,9 @@ async def fill(
     wanted: dict[str, _Wanted] = {}
     for gap in gaps:
         if gap.miner_id in known:
-            wanted.setdefault(gap.miner_id, _Wanted(known[gap.miner_id], [])).gaps.append(gap)
+            miner = known[gap.miner_id]
+            driver = (detected or {}).get(miner.id, miner.driver)
+            wanted.setdefault(miner.id, _Wanted(miner, driver, [])).gaps.append(gap)
     free = asyncio.Semaphore(_AT_ONCE)
     queue, done = list(wanted.values()), list[Filled]()
     for first in range(0, len(queue), _TOGETHER):
@@ -128,12 +141,15 @@ async def _remembered(
     """What the miner remembers since the first gap, or why nothing."""
     miner, target = wanted.miner, wanted.miner.target()
     url = httpx.URL(target.base_url)
+    driver = drivers.get(wanted.driver)
+    if driver is None:
+        return f"its driver, {wanted.driver}, is not known"
     async with free:
         transport = transport_for(url, connect_timeout_s=_DEADLINE_S / 6, deadline_s=_DEADLINE_S)
         try:
-            session = drivers[miner.driver].session(target, transport)
+            session = driver.session(target, transport)
             if not isinstance(session, KeepsHistory):
-                return f"driver {miner.driver} reads no history"
+                return f"driver {wanted.driver} reads no history"
             back_s = min(session.remembers_s, now - wanted.gaps[0].start + _FINEST_S)
             step_s = step(miner.polling_interval_seconds, back_s)
             try:
@@ -143,6 +159,9 @@ async def _remembered(
                 return "no history: the miner's time is up"
             except PollFailure as failure:
                 return f"no history: {failure}"
+            except Exception:  # noqa: BLE001 - logged; a driver's error costs its miner the history, not all others
+                _LOG.exception("driver %s failed at the history of miner %s", wanted.driver, miner.id)
+                return f"no history: error in driver {wanted.driver}"
         finally:
             await transport.aclose()
     if not points:

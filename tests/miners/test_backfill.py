@@ -179,6 +179,21 @@ async def test_holes_are_filled_with_the_truth(site: Site) -> None:
             }  # fmt: skip
 
 
+async def test_a_miner_is_read_with_the_driver_that_was_detected(site: Site) -> None:
+    await outage(site)
+    name = rest(site)[0]
+    gaps = [gap for gap in site.gaps() if gap.miner_id == name]
+    unknown = [each.model_copy(update={"driver": "auto"}) for each in site.miners]
+    store = site.store
+    with Lane.open(site.root / "spool", "backfill", cap_bytes=2**26) as lane:
+        for detected, filled in (({}, 0), ({name: "vnish-rest"}, len(LOST))):
+            (done,) = await fill(
+                gaps, unknown, store=store, lane=lane, run_id="run", clock=site.clock, detected=detected
+            )
+            assert done.filled == filled
+    store.close()
+
+
 async def test_what_is_filled_is_rolled_up_again(site: Site) -> None:
     await outage(site)
     store = site.store

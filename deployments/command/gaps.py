@@ -1,0 +1,117 @@
+"""``lodeline gaps``: what did an outage of the collector leave out, and can the miners tell?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deployments.command.options import MOMENT, ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    from deployments.settings import Settings
+    from tasks.miners.backfill import Filled
+    from tasks.miners.gaps import Gap
+
+DELIVERY_S = 300.0
+
+
+def gaps(
+    start: Annotated[
+        str | None, typer.Option("--from", help=f"First time; three days ago by default. {MOMENT}")
+    ] = None,
+    stop: Annotated[str | None, typer.Option("--to", help=f"Time after the last; now by default. {MOMENT}")] = None,
+    *,
+    miner: Annotated[list[str] | None, typer.Option("--miner", help="Id of a miner; may be given again.")] = None,
+    fill: Annotated[bool, typer.Option("--fill", help="Fill them with what the miners remember.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the holes that an outage of this host's collector left in the readings of its miners.
+
+    With --fill each miner is asked for its own history, up to three days back, where its firmware keeps one (VNish).
+    Such rows are flagged `backfilled`, have no counters, and never replace a row. It may be killed and run again. Flow
+    fill-gaps does the same by itself, every hour and after an outage.
+
+    Exit code 0: done. 2: an id is not configured, the configuration is wrong, or the store does not answer.
+
+    Example: lodeline gaps --from 2026-11-25T00:00Z --fill
+    """
+    import msgspec
+
+    from deployments.settings import load_settings
+
+    settings = load_settings(config)
+    found, filled = _gaps(settings, _span(start, stop), miner or [], fill=fill)
+    if as_json:
+        typer.echo(msgspec.json.encode({"gaps": found, "filled": filled if fill else None}).decode())
+    else:
+        typer.echo("\n".join(in_words(found, filled if fill else None)))
+
+
+def _span(start: str | None, stop: str | None) -> tuple[int, int]:
+    import time
+
+    from deployments.command.options import moment
+    from storage.errors import NeedsHuman
+    from tasks.miners.gaps import REMEMBERED_S
+
+    now = int(time.time())
+    end = now if stop is None else moment(stop)
+    first = now - REMEMBERED_S if start is None else moment(start)
+    if first >= end:
+        raise NeedsHuman(f"--from {start or 'three days ago'} is not before --to {stop or 'now'}", remedy="Swap them")
+    return first, end
+
+
+def _gaps(
+    settings: Settings, span: tuple[int, int], miner_ids: list[str], *, fill: bool
+) -> tuple[list[Gap], list[Filled]]:
+    import asyncio
+    import socket
+    import uuid
+
+    from storage.delivery.delivery import Delivery
+    from storage.errors import NeedsHuman
+    from storage.opening import open_sinks
+    from tasks.miners.backfill import fill_gaps
+    from tasks.miners.gaps import find_own_gaps
+
+    host, wanted, name = settings.host, settings.collection, socket.gethostname()
+    unknown = sorted(set(miner_ids) - {miner.id for miner in wanted.miners})
+    if unknown:
+        raise NeedsHuman(f"no miner {', '.join(unknown)} is configured", remedy="lodeline check counts those that are")
+    miners = [miner for miner in wanted.miners if not miner_ids or miner.id in miner_ids]
+    found = asyncio.run(find_own_gaps(host, miners, wanted.fleet, host=name, start=span[0], stop=span[1]))
+    if not fill or not found:
+        return found, []
+    filled = asyncio.run(fill_gaps(host, miners, found, run_id=f"lodeline gaps {uuid.uuid4()}"))
+    delivery = Delivery(host.spool_directory, open_sinks(host, name), name)
+    try:
+        if not delivery.flush(DELIVERY_S):
+            typer.echo("The rows are spooled; the next shift stores what is left of them.", err=True)
+    finally:
+        delivery.close()
+    return found, filled
+
+
+def in_words(found: list[Gap], filled: list[Filled] | None) -> list[str]:
+    """Lines for a human; ``filled`` is None where nothing was to be filled."""
+    if not found:
+        return ["No gaps."]
+    if filled is None:
+        lines = [
+            f"{gap.miner_id}: {len(gap.slots)} readings from {_clock(gap.start)} to {_clock(gap.stop)}" for gap in found
+        ]
+        return [*lines, f"{len(found)} gaps; --fill asks the miners for them"]
+    lines = [
+        f"{one.miner_id}: {one.filled} of {one.missing} readings filled{f'; {one.reason}' if one.reason else ''}"
+        for one in filled
+    ]
+    return [*lines, f"{sum(one.filled for one in filled)} of {sum(one.missing for one in filled)} readings filled"]
+
+
+def _clock(unix_s: int) -> str:
+    import datetime as dt
+
+    return f"{dt.datetime.fromtimestamp(unix_s, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
