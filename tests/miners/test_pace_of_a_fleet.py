@@ -10,8 +10,10 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from pydantic import ValidationError
 
 from storage.records.miner import MinerConfiguration, MinerTelemetry
+from tasks.miners.cadence import Bounds
 from tasks.miners.driver import PollFailure, Target
 from tasks.miners.fleet import Fleet
 from tasks.miners.loop_lag import LoopLag
@@ -321,3 +323,30 @@ async def test_a_pace_of_other_settings_comes_back_within_the_bounds(tmp_path: P
     file.write(before.memories)
     after = fleet_of(told, [miner(1)], ONCE, remembered=file.read())
     assert after.memories[0].telemetry.interval_s == 60
+
+
+@pytest.mark.parametrize(
+    ("settings", "telemetry", "configuration"),
+    [
+        ({}, (12, 60, 120), (180, 900, 1_800)),
+        ({"polling_interval_seconds": 300}, (60, 300, 300), (180, 900, 1_800)),
+        ({"polling_interval_seconds": 200}, (40, 200, 300), (180, 900, 1_800)),
+        ({"polling_interval_seconds": 600}, (120, 600, 600), (180, 900, 1_800)),
+        ({"polling_interval_seconds": 3}, (1, 3, 6), (180, 900, 1_800)),
+        ({"configuration_interval_seconds": 1_800}, (12, 60, 120), (360, 1_800, 1_800)),
+        ({"fastest_polling_interval_seconds": 30, "slowest_polling_interval_seconds": 900}, (30, 60, 900),
+         (180, 900, 1_800)),
+        ({"adaptive": False}, (60, 60, 60), (900, 900, 900)),
+    ],
+)  # fmt: skip
+def test_bounds_come_from_the_settings(
+    settings: dict[str, Any], telemetry: tuple[int, int, int], configuration: tuple[int, int, int]
+) -> None:
+    made = miner(1, **settings)
+    assert (made.telemetry_bounds(), made.configuration_bounds()) == (Bounds(*telemetry), Bounds(*configuration))
+
+
+@pytest.mark.parametrize("wrong", [{"fastest_polling_interval_seconds": 61}, {"slowest_polling_interval_seconds": 59}])
+def test_bounds_that_exclude_the_usual_interval_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValidationError, match="fastest_polling_interval_seconds <= polling_interval_seconds"):
+        miner(1, **wrong)

@@ -126,3 +126,23 @@ async def test_waiting_ends_when_the_shift_ends():
 def test_interval_below_a_second_is_refused():
     with pytest.raises(ValueError, match="at least 1"):
         Slots(0)
+
+
+def test_slots_that_nobody_wants_are_passed_over_and_are_not_missed():
+    wall = [960.0]
+    slots = Slots(
+        12, 948, usual_s=60, wanted=lambda slot: slot % 60 == 0, wall=lambda: wall[0], monotonic=lambda: wall[0]
+    )
+    taken = []
+    for second in range(960, 1_261):
+        wall[0] = float(second)
+        slot = slots.due()
+        if slot is not None:
+            taken.append((slot.time, slot.missed))
+    assert taken == [(slot, 0) for slot in range(960, 1_261, 60)]
+    wall[0] = 1_320.0 + 50  # a tick that ran over by less than a usual interval has missed nothing
+    assert slots.due() is None
+    wall[0] = 1_380.0 + 120
+    found = slots.due()
+    assert found is not None
+    assert (found.time, found.missed) == (1_500, 1)
