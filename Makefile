@@ -48,6 +48,7 @@ docs: setup
 	$(BIN)/python -m deployments.data_dictionary
 	$(BIN)/python -m deployments.configuration_reference
 	$(BIN)/python -m deployments.command_reference
+	$(BIN)/python -m deployments.quality_reference
 	$(BIN)/python -m deployments.grafana.build
 
 # Maintainers: after a change of dependencies; needs uv.
