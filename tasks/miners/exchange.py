@@ -6,8 +6,8 @@ from typing import NamedTuple, cast
 
 import httpx
 
+from tasks.miners.bounds import ResponseTooLarge
 from tasks.miners.driver import FailureKind, PollFailure
-from tasks.miners.transport import ResponseTooLarge
 
 
 class Answer(NamedTuple):
