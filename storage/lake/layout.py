@@ -38,7 +38,7 @@ class Period(Enum):
     def window(self, time: int) -> tuple[int, int]:
         """The period that holds ``time``, as (first second, first second after it)."""
         whole = np.datetime64(time, "s").astype(f"datetime64[{self.value}]")
-        first, after = whole.astype("datetime64[s]"), (whole + 1).astype("datetime64[s]")
+        first, after = whole.astype("datetime64[s]"), (whole + np.timedelta64(1, self.value)).astype("datetime64[s]")
         return int(first.astype(np.int64)), int(after.astype(np.int64))
 
     def up_to(self) -> list[Period]:
