@@ -154,8 +154,8 @@ def _why_no_answers(store: Store, lake: Store | None, miner_id: str, time: int, 
     if telemetry and telemetry[0]["reachable"] is False:
         return f"the miner did not answer: {telemetry[0]['failure']}"
     return (
-        "no answers of this poll are in the lake of this host: LODELINE_LAKE__RAW_PAYLOADS is changed or off, its "
-        "driver does not ask through Lodeline's own transports, or another host polled the miner"
+        "no answers of this poll are in the lake of this host: LODELINE_LAKE__RAW_PAYLOADS is changed or off, or "
+        "another host polled the miner"
     )
 
 

@@ -31,6 +31,8 @@ _HINTS = (b"pass", b"pw", b"psk", b"secret", b"token", b"key", b"auth", b"cred",
 _TO_PRIVATE = {0xDC00 + byte: 0xF700 + byte for byte in range(0x80, 0x100)}
 _FROM_PRIVATE = {private: escaped for escaped, private in _TO_PRIVATE.items()}
 _SHORTEST_KNOWN = 3
+_SURE = 6
+"""A known value shorter than this is masked where it is a word of its own: 1234 is no secret in the counter 812345."""
 """A shorter known value is masked by its name only: as text it is everywhere, and would take readings with it."""
 
 _UNRECORDED = frozenset({
@@ -91,7 +93,11 @@ class Redaction:
         text = as_text(body)
         for form in self._forms:
             if form in text:
-                text = text.replace(form, MASK)
+                text = (
+                    text.replace(form, MASK)
+                    if len(form) >= _SURE
+                    else re.sub(rf"(?<![0-9A-Za-z]){re.escape(form)}(?![0-9A-Za-z])", MASK, text)
+                )
         low = body.lower()
         if not any(hint in low for hint in _HINTS):
             return text  # nearly every answer of telemetry: a tenth of the time

@@ -183,6 +183,11 @@ def test_secrets_in_garbage(broken: str) -> None:
     assert MASK in kept
 
 
+def test_a_short_secret_is_a_word_of_its_own() -> None:
+    kept = Redaction(["1234", "root"]).text(b'{"a":"1234","b":812345,"c":"by root.","d":"rooter"}')
+    assert json.loads(kept) == {"a": MASK, "b": 812345, "c": f"by {MASK}.", "d": "rooter"}
+
+
 def test_users_and_readings_stay() -> None:
     said = {"user": "acc.worker", "passed": 3, "bypass": "on", "keys": 4, "power": 3500, "author": "x"}
     assert json.loads(Redaction().text(json.dumps(said).encode())) == said

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+
+from pydantic import SecretStr
 
 from deployments.farm import DEFAULT_MIX, Farm, Fault
 from storage.delivery.delivery import Delivery
@@ -23,14 +24,18 @@ SETTINGS = FleetSettings(request_deadline_s=0.5, connect_timeout_s=0.5, miner_de
 
 
 async def collect(
-    data: Path, ticks: int = 3, faults: dict[int, dict[str, Fault]] | None = None, **fleet: Any
+    data: Path, ticks: int = 3, faults: dict[int, dict[str, Fault]] | None = None, password: str | None = None
 ) -> list[TickOutcome]:
     """Poll a farm of every variant ``ticks`` times, STEP_S apart, and store it; ``faults`` by tick and miner."""
     clock = Clock()
     outcomes = []
     async with Farm(len(DEFAULT_MIX), port=0, clock=clock) as farm:
         miners = [MinerSettings.model_validate(each) for each in farm.configuration()["miners"]]
-        polled = Fleet(miners, SETTINGS, payloads="every", **fleet)
+        if password is not None:
+            for at, miner in enumerate(miners):
+                if miner.driver == "vnish-rest":  # reading needs none, and any other driver would not get in
+                    miners[at] = miner.model_copy(update={"password": SecretStr(password)})
+        polled = Fleet(miners, SETTINGS, payloads="every")
         with Lane.open(data / "spool", "miners", cap_bytes=2**28) as lane:
             recorder = Recorder(
                 lane, data / "spool" / "miners", Journal(data / "state", "miners"),

@@ -10,6 +10,7 @@ import pytest
 
 from deployments.farm import DEFAULT_MIX, Fault
 from storage.declaration import MEASUREMENTS, Tier
+from storage.declaration.payload import RAW_PAYLOAD
 from storage.downsample.run import roll_up
 from storage.lake.store import EmbeddedStore
 from storage.spool.lane import Lane, LaneReader
@@ -182,3 +183,18 @@ async def test_what_can_not_be_tried_is_counted(data: Path) -> None:
     found = await replayed(data, drivers={})
     assert sum(found.unreadable.values()) == found.polls > 0
     assert all("is not known any more" in reason for reason in found.unreadable)
+
+
+async def test_a_mask_never_replaces_what_was_read_before_it(tmp_path: Path) -> None:
+    """A password that is a word of the answers themselves: the mask is in the kept text only."""
+    await collect(tmp_path, 2, password="invalid")
+    before = stored(tmp_path, "miner_pool")
+    store = opened(tmp_path)
+    rows = store.read(RAW_PAYLOAD, Tier.RAW, START, STOP).to_pylist()
+    store.close()
+    bodies = [row["body"] or "" for row in rows if row["driver"] == "vnish-rest"]
+    assert any("pool.***:3333" in body for body in bodies)
+    assert not any("invalid" in body for body in bodies)
+    await replayed(tmp_path, correct=True)
+    assert stored(tmp_path, "miner_pool") == before
+    assert not [row for row in stored(tmp_path) if "***" in str(row)]
