@@ -24,9 +24,13 @@ SETTINGS = FleetSettings(request_deadline_s=0.5, connect_timeout_s=0.5, miner_de
 
 
 async def collect(
-    data: Path, ticks: int = 3, faults: dict[int, dict[str, Fault]] | None = None, password: str | None = None
+    data: Path,
+    ticks: int = 3,
+    faults: dict[int, dict[str, Fault]] | None = None,
+    password: str | None = None,
+    step_s: int = STEP_S,
 ) -> list[TickOutcome]:
-    """Poll a farm of every variant ``ticks`` times, STEP_S apart, and store it; ``faults`` by tick and miner."""
+    """Poll a farm of every variant ``ticks`` times, ``step_s`` apart, and store it; ``faults`` by tick and miner."""
     clock = Clock()
     outcomes = []
     async with Farm(len(DEFAULT_MIX), port=0, clock=clock) as farm:
@@ -42,7 +46,7 @@ async def collect(
                 host="host", store="embedded", sinks=["lake"], run_id=RUN,
             )  # fmt: skip
             for number in range(ticks):
-                clock.now = START + STEP_S * number
+                clock.now = START + step_s * number
                 farm.clear()
                 for miner_id, fault in (faults or {}).get(number, {}).items():
                     farm.inject(miner_id, fault)

@@ -198,3 +198,14 @@ async def test_a_mask_never_replaces_what_was_read_before_it(tmp_path: Path) -> 
     await replayed(tmp_path, correct=True)
     assert stored(tmp_path, "miner_pool") == before
     assert not [row for row in stored(tmp_path) if "***" in str(row)]
+
+
+async def test_what_is_asked_seldom_is_known_from_polls_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Presets are asked every ten minutes: a session that begins in between asks at slots that have none kept."""
+    await collect(tmp_path, 5, step_s=200)
+    monkeypatch.setattr("tasks.replay.replay.WARM_UP_S", 600)
+    store = opened(tmp_path)
+    found = await replay(store, store, START + 800, STOP)
+    store.close()
+    assert found.polls > 0
+    assert found.difference.fields == {}
