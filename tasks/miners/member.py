@@ -173,7 +173,8 @@ class Member:
     def payloads(self) -> list[PolledPayloads]:
         """What it answered since the last call, where that is kept."""
         taken = self._transport.taken() if isinstance(self._transport, Recording) else []
-        return [PolledPayloads(self.target.miner, self.target.address, self._driver, taken)] if taken else []
+        driver = (self._detecting.detected if self._detecting else None) or self._driver
+        return [PolledPayloads(self.target.miner, self.target.address, driver, taken)] if taken else []
 
     def remember(self, **changed: object) -> None:
         """Replace fields of the memory."""

@@ -9,14 +9,13 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from storage.configuration import Name, Section
 from storage.records.miner import Miner
+from tasks.miners.base_url import base_url
 from tasks.miners.cadence import Bounds
 from tasks.miners.driver import Target
-from tasks.miners.socket_transport import SCHEME
 
 _FASTER = 5
 _TELEMETRY_AT_LEAST_S = 300
 _CONFIGURATION_AT_LEAST_S = 1_800
-_SOCKET_PORT = 4_028
 _LOGINS = {"vnish-cgi": "HTTP Basic", "antminer-stock": "HTTP Digest", "antminer-legacy": "HTTP Digest"}
 """How drivers log in that cannot do without."""
 
@@ -48,8 +47,10 @@ class MinerSettings(Section):
     """Port it is asked on; where it is not given 80 for http, 443 for https and 4028 for cgminer-socket."""
     scheme: Literal["http", "https"] = "http"
     """How it is reached. With https its certificate must be valid for its address."""
-    driver: Literal["vnish-rest", "vnish-cgi", "antminer-stock", "antminer-legacy", "cgminer-socket"] = "vnish-rest"
-    """Dialect it speaks."""
+    driver: Literal[
+        "vnish-rest", "vnish-cgi", "antminer-stock", "antminer-legacy", "cgminer-socket", "asic-rs", "auto"
+    ] = "vnish-rest"
+    """Dialect it speaks; ``auto`` finds it out at the first poll and again when the firmware has changed."""
     username: Name | None = None
     """User name; needed for vnish-cgi, antminer-stock and antminer-legacy, without meaning for the others."""
     password: SecretStr | None = None
@@ -84,6 +85,8 @@ class MinerSettings(Section):
     def _scheme_fits(self) -> MinerSettings:
         if self.driver == "cgminer-socket" and self.scheme == "https":
             raise ValueError("driver cgminer-socket knows no https: the socket API is in the clear")
+        if self.driver == "asic-rs" and (self.port is not None or self.scheme == "https"):
+            raise ValueError("driver asic-rs asks at the maker's own ports; leave out port and scheme")
         return self
 
     @model_validator(mode="after")
@@ -115,15 +118,10 @@ class MinerSettings(Section):
 
     def target(self) -> Target:
         """What a driver needs to know."""
-        host = f"[{self.ip}]" if ":" in self.ip else self.ip
-        scheme: str = self.scheme
-        port = self.port
-        if self.driver == "cgminer-socket":
-            scheme, port = SCHEME, port or _SOCKET_PORT
         return Target(
             miner=Miner(self.id, self.model, self.site),
             address=self.ip,
-            base_url=f"{scheme}://{host}" + (f":{port}" if port is not None else ""),
+            base_url=base_url(self.driver, self.ip, scheme=self.scheme, port=self.port),
             username=self.username,
             password=self.password,
             api_key=self.api_key,

@@ -20,10 +20,13 @@ from typing import cast
 import httptools
 import httpx
 
+from tasks.miners.asic_rs.transport import AsicRsTransport
+from tasks.miners.base_url import ASIC_RS, AUTO
 from tasks.miners.bounds import ResponseTooLarge
-from tasks.miners.socket_transport import SCHEME, SocketTransport
+from tasks.miners.socket_transport import SCHEME as SOCKET
+from tasks.miners.socket_transport import SocketTransport
 
-__all__ = ["MOST_BYTES", "BoundedTransport", "DeviceTransport", "ResponseTooLarge", "transport_for"]
+__all__ = ["MOST_BYTES", "AnyTransport", "BoundedTransport", "DeviceTransport", "ResponseTooLarge", "transport_for"]
 
 MOST_BYTES = 4 * 1024 * 1024
 """Largest answer, head and body together. The largest known, chips of every board, has some 20 kB."""
@@ -31,9 +34,13 @@ MOST_BYTES = 4 * 1024 * 1024
 
 def transport_for(base_url: httpx.URL, *, connect_timeout_s: float, deadline_s: float) -> httpx.AsyncBaseTransport:
     """The transport of one miner: the own one for http, the stock one, bounded and verifying, for https; ``cgminer://``
-    is the socket API."""
-    if base_url.scheme == SCHEME:
+    is the socket API, ``asic-rs://`` the library, ``auto+http://`` whichever a request asks for."""
+    if base_url.scheme.startswith(AUTO):
+        return AnyTransport(connect_timeout_s=connect_timeout_s, deadline_s=deadline_s)
+    if base_url.scheme == SOCKET:
         return SocketTransport(connect_timeout_s=connect_timeout_s, deadline_s=deadline_s)
+    if base_url.scheme == ASIC_RS:
+        return AsicRsTransport(deadline_s=deadline_s)
     if base_url.scheme == "https":
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
         stock = httpx.AsyncHTTPTransport(verify=_verifying(), trust_env=False, limits=limits)
@@ -116,6 +123,30 @@ class DeviceTransport(httpx.AsyncBaseTransport):
         if self._connection is not None:
             self._connection.abort()
             self._connection = None
+
+
+class AnyTransport(httpx.AsyncBaseTransport):
+    """One device whose dialect is not known yet: a transport for each scheme that is asked for, opened when it is."""
+
+    def __init__(self, *, connect_timeout_s: float = 1.0, deadline_s: float = 3.0) -> None:
+        self._connect_timeout_s = connect_timeout_s
+        self._deadline_s = deadline_s
+        self._by_scheme: dict[str, httpx.AsyncBaseTransport] = {}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """As of the transport for the scheme of ``request``."""
+        transport = self._by_scheme.get(request.url.scheme)
+        if transport is None:
+            transport = transport_for(
+                request.url, connect_timeout_s=self._connect_timeout_s, deadline_s=self._deadline_s
+            )
+            self._by_scheme[request.url.scheme] = transport
+        return await transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close all."""
+        for transport in self._by_scheme.values():
+            await transport.aclose()
 
 
 class BoundedTransport(httpx.AsyncBaseTransport):
