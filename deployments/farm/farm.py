@@ -20,7 +20,7 @@ from deployments.farm.faults import Fault, FaultKind
 from deployments.farm.http import HttpConnection
 from deployments.farm.listener import Connection, FarmError, Listener, allow_open_files, bound
 from deployments.farm.miner import Identity, SimulatedMiner
-from deployments.farm.models import DEFAULT_MIX, Variant
+from deployments.farm.models import ALL_VARIANTS, DEFAULT_MIX, Variant
 from deployments.farm.physics import climate
 from deployments.farm.truth import FleetTruth, Truth
 from deployments.farm.vnish_socket import SocketConnection
@@ -98,7 +98,8 @@ class Farm:
         try:
             for web in self._webs.values():
                 identity = web.miner.identity
-                self._listen(web, Listener(identity.address, self.port, _http(web)))
+                by_socket = identity.variant.dialect == "cgminer-socket"
+                self._listen(web, Listener(identity.address, self.port, _socket(web) if by_socket else _http(web)))
                 if self.socket_port is not None and identity.variant.dialect == "vnish-rest":
                     self._listen(web, Listener(identity.address, self.socket_port, _socket(web)))
         except FarmError:
@@ -136,7 +137,11 @@ class Farm:
             by_state=dict(Counter(truth.state if truth.answering else "unreachable" for truth in truths)),
             failures=dict(Counter(truth.failure for truth in truths if truth.failure is not None)),
             hashrate_hs=hashrate,
-            power_w=sum(truth.power_w for truth in truths if truth.answering),
+            power_w=sum(
+                truth.power_w
+                for web, truth in zip(self._webs.values(), truths, strict=True)
+                if truth.answering and web.miner.identity.variant.is_vnish
+            ),
         )
 
     def inject(self, miner_id: str, fault: Fault | FaultKind) -> Fault:
@@ -327,7 +332,7 @@ def _identity(seed: int, index: int, address: str, port: int, variant: Variant) 
 
 
 def variants(dialects: Iterable[str] = (), firmwares: Iterable[str] = ()) -> tuple[Variant, ...]:
-    """The part of the default mix that has one of the dialects and one of the firmwares; empty means all.
+    """The variants that have one of the dialects and one of the firmwares; the default mix where neither is given.
 
     Raises:
         ValueError: nothing is left.
@@ -335,10 +340,10 @@ def variants(dialects: Iterable[str] = (), firmwares: Iterable[str] = ()) -> tup
     dialects, firmwares = set(dialects), set(firmwares)
     left = tuple(
         variant
-        for variant in DEFAULT_MIX
+        for variant in (ALL_VARIANTS if dialects or firmwares else DEFAULT_MIX)
         if (not dialects or variant.dialect in dialects) and (not firmwares or variant.firmware in firmwares)
     )
     if not left:
-        known = sorted({f"{variant.dialect} {variant.firmware}" for variant in DEFAULT_MIX})
+        known = sorted({f"{variant.dialect} {variant.firmware}" for variant in ALL_VARIANTS})
         raise ValueError(f"no simulated miner is like that; there are {', '.join(known)}")
     return left

@@ -20,6 +20,7 @@ _BOOT_S = 60.0
 _TUNING_S = 1_800.0
 _OVERHEATING_INTAKE_C = 50.0
 _OVERHEATING_OBSTRUCTION = 2.0
+_LOGINS = ("vnish-cgi", "antminer-stock", "antminer-legacy")
 _SWITCHES_HASHING: tuple[FaultKind, ...] = ("board_lost", "paused", "dead")
 
 
@@ -159,8 +160,10 @@ class SimulatedMiner:
             state, since = "tuning", boot.mines_from
         else:
             state, since = "mining", stretch.start
-        failure = next((failure for kind, failure in EXPECTED_FAILURE.items() if kind in kinds), None)
-        if failure is None and "wrong_password" in kinds and self.identity.variant.dialect == "vnish-cgi":
+        dialect = self.identity.variant.dialect
+        harmless = {"http_500"} if dialect == "cgminer-socket" else set()
+        failure = next((why for kind, why in EXPECTED_FAILURE.items() if kind in kinds - harmless), None)
+        if failure is None and "wrong_password" in kinds and dialect in _LOGINS:
             failure = "auth"
         chips = [board.chip_temp_c for board in boards if board.chip_temp_c is not None]
         return Truth(
@@ -190,7 +193,7 @@ class SimulatedMiner:
             work_accepted_d1=user.work_accepted_d1,
             last_share_at=user.last_share_at,
             hardware_errors=sum(board.hardware_errors for board in boards),
-            devfee_percent=100 * DEVFEE,
+            devfee_percent=100 * self._fee,
             uptime_s=uptime,
             booted_at=boot.at,
             hashes_delivered=delivered,
@@ -350,11 +353,15 @@ class SimulatedMiner:
             self._streams = (boot.at, _Streams(*(ShareStream((*key, kind)) for kind in range(4))))
         return self._streams[1]
 
+    @property
+    def _fee(self) -> float:
+        return DEVFEE if self.identity.variant.is_vnish else 0.0
+
     def _pools(self, boot: Boot, at: float, delivered: float, active: list[Fault]) -> tuple[PoolTruth, ...]:
         streams = self._streams_since(boot)
         difficulty = self.model.difficulty
         hashes_per_share = difficulty * HASHES_PER_D1[self.model.algorithm]
-        shares = delivered * (1 - DEVFEE) / hashes_per_share
+        shares = delivered * (1 - self._fee) / hashes_per_share
         fraction = 1 - self._rejected - self._stale
         accepted, last = streams.accepted.count_and_last(shares * fraction)
         fee_difficulty = difficulty // FEE_DIFFICULTY_DIVISOR
@@ -374,13 +381,15 @@ class SimulatedMiner:
             work_accepted_d1=float(accepted * difficulty),
             last_share_at=None
             if last is None
-            else self._when_delivered(boot, last / fraction / (1 - DEVFEE) * hashes_per_share, at),
+            else self._when_delivered(boot, last / fraction / (1 - self._fee) * hashes_per_share, at),
             ping_ms=self._ping_ms,
         )
         spare = PoolTruth(
             slot=1, url="spare.pool.invalid:3333", user=user.user, is_fee=False, status="working",
             difficulty=0, accepted=0, rejected=0, stale=0, work_accepted_d1=0.0, last_share_at=None, ping_ms=0,
         )  # fmt: skip
+        if not self._fee:
+            return user, spare
         maker = PoolTruth(
             slot=2, url="DevFee", user="DevFee", is_fee=True, status=user.status,
             difficulty=fee_difficulty, accepted=fee, rejected=0, stale=0, work_accepted_d1=float(fee * fee_difficulty),

@@ -85,7 +85,32 @@ ANTMINER_L7 = Nameplate(
     ),
 )  # fmt: skip
 
-MODELS = {model.name: model for model in (ANTMINER_S19, ANTMINER_S21_PRO, ANTMINER_L7)}
+ANTMINER_S9 = Nameplate(
+    "ANTMINER_S9", "s9", "Antminer S9", "sha256d", "GH/s",
+    hashrate_hs=13.5e12, power_w=1323, boards=3, chips_per_board=63, fans=2, fan_max_rpm=6000, difficulty=16_384,
+    presets=_presets(1e12, (1100, 12, 575, 8800), (1323, 13.5, 650, 8900)),
+)  # fmt: skip
+
+ANTMINER_L3_PLUS = Nameplate(
+    "ANTMINER_L3+", "l3+", "Antminer L3+", "scrypt", "MH/s",
+    hashrate_hs=504e6, power_w=800, boards=4, chips_per_board=72, fans=2, fan_max_rpm=4500, difficulty=65_536,
+    presets=_presets(1e6, (700, 465, 354, 9800), (800, 504, 384, 10_000)),
+)  # fmt: skip
+
+ELPHAPEX_DG1_PLUS = Nameplate(
+    "ELPHAPEX_DG1+", "dg1+", "DG1+", "scrypt", "MH/s",
+    hashrate_hs=14e9, power_w=3920, boards=4, chips_per_board=204, fans=4, fan_max_rpm=6000, difficulty=1_048_576,
+    presets=_presets(1e6, (3500, 13_000, 1750, 14_200), (3920, 14_000, 1850, 14_700)),
+)  # fmt: skip
+
+MODELS = {
+    model.name: model
+    for model in (
+        ANTMINER_S19, ANTMINER_S21_PRO, ANTMINER_L7, ANTMINER_S9, ANTMINER_L3_PLUS, ELPHAPEX_DG1_PLUS,
+    )
+}  # fmt: skip
+
+Dialect = Literal["vnish-rest", "vnish-cgi", "antminer-stock", "antminer-legacy", "cgminer-socket"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +118,13 @@ class Variant:
     """A model with its firmware: ``dialect`` is the name of the driver that reads it."""
 
     model: Nameplate
-    dialect: Literal["vnish-rest", "vnish-cgi"]
+    dialect: Dialect
     firmware: str
+
+    @property
+    def is_vnish(self) -> bool:
+        """Whether it has VNish, which takes a fee and tells the power; the makers' own firmware does neither."""
+        return self.dialect in ("vnish-rest", "vnish-cgi") or self.firmware == "1.2.7"
 
 
 DEFAULT_MIX = (
@@ -108,3 +138,15 @@ DEFAULT_MIX = (
     Variant(ANTMINER_L7, "vnish-cgi", "3.9.0"),
 )
 """Dealt out in this order, over and over, so that even four miners show both dialects and both algorithms."""
+
+ALL_VARIANTS = (
+    *DEFAULT_MIX,
+    Variant(ANTMINER_S19, "antminer-stock", "49.0.1.3"),
+    Variant(ELPHAPEX_DG1_PLUS, "antminer-stock", "DG1+_V1.0.5"),
+    Variant(ANTMINER_S9, "antminer-legacy", "2.0.0"),
+    Variant(ANTMINER_L3_PLUS, "antminer-legacy", "2.0.0"),
+    Variant(ANTMINER_S19, "cgminer-socket", "49.0.1.3"),
+    Variant(ANTMINER_L7, "cgminer-socket", "49.0.1.3"),
+    Variant(ANTMINER_S21_PRO, "cgminer-socket", "1.2.7"),
+)
+"""The default mix, and what is only there where it is asked for: makers' own firmware, miners polled by socket."""

@@ -59,8 +59,11 @@ def info(miner: SimulatedMiner, truth: Truth) -> dict[str, Any]:
 def summary(miner: SimulatedMiner, truth: Truth) -> dict[str, Any] | None:
     """``miner`` of ``GET /summary``; None while the mining process is not up: the first quarter of a boot."""
     boot = miner.boot(truth.time)
-    if truth.time < boot.at + (boot.mines_from - boot.at) / 4:
-        return None
+    return None if truth.time < boot.at + (boot.mines_from - boot.at) / 4 else figures(miner, truth)
+
+
+def figures(miner: SimulatedMiner, truth: Truth) -> dict[str, Any]:
+    """``miner`` of ``GET /summary`` whether or not the mining process is up."""
     newer = is_newer(miner)
     unit = _UNITS[hashrate_unit(miner, truth)]
     average = _single(truth.hashrate_average_hs / unit)
@@ -268,7 +271,7 @@ def _pool(pool: PoolTruth, now: float) -> dict[str, Any]:
         "rejected": pool.rejected,
         "stale": pool.stale,
         "ls_diff": float(pool.difficulty) if pool.accepted else 0.0,
-        "ls_time": "0" if pool.last_share_at is None else _clock(int(now - pool.last_share_at)),
+        "ls_time": "0" if pool.last_share_at is None else clock(int(now - pool.last_share_at)),
         "diffa": pool.work_accepted_d1,
         "ping": pool.ping_ms,
     }
@@ -296,7 +299,8 @@ def scaled(number: int) -> str:
     return f"{number}" if not letter else f"{value:.3g}{letter}"
 
 
-def _clock(seconds: int) -> str:
+def clock(seconds: int) -> str:
+    """``H:MM:SS``."""
     return f"{seconds // 3600}:{seconds % 3600 // 60:02}:{seconds % 60:02}"
 
 

@@ -1,7 +1,7 @@
 """VNish's socket API (port 4028), the shape of cgminer's: one JSON command a connection, one answer, end.
 
-The product does not read it; other pollers do, and are compared with ours on this farm. Fields called ``GHS`` hold MH/s
-on Scrypt machines, here as there. Shapes are those of a recorded S21 Pro on 1.2.7, the refusal of ``version`` included.
+Fields called ``GHS`` hold MH/s on Scrypt machines, here as there. Shapes are those of a recorded S21 Pro on 1.2.7, the
+refusal of ``version`` included; commands joined with ``+`` are taken.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from deployments.farm.http import Delivery
 from deployments.farm.listener import Connection
 from deployments.farm.miner import SimulatedMiner
 from deployments.farm.truth import PoolTruth, Truth
-from deployments.farm.vnish_answers import summary as rest_summary
+from deployments.farm.vnish_answers import figures
 
 _COMMAND_LIMIT = 4096
+_DRIP_EVERY_S = 0.1
 
 
 class SocketConnection(Connection, asyncio.Protocol):
@@ -48,22 +49,37 @@ class SocketConnection(Connection, asyncio.Protocol):
             return
         delivery = self._serve(command)
         if delivery.data is not None:
-            self._timer = asyncio.get_running_loop().call_later(delivery.delay_s, self._answer, delivery.data)
+            pace = delivery.bytes_per_s
+            step = max(1, round(pace * _DRIP_EVERY_S)) if pace else len(delivery.data)
+            self._timer = asyncio.get_running_loop().call_later(
+                delivery.delay_s, self._answer, delivery.data + b"\x00", step
+            )
 
-    def _answer(self, data: bytes) -> None:
-        if self.transport is not None:
-            transport = cast("asyncio.WriteTransport", self.transport)
-            transport.write(data + b"\x00")
-            transport.close()
+    def _answer(self, data: bytes, step: int) -> None:
+        if self.transport is None:
+            return
+        transport = cast("asyncio.WriteTransport", self.transport)
+        transport.write(data[:step])
+        if len(data) > step + 1:  # the NUL does not go alone
+            self._timer = asyncio.get_running_loop().call_later(_DRIP_EVERY_S, self._answer, data[step:], step)
+            return
+        transport.write(data[step:])
+        transport.close()
 
 
 def respond(miner: SimulatedMiner, command: str, truth: Truth) -> bytes:
     """The answer to a command at the instant of ``truth``; an unknown one is refused in cgminer's words."""
+    if "+" in command:
+        parts = {name: [_reply(miner, name, truth)] for name in command.split("+")}
+        return msgspec.json.encode({**parts, "id": 1})
+    return msgspec.json.encode(_reply(miner, command, truth))
+
+
+def _reply(miner: SimulatedMiner, command: str, truth: Truth) -> dict[str, Any]:
     answers = {"summary": _summary, "stats": _stats, "pools": _pools, "devdetails": _devdetails}
-    stats = rest_summary(miner, truth)
-    if command not in answers or stats is None:
-        return msgspec.json.encode({"STATUS": [_status(truth, "E", 0, "Invalid command")]})
-    return msgspec.json.encode(answers[command](miner, truth, stats))
+    if command not in answers:
+        return {"STATUS": [_status(truth, "E", 0, "Invalid command")]}
+    return answers[command](miner, truth, figures(miner, truth))
 
 
 def _summary(miner: SimulatedMiner, truth: Truth, stats: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +88,7 @@ def _summary(miner: SimulatedMiner, truth: Truth, stats: dict[str, Any]) -> dict
          "Total MH", "Work Utility", "Device Rejected%", "Pool Rejected%", "Pool Stale%", "Last getwork",
          "Device Hardware%"), 0,
     )  # fmt: skip
-    figures = {
+    said = {
         "Elapsed": truth.uptime_s, "GHS 5s": stats["hr_realtime"], "GHS av": stats["hr_average"],
         "GHS 30m": stats["hr_average"], "Found Blocks": 0, "Accepted": sum(pool.accepted for pool in truth.pools),
         "Rejected": truth.shares_rejected, "Stale": truth.shares_stale, "Hardware Errors": truth.hardware_errors,
@@ -81,7 +97,7 @@ def _summary(miner: SimulatedMiner, truth: Truth, stats: dict[str, Any]) -> dict
         "Difficulty Stale": float(truth.shares_stale * miner.model.difficulty),
         "Best Share": stats["best_share"], "Fee Percent": stats["devfee_percent"],
     }  # fmt: skip
-    return {"STATUS": [_status(truth, "S", 11, "Summary")], "SUMMARY": [zero | figures], "id": 1}
+    return {"STATUS": [_status(truth, "S", 11, "Summary")], "SUMMARY": [zero | said], "id": 1}
 
 
 def _stats(miner: SimulatedMiner, truth: Truth, stats: dict[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 from bisect import bisect_right
 from collections.abc import Callable
+from typing import Protocol
 
-from deployments.farm import vnish_socket
+from deployments.farm import antminer_socket, vnish_socket
+from deployments.farm.antminer_cgi import LegacyCgi, StockCgi
 from deployments.farm.faults import Fault
 from deployments.farm.http import Delivery, Request, Response, error
 from deployments.farm.miner import SimulatedMiner
@@ -15,6 +17,27 @@ from deployments.farm.vnish_cgi import VnishCgi
 from deployments.farm.vnish_rest import VnishRest
 
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>Miner</title></head><body><h1>Please wait</h1></body></html>\n"
+
+
+class Dialect(Protocol):
+    """A web server's words."""
+
+    def respond(self, request: Request, truth: Truth) -> Response:
+        """The answer at the instant of ``truth``."""
+        ...
+
+    def cacheable(self, request: Request) -> bool:
+        """Whether the same request has the same answer until the figures are renewed."""
+        ...
+
+
+_DIALECTS: dict[str, Callable[[SimulatedMiner], Dialect]] = {
+    "vnish-rest": VnishRest,
+    "vnish-cgi": VnishCgi,
+    "antminer-stock": StockCgi,
+    "antminer-legacy": LegacyCgi,
+    "cgminer-socket": StockCgi,  # its socket is asked; nobody listens for its web interface
+}
 
 
 class MinerWeb:
@@ -30,7 +53,7 @@ class MinerWeb:
         dice: random.Random,
     ) -> None:
         self.miner = miner
-        self._dialect = VnishRest(miner) if miner.identity.variant.dialect == "vnish-rest" else VnishCgi(miner)
+        self._dialect: Dialect = _DIALECTS[miner.identity.variant.dialect](miner)
         self._clock = clock
         self._refresh_s = refresh_s
         self._latency_s = latency_s
@@ -71,13 +94,19 @@ class MinerWeb:
         return Delivery(data, self._delay(now), pace)
 
     def serve_socket(self, command: str) -> Delivery:
-        """The same for a command on port 4028."""
+        """The same for a command of the socket API."""
         now = self._clock()
         kinds = {fault.kind for fault in self.miner.active(now)}
         if "hanging" in kinds:
             return Delivery(None)
-        data = vnish_socket.respond(self.miner, command, self._current(now))
-        return Delivery(data[: len(data) // 2] if "truncated_json" in kinds else data, self._delay(now))
+        dialect = vnish_socket if self.miner.identity.variant.is_vnish else antminer_socket
+        data = dialect.respond(self.miner, command, self._current(now))
+        if "html" in kinds:
+            data = _PAGE
+        elif "truncated_json" in kinds:
+            data = data[: len(data) // 2]
+        pace = next((fault.bytes_per_s for fault in self.miner.active(now) if fault.kind == "slow_drip"), None)
+        return Delivery(data, self._delay(now), pace)
 
     def _delay(self, now: float) -> float:
         low, high = self._latency_s

@@ -80,10 +80,12 @@ def _board(
     if body.get(f"chain_rate{n}") == "":
         rate = 0.0
     word = body.get(f"chain_state{n}")
-    if word in (None, ""):
+    if (chips, rate, word) == (None, None, None):
+        status = "disconnected"  # it was listed once
+    elif word in (None, ""):
         status = board_status(chips, rate, hashing=hashing, asleep=False, uptime_s=uptime_s)
     else:
-        status = word if word in BOARD_STATES else "unknown"
+        status = word if isinstance(word, str) and word in BOARD_STATES else "unknown"
     millivolts = number(body.get(f"chain_vol{n}"))
     dead = str(body.get(f"chain_acs{n}") or "").lower()
     frequency = body.get(f"freq_avg{n}")

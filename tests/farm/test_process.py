@@ -70,7 +70,7 @@ async def test_a_farm_starts_is_polled_is_hurt_and_stops(tmp_path, number):
 def test_what_cannot_run_is_said_in_one_line(capsys):
     for arguments, words in (
         (["--first-address", "10.0.0.1"], "farm: 24 miners from 10.0.0.1"),
-        (["--dialect", "braiins"], "farm: no simulated miner is like that; there are vnish-cgi 3.9.0"),
+        (["--dialect", "braiins"], "farm: no simulated miner is like that; there are antminer-legacy 2.0.0"),
         (["--miners", "0"], "farm: a farm has at least 1 miner"),
     ):
         assert main(arguments) == 2

@@ -13,7 +13,8 @@ import pytest
 FIXTURES = Path(__file__).resolve().parents[2].parent / "shared" / "fixtures"
 
 
-def _read(*parts: str) -> Any:
+def read(*parts: str) -> Any:
+    """A recording, by folders and name."""
     path = FIXTURES.joinpath(*parts)
     if not path.is_file():
         pytest.skip(f"the recordings are not here ({'/'.join(parts)}); nothing to compare with")
@@ -22,12 +23,12 @@ def _read(*parts: str) -> Any:
 
 def recorded(name: str, interface: str = "web") -> Any:
     """An answer of a real S21 Pro on VNish 1.2.7; ``interface`` is ``web`` or ``rpc``."""
-    return _read("vnish-1.2.7-s21pro", interface, f"{name}.json")
+    return read("vnish-1.2.7-s21pro", interface, f"{name}.json")
 
 
 @cache
 def _description(firmware: str) -> Any:
-    return _read("vnish-openapi", f"{firmware}.json")
+    return read("vnish-openapi", f"{firmware}.json")
 
 
 @cache

@@ -97,10 +97,13 @@ class AntminerStockSession:
 
     async def _secondary(self, path: str, shape: type[Shape], flags: set[str]) -> Shape | None:
         """The answer of a path that a poll can do without: a wrong answer is a flag, no answer is a failure."""
+        own_flags: set[str] = set()
         try:
-            return await self._read(path, shape, flags)
+            found = await self._read(path, shape, own_flags)
         except PollFailure as failure:
             if failure.kind not in COSTS_ITS_FIELDS:
                 raise
             flags.add(f"no_{path.rpartition('/')[2].removesuffix('.cgi')}")
             return None
+        flags |= own_flags
+        return found
