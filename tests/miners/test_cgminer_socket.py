@@ -61,7 +61,7 @@ async def test_every_value_of_a_stock_miner() -> None:
     ]
 
 
-VNISH = {
+VNISH: dict[str, Any] = {
     "state": "mining", "rate_unit": None, "fan_pwm": 90, "chain_acn4": None, "chain_rate4": None, "chain_acs4": None,
     **{f"{name}{n}": value for n in (1, 2, 3) for name, value in (
         ("chain_consumption", 861), ("chain_vol", 13_000), ("chain_state", "mining"), ("chain_fault", ""),
@@ -216,7 +216,7 @@ async def test_configuration() -> None:
 
 
 async def test_a_fan_that_turned_once_and_stands_still_is_lost() -> None:
-    eight = {f"fan{n}": 0 for n in range(1, 9)} | {"fan_num": 2}
+    eight: dict[str, Any] = {f"fan{n}": 0 for n in range(1, 9)} | {"fan_num": 2}
     transport = Answers(socket(stats=socket_stats(**eight | {"fan3": 4_000, "fan6": 4_100})))
     opened = session(transport)
     assert [fan.fan for fan in (await opened.telemetry(SLOT)).fans] == ["3", "6"]
