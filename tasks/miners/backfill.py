@@ -64,10 +64,9 @@ class Filled:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """The gaps of one miner, oldest first, and the driver that it is read with."""
+    """The gaps of one miner, oldest first."""
 
     miner: MinerSettings
-    driver: str
     gaps: list[Gap]
 
     @property
@@ -124,8 +123,9 @@ async def fill(
     for gap in gaps:
         if gap.miner_id in known:
             miner = known[gap.miner_id]
-            driver = (detected or {}).get(miner.id, miner.driver)
-            wanted.setdefault(miner.id, _Wanted(miner, driver, [])).gaps.append(gap)
+            if detected and miner.id in detected:
+                miner = miner.model_copy(update={"driver": detected[miner.id]})  # its address depends on it too
+            wanted.setdefault(miner.id, _Wanted(miner, [])).gaps.append(gap)
     free = asyncio.Semaphore(_AT_ONCE)
     queue, done = list(wanted.values()), list[Filled]()
     for first in range(0, len(queue), _TOGETHER):
@@ -141,15 +141,15 @@ async def _remembered(
     """What the miner remembers since the first gap, or why nothing."""
     miner, target = wanted.miner, wanted.miner.target()
     url = httpx.URL(target.base_url)
-    driver = drivers.get(wanted.driver)
+    driver = drivers.get(miner.driver)
     if driver is None:
-        return f"its driver, {wanted.driver}, is not known"
+        return f"its driver, {miner.driver}, is not known"
     async with free:
         transport = transport_for(url, connect_timeout_s=_DEADLINE_S / 6, deadline_s=_DEADLINE_S)
         try:
             session = driver.session(target, transport)
             if not isinstance(session, KeepsHistory):
-                return f"driver {wanted.driver} reads no history"
+                return f"driver {miner.driver} reads no history"
             back_s = min(session.remembers_s, now - wanted.gaps[0].start + _FINEST_S)
             step_s = step(miner.polling_interval_seconds, back_s)
             try:
@@ -160,8 +160,8 @@ async def _remembered(
             except PollFailure as failure:
                 return f"no history: {failure}"
             except Exception:  # noqa: BLE001 - logged; a driver's error costs its miner the history, not all others
-                _LOG.exception("driver %s failed at the history of miner %s", wanted.driver, miner.id)
-                return f"no history: error in driver {wanted.driver}"
+                _LOG.exception("driver %s failed at the history of miner %s", miner.driver, miner.id)
+                return f"no history: error in driver {miner.driver}"
         finally:
             await transport.aclose()
     if not points:
