@@ -54,6 +54,7 @@ _OTHERS_ON_THE_SOCKET = (
 )
 _CGMINER = ("ANTMINER", "BMMINER", "CGMINER", "SGMINER")
 _LONGEST_EVIDENCE = 120
+_OUT_OF_TIME = ("connect_timeout", "deadline")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,16 +71,19 @@ class Identified:
     firmware_version: str | None = None
     mac: str | None = None
     evidence: tuple[str, ...] = ()
+    ran_out_of_time: bool = False
+    """Whether a request did; with more time the answer may be another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unidentified:
-    """No miner that a driver is known for. ``failure`` is why the last request failed where nothing answered."""
+    """No miner that a driver is known for. ``failure`` is why the first request failed that did."""
 
     address: str
     reason: Reason
     evidence: tuple[str, ...]
     failure: PollFailure | None = None
+    ran_out_of_time: bool = False
 
 
 class _Network(msgspec.Struct):
@@ -113,18 +117,23 @@ async def identify(
     *,
     scheme: str = "http",
     port: int | None = None,
-    socket_port: int = SOCKET_PORT,
+    socket_port: int | None = SOCKET_PORT,
+    web: bool = True,
     login: Target | None = None,
 ) -> Identified | Unidentified:
     """Ask the device at ``address`` what it is. At most eight requests, one after the other.
 
     Args:
         transport: speaks every scheme, as tasks.miners.transport.AnyTransport does; its limits are the limits here.
-        scheme, port: of the web interface.
+        scheme, port: of the web interface; not asked where ``web`` is false.
+        socket_port: None: not asked.
         login: user name and password configured for this address, for HTTP Digest only.
     """
     probe = _Probe(address, transport, scheme=scheme, port=port, socket_port=socket_port, login=login)
-    return await probe.web() or await probe.socket() or probe.unidentified()
+    found = await probe.web() if web else None
+    if found is None and socket_port is not None:
+        found = await probe.socket()
+    return found or probe.unidentified()
 
 
 class _Probe:
@@ -137,7 +146,7 @@ class _Probe:
         *,
         scheme: str,
         port: int | None,
-        socket_port: int,
+        socket_port: int | None,
         login: Target | None,
     ) -> None:
         self._address = address
@@ -149,6 +158,7 @@ class _Probe:
         self._evidence: list[str] = []
         self._answered = False
         self._failure: PollFailure | None = None
+        self._ran_out_of_time = False
         self._antminer = False
 
     def unidentified(self) -> Identified | Unidentified:
@@ -156,7 +166,13 @@ class _Probe:
         if self._antminer:
             return self._found("auto", port=self._port)
         reason: Reason = "unknown" if self._answered else "no_answer"
-        return Unidentified(address=self._address, reason=reason, evidence=tuple(self._evidence), failure=self._failure)
+        return Unidentified(
+            address=self._address,
+            reason=reason,
+            evidence=tuple(self._evidence),
+            failure=self._failure,
+            ran_out_of_time=self._ran_out_of_time,
+        )
 
     async def web(self) -> Identified | None:
         """By the web interface."""
@@ -283,12 +299,17 @@ class _Probe:
 
     def _note_failure(self, failure: PollFailure, asked: str) -> None:
         self._evidence.append(_short(f"{asked}: {failure.kind}"))
-        if self._failure is None:
-            self._failure = failure
+        self._failure = self._failure or failure
+        self._ran_out_of_time |= failure.kind in _OUT_OF_TIME
 
     def _found(self, driver: str, *, model: str | None = None, port: int | None) -> Identified:
         return Identified(
-            address=self._address, driver=driver, port=port, model=named(model), evidence=tuple(self._evidence)
+            address=self._address,
+            driver=driver,
+            port=port,
+            model=named(model),
+            evidence=tuple(self._evidence),
+            ran_out_of_time=self._ran_out_of_time,
         )
 
 
