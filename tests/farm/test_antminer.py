@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from deployments.farm import Farm, Fault, variants
+from deployments.farm import ALL_VARIANTS, Farm, Fault, variants
 from tasks.miners.drivers import DRIVERS
+from tasks.miners.fleet import Fleet
 from tasks.miners.settings import MinerSettings
 from tasks.miners.transport import transport_for
 from tests.farm import vendor
@@ -168,3 +169,17 @@ def _paths(value: Any, path: str = "") -> set[str]:
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return set().union(*(_paths(each, path) for each in value))
     return {path}
+
+
+async def test_a_fleet_of_all_makes_is_read_whole():
+    async with Farm(len(ALL_VARIANTS), port=0, clock=Clock(), mix=ALL_VARIANTS) as farm:
+        miners = [MinerSettings.model_validate(each) for each in farm.configuration()["miners"]]
+        fleet = Fleet(miners)
+        outcome = await fleet.tick(int(NOON))
+        await fleet.aclose()
+        assert (outcome.polled, outcome.failed, outcome.configurations) == (len(miners), 0, len(miners))
+        (settings,) = (frame for frame in outcome.frames if frame.measurement == "miner_configuration")
+        read = dict(zip(settings.columns["miner_id"], settings.columns["algorithm"], strict=True))
+        assert read == {each.miner_id: each.variant.model.algorithm for each in farm.miners}
+        (telemetry,) = (frame for frame in outcome.frames if frame.measurement == "miner_telemetry")
+        assert "quality_flags" not in telemetry.columns, "nothing to flag"

@@ -54,6 +54,13 @@ async def test_boards_that_are_told_behind_freq_only() -> None:
     ]
 
 
+async def test_a_boards_own_clock_goes_before_the_machines() -> None:
+    freq = "300,freq1=460,temp1=60,temp2=61,chain_acn2=63,chain_rate2=4400"
+    devs = [{"index": n, "chain_acn": "63", "rate": "4500", "freq": freq} for n in ("1", "2")]
+    record = await poll(get_miner_status=legacy_status(devs=devs))
+    assert [(board.frequency_mhz, board.pcb_temp_c) for board in record.boards] == [(460.0, 60.0), (300.0, 61.0)]
+
+
 @pytest.mark.parametrize(
     ("minertype", "model", "expected", "flags"),
     [

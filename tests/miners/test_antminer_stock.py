@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -159,6 +160,21 @@ async def test_a_board_that_leaves_the_list_is_missed() -> None:
     transport.answers |= stock(stats=stock_stats(chain=[stock_chain(0), stock_chain(1)]))
     record = await opened.telemetry(SLOT + 60)
     assert (record.state, record.boards_mining, record.boards_expected) == ("degraded", 2, 3)
+
+
+async def test_boards_of_a_mended_answer_are_not_remembered() -> None:
+    broken = json.dumps(stock_stats(chain=[stock_chain(i) for i in range(4)])).replace("}, {", "}{").encode()
+    transport = Answers(stock(stats=broken))
+    opened = session(transport)
+    assert (await opened.telemetry(SLOT)).quality_flags == "repaired"
+    transport.answers |= stock()
+    record = await opened.telemetry(SLOT + 60)
+    assert (record.state, record.boards_expected) == ("mining", 3)
+
+
+async def test_zero_degrees_are_no_reading() -> None:
+    record = await poll(stats=stock_stats(chain=[stock_chain(0, temp_chip=[0, "0", ""], temp_pcb=[])]))
+    assert (record.boards[0].chip_temp_c, record.boards[0].pcb_temp_c, record.chip_temp_max_c) == (None, None, None)
 
 
 async def test_errors_are_the_checks_that_failed() -> None:

@@ -19,6 +19,7 @@ from tests.miners.antminer_payloads import (
     said,
     socket,
     socket_body,
+    socket_pool,
     socket_pools,
     socket_stats,
     socket_summary,
@@ -124,7 +125,7 @@ async def test_ghs_is_never_taken_at_its_word(
 
 async def test_cgminers_own_mhs() -> None:
     summary = said("SUMMARY", {"Elapsed": 100, "MHS 5s": "14000.5", "MHS av": 14_000.0, "Accepted": 7, "Rejected": 0})
-    record = await poll(stats=said("STATS", {"ID": "POOL0", "Elapsed": 5}), summary=summary, pools=REFUSED)
+    record = await poll(stats=said("STATS", {"ID": "POOL0", "Elapsed": 5, "fan1": 9}), summary=summary, pools=REFUSED)
     assert (record.hashrate_hs, record.uptime_s, record.shares_accepted) == (14_000.5e6, 100, 7)
     assert (record.boards_mining, record.fans_running, record.state) == (None, None, "mining")
 
@@ -224,6 +225,54 @@ async def test_a_fan_that_turned_once_and_stands_still_is_lost() -> None:
     record = await opened.telemetry(SLOT + 60)
     assert [(fan.fan, fan.status) for fan in record.fans] == [("3", "ok"), ("6", "lost")]
     assert record.state == "degraded"
+
+
+async def test_an_average_is_never_taken_for_the_hashrate_now() -> None:
+    stats = socket_stats(**{"GHS 5s": None})
+    record = await poll(stats=stats, summary=socket_summary(**{"GHS 5s": None}))
+    assert (record.hashrate_hs, record.hashrate_average_hs, record.quality_flags) == (None, 93.5e12, "state_unknown")
+
+
+async def test_a_fan_that_stands_still_at_the_first_poll_is_lost_too() -> None:
+    record = await poll(stats=socket_stats(fan2=0))
+    assert [(fan.fan, fan.status) for fan in record.fans] == [("1", "ok"), ("2", "lost")]
+
+
+async def test_a_board_that_had_chips_once_is_missed() -> None:
+    transport = Answers(socket())
+    opened = session(transport)
+    await opened.telemetry(SLOT)
+    transport.answers |= socket(stats=socket_stats(chain_acn2=0, chain_rate2=""))
+    record = await opened.telemetry(SLOT + 60)
+    assert [(board.board, board.status, board.hashrate_hs) for board in record.boards] == [
+        ("1", "mining", 31_001e9), ("2", "disconnected", 0.0), ("3", "mining", 31_003e9),
+    ]  # fmt: skip
+    assert (record.state, record.boards_expected) == ("degraded", 3)
+
+
+async def test_boards_of_a_mended_answer_are_not_remembered() -> None:
+    broken = json.dumps(socket_stats(chain_acn9=76, chain_rate9=1)).replace("}, {", "}{").encode()
+    transport = Answers(socket(stats=broken))
+    opened = session(transport)
+    assert (await opened.telemetry(SLOT)).boards_expected == 4
+    transport.answers |= socket()
+    record = await opened.telemetry(SLOT + 60)
+    assert (record.state, record.boards_expected) == ("mining", 3)
+
+
+async def test_the_summary_has_the_makers_shares_where_there_is_a_fee() -> None:
+    record = await poll(pools=REFUSED, summary=socket_summary(**{"Fee Percent": 2.8}))
+    assert (record.shares_accepted, record.devfee_percent) == (None, 2.8)
+    assert (await poll(pools=REFUSED)).shares_accepted == 5
+
+
+@pytest.mark.parametrize(
+    ("at", "age"),
+    [(1_799_999_993, 7.0), ("1799999993", 7.0), (0, None), ("0", None), (1_800_000_001, None), ("", None)],
+)
+async def test_the_last_share_by_the_miners_own_clock(at: Any, age: float | None) -> None:
+    record = await poll(pools=said("POOLS", socket_pool(0, **{"Last Share Time": at})))
+    assert record.last_share_age_s == age
 
 
 @settings(max_examples=150, deadline=None)

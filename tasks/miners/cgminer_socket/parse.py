@@ -63,7 +63,7 @@ def telemetry(
     factor = _factor(body, circumstances.model)
     if factor is None and "GHS 5s" in (summary or body):
         flags.add("unit_unknown")
-    hashrate, rate = _rate(summary, body, factor, "GHS 5s", "MHS 5s", "GHS av", "MHS av")
+    hashrate, rate = _rate(summary, body, factor, "GHS 5s", "MHS 5s")
     average, _ = _rate(summary, body, factor, "GHS av", "MHS av")
     hashing = None if rate is None else rate > 0
     uptime = count(_figure(summary, body, "Elapsed"))
