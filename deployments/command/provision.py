@@ -23,7 +23,7 @@ def provision(
 
     A shorter retention than before lets the server delete what is older.
 
-    Example: LODELINE_INFLUX__URL=http://127.0.0.1:8086 lodeline provision --config /etc/lodeline
+    Example: lodeline provision --config /etc/lodeline
     """
     from deployments.settings import load_settings
     from storage.influx.provision import provision as make
