@@ -6,12 +6,14 @@ import httpx
 import pytest
 
 from deployments.farm import Farm
+from deployments.farm.models import ALL_VARIANTS
 from storage.records.miner import Miner, MinerConfiguration, MinerTelemetry
 from tasks.miners import auto
 from tasks.miners.auto import Auto
+from tasks.miners.base_url import SOCKET_PORT
 from tasks.miners.detection import Identified, Unidentified
 from tasks.miners.driver import FailureKind, MinerSession, PollFailure, Target
-from tasks.miners.fleet import Fleet
+from tasks.miners.fleet import Fleet, TickOutcome
 from tasks.miners.settings import FleetSettings, MinerSettings
 from tests.farm.clock import NOON, Clock
 
@@ -145,8 +147,15 @@ async def test_at_first_the_failure_is_the_device_s_own(monkeypatch: pytest.Monk
 
 
 async def test_a_fleet_finds_out_and_remembers() -> None:
-    async with Farm(8, port=0, clock=Clock(), first_address="127.79.3.1") as farm:
+    web = tuple(variant for variant in ALL_VARIANTS if variant.dialect != "cgminer-socket")
+    by_socket = tuple(variant for variant in ALL_VARIANTS if variant.dialect == "cgminer-socket")
+    async with (
+        Farm(len(web), port=0, clock=Clock(), first_address="127.79.3.1", mix=web) as farm,
+        Farm(len(by_socket), port=SOCKET_PORT, clock=Clock(), first_address="127.79.3.101", mix=by_socket) as sockets,
+    ):
         written = farm.configuration()["miners"]
+        for each in sockets.configuration()["miners"]:
+            written.append({**each, "id": f"socket_{each['id']}", "port": farm.port})  # where no web interface is
         miners = [MinerSettings.model_validate({**each, "driver": "auto"}) for each in written]
         fleet = Fleet(miners, FleetSettings())
         outcome = await fleet.tick(int(NOON))
@@ -155,3 +164,23 @@ async def test_a_fleet_finds_out_and_remembers() -> None:
         assert [memory.detected for memory in outcome.memories] == [each["driver"] for each in written]
         (configurations,) = (frame for frame in outcome.frames if frame.measurement == "miner_configuration")
         assert set(configurations.columns["driver"]) == {each["driver"] for each in written}
+
+
+async def test_what_was_found_out_is_known_after_a_restart_and_kept_answers_name_it() -> None:
+    async with Farm(1, port=0, clock=Clock(), first_address="127.79.4.1") as farm:
+        miner = MinerSettings.model_validate({**farm.configuration()["miners"][0], "driver": "auto"})
+        fleet = Fleet([miner], FleetSettings(), payloads="every")
+        outcome = await fleet.tick(int(NOON))
+        await fleet.aclose()
+        assert kept(outcome) == ({"vnish-rest"}, True)
+        remembered = {memory.miner_id: {"detected": memory.detected} for memory in outcome.memories}
+        again = Fleet([miner], FleetSettings(), remembered=remembered, payloads="every")
+        outcome = await again.tick(int(NOON) + 600)
+        await again.aclose()
+        assert kept(outcome) == ({"vnish-rest"}, False)
+
+
+def kept(outcome: TickOutcome) -> tuple[set[str], bool]:
+    """The drivers that answers are kept under, and whether the first page was asked for: only finding out does that."""
+    columns = next(frame for frame in outcome.frames if frame.measurement == "raw_payload").columns
+    return set(columns["driver"]), "/" in columns["path"]

@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.farm import Farm
+from deployments.farm.models import ALL_VARIANTS
 from storage.errors import NeedsHuman
 from tasks.collection_settings import load_collection_settings
 from tasks.miners.detection import Identified, Unidentified
@@ -88,7 +90,7 @@ def test_whatever_is_written_is_addresses_or_a_bad_range(text: str) -> None:
 
 RANGE = "127.80.0.0/24"
 SHOP, HANGING, BROKEN, MUTE = "127.80.0.101", "127.80.0.102", "127.80.0.103", "127.80.0.104"
-LIMITS = {"timeout_s": 0.4, "request_s": 0.4, "retries": 1}
+PATIENCE: dict[str, Any] = {"timeout_s": 0.4, "request_s": 0.4, "retries": 1}
 
 
 async def _shop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -129,18 +131,23 @@ class Mute:
             each.close()
 
 
+WEB = tuple(variant for variant in ALL_VARIANTS if variant.dialect != "cgminer-socket")
+SOCKET = tuple(variant for variant in ALL_VARIANTS if variant.dialect == "cgminer-socket")
+
+
 @asynccontextmanager
-async def site() -> AsyncIterator[Farm]:
-    """Miners of every dialect, and what else stands in a network."""
+async def site() -> AsyncIterator[tuple[Farm, Farm]]:
+    """Miners of every dialect, those on the web and those by socket only, and what else stands in a network."""
     async with AsyncExitStack() as stack:
-        farm = await stack.enter_async_context(Farm(24, port=0, first_address="127.80.0.1"))
+        farm = await stack.enter_async_context(Farm(24, port=0, first_address="127.80.0.1", mix=WEB))
+        sockets = await stack.enter_async_context(Farm(6, port=0, first_address="127.80.0.51", mix=SOCKET))
         for address, serve in ((SHOP, _shop), (HANGING, _hang), (BROKEN, _broken)):
             server = await asyncio.start_server(serve, address, farm.port)
             stack.push_async_callback(server.wait_closed)
             stack.callback(server.close)
         mute = Mute(MUTE, farm.port)
         stack.callback(mute.close)
-        yield farm
+        yield farm, sockets
 
 
 def drivers(found: Discovery) -> dict[str, str]:
@@ -149,23 +156,26 @@ def drivers(found: Discovery) -> dict[str, str]:
 
 async def test_the_same_is_found_at_every_concurrency() -> None:
     asked = addresses([RANGE])
-    async with site() as farm:
-        expected = {each["ip"]: each["driver"] for each in farm.configuration()["miners"]}
+    async with site() as (farm, sockets):
+        expected = {
+            each["ip"]: _family(each["driver"]) for one in (farm, sockets) for each in one.configuration()["miners"]
+        }
+        assert set(expected.values()) == {"vnish-rest", "vnish-cgi", "auto", "cgminer-socket"}
         told: list[tuple[str, int, int]] = []
         for concurrency in (1, 16, 256):
-            limits = Limits(ports=(farm.port,), concurrency=concurrency, **LIMITS)  # type: ignore[arg-type]
+            limits = Limits(
+                ports=(farm.port, sockets.port), socket_port=sockets.port, concurrency=concurrency, **PATIENCE
+            )
             found = await discover(asked, limits, lambda *progress: told.append(progress))
-            assert (found.asked, found.answered) == (254, 27)
-            assert {address: _family(driver) for address, driver in drivers(found).items()} == {
-                address: _family(driver) for address, driver in expected.items()
-            }
+            assert (found.asked, found.answered) == (254, 33)
+            assert drivers(found) == expected
             assert [each.address for each in found.unidentified] == [SHOP, HANGING, BROKEN]
             reasons = {each.address: each.reason for each in found.unidentified}
             assert reasons == {SHOP: "unknown", HANGING: "no_answer", BROKEN: "no_answer"}
             assert all(each.evidence for each in found.unidentified)
             assert "nginx" in " ".join(found.unidentified[0].evidence)
         assert ("ports", 254, 254) in told
-        assert ("devices", 27, 27) in told
+        assert ("devices", 33, 33) in told
 
 
 def _family(driver: str) -> str:
@@ -237,7 +247,7 @@ def found(*miners: Identified, unidentified: tuple[Unidentified, ...] = ()) -> D
 
 async def test_what_is_written_can_be_loaded_and_polled(tmp_path: Path) -> None:
     async with Farm(8, port=0, first_address="127.80.5.1") as farm:
-        limits = Limits(ports=(farm.port,), **LIMITS)  # type: ignore[arg-type]
+        limits = Limits(ports=(farm.port,), **PATIENCE)
         discovered = await discover([miner.address for miner in farm.miners], limits, lambda *_: None)
         file = write_beside(tmp_path, draft(discovered, ["127.80.5.0/24"]))
         settings = load_collection_settings(file, {}, {"MINER_PASSWORD": farm.miners[3].password}.get)
