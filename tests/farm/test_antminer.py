@@ -12,6 +12,7 @@ import pytest
 from deployments.farm import ALL_VARIANTS, Farm, Fault, variants
 from tasks.miners.drivers import DRIVERS
 from tasks.miners.fleet import Fleet
+from tasks.miners.payloads import Recording
 from tasks.miners.settings import MinerSettings
 from tasks.miners.transport import transport_for
 from tests.farm import vendor
@@ -133,11 +134,16 @@ async def test_the_driver_lets_itself_in_once_and_again_when_the_nonce_is_stale(
 async def test_the_pools_passwords_stay_with_the_miner(farm):
     for identity, configured in zip(farm.miners, farm.configuration()["miners"], strict=True):
         target = MinerSettings(**configured).target()
-        transport = transport_for(httpx.URL(target.base_url), connect_timeout_s=1.0, deadline_s=5.0)
+        inner = transport_for(httpx.URL(target.base_url), connect_timeout_s=1.0, deadline_s=5.0)
+        transport = Recording(inner, secrets=[target.password])
         session = DRIVERS[configured["driver"]].session(target, transport)
         read = repr((await session.telemetry(int(NOON)), await session.configuration(int(NOON))))
+        kept = transport.taken()
         await transport.aclose()
         assert identity.password not in read
+        assert identity.password not in repr(kept)
+        asked = {payload.path for payload in kept if payload.status == 200}
+        assert {"/cgi-bin/get_miner_conf.cgi", "POST /stats"} & asked
         assert f"lodeline.{identity.miner_id}" in read
 
 
