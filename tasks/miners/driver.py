@@ -41,8 +41,8 @@ class PollFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One miner to poll: where it is and how to get in. ``base_url`` is ``http://address[:port]`` without a path; another
-    scheme names another transport (tasks/miners/base_url.py)."""
+    """One miner to poll: where it is and how to get in. ``base_url`` is ``http://address[:port]`` without a path;
+    another scheme names another transport (tasks/miners/base_url.py)."""
 
     miner: Miner
     address: str
