@@ -25,8 +25,8 @@ from tasks.miners.asic_rs.wire import Question
 from tasks.miners.driver import PollFailure, Target
 from tasks.miners.fleet import Fleet
 from tasks.miners.settings import FleetSettings, MinerSettings
+from tests.miners.library_payloads import SLOT, board, library_reading, rate
 
-SLOT = 1_795_580_940
 TARGET = Target(Miner("w1", "WHATSMINER_M50", "north"), "127.79.0.9", "asic-rs://127.79.0.9")
 SILENT = {
     "schema_version": "0.8.6", "timestamp": SLOT, "ip": "127.79.0.9", "mac": None, "is_mining": True,
@@ -37,43 +37,6 @@ SILENT = {
 """What 0.8.6 gives of a miner that refuses, hangs, or answers 500 or HTML: recorded on the farm."""
 
 
-def rate(value: float, unit: str = "TH/s", algo: str = "SHA256") -> dict[str, Any]:
-    return {"value": value, "unit": unit, "algo": algo}
-
-
-def board(position: int, value: float = 38.0, **more: Any) -> dict[str, Any]:
-    return {
-        "position": position, "hashrate": rate(value), "expected_hashrate": rate(40.0), "board_temperature": 61.5,
-        "inlet_chip_temperature": 60.0, "outlet_chip_temperature": 78.0, "voltage": 13.2, "frequency": 545.0,
-        "active": True, "chips": [], "serial_number": None, **more,
-    }  # fmt: skip
-
-
-def pool(position: int, url: str, user: str, last: int | None, **more: Any) -> dict[str, Any]:
-    return {
-        "position": position, "url": url, "user": user, "accepted_shares": 100 * (position + 1),
-        "rejected_shares": position, "last_share_time": last, "active": True, "alive": True, **more,
-    }  # fmt: skip
-
-
-def reading(**more: Any) -> dict[str, Any]:
-    return {
-        "timestamp": SLOT, "mac": "02:00:5E:10:00:01", "serial_number": "N/A", "firmware_version": "20230911.12",
-        "device_info": {"make": "WhatsMiner", "model": "M50", "firmware": "Stock", "algo": "SHA256"},
-        "expected_hashboards": 3, "hashboards": [board(0), board(1), board(2)], "hashrate": rate(114.0),
-        "expected_hashrate": rate(999.0),
-        "fans": [{"position": 0, "rpm": 5940.000000000001}, {"position": 1, "rpm": 0}],
-        "wattage": 3306.0, "efficiency": 1.0, "messages": [], "uptime": 93784.0, "is_mining": True,
-        "operating_state": None,
-        "pools": [{"name": "", "quota": 1, "pools": [
-            pool(0, "stratum+tcp://pool.invalid:3333", "site.worker", SLOT - 7),
-            pool(1, "stratum+tcp://spare.invalid:3333", "site.worker", SLOT - 4_000),
-            pool(2, "stratum+tcp://DevFee:80", "DevFee", SLOT - 3),
-        ]}],
-        **more,
-    }  # fmt: skip
-
-
 async def poll(content: Any, status: int = 200) -> MinerTelemetry:
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     transport = httpx.MockTransport(lambda request: httpx.Response(status, content=body, request=request))
@@ -81,7 +44,7 @@ async def poll(content: Any, status: int = 200) -> MinerTelemetry:
 
 
 async def test_a_reading_becomes_a_record() -> None:
-    record = await poll(reading(fans=[{"position": 0, "rpm": 5940.000000000001}]))
+    record = await poll(library_reading(fans=[{"position": 0, "rpm": 5940.000000000001}]))
     assert (record.hashrate_hs, record.hashrate_nominal_hs) == (114e12, 120e12)  # not the nameplate's 999
     assert (record.power_w, record.efficiency_j_th) == (3306, 29.0)
     assert (record.chip_temp_max_c, record.pcb_temp_max_c) == (78.0, 61.5)
@@ -102,7 +65,7 @@ async def test_the_configuration_is_of_the_same_reading() -> None:
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request)
-        return httpx.Response(200, json=reading(), request=request)
+        return httpx.Response(200, json=library_reading(), request=request)
 
     books = AsicRs().session(TARGET, httpx.MockTransport(answer))
     await books.telemetry(SLOT)
@@ -151,13 +114,13 @@ async def test_one_sign_of_life_is_a_reading(sign: dict[str, Any]) -> None:
 )
 async def test_scrypt_and_units(said: dict[str, Any], hashrate: float | None, flags: str | None) -> None:
     device = {"make": "Antminer", "model": "L7", "firmware": "VNish", "algo": "Scrypt"}
-    record = await poll(reading(device_info=device, hashrate=said, hashboards=[]))
+    record = await poll(library_reading(device_info=device, hashrate=said, hashboards=[]))
     assert record.hashrate_hs == (pytest.approx(hashrate) if hashrate else None)
     assert record.quality_flags == flags
 
 
 async def test_no_nominal_hashrate_where_boards_are_missing_from_the_reading() -> None:
-    record = await poll(reading(hashboards=[board(0), board(1)]))
+    record = await poll(library_reading(hashboards=[board(0), board(1)]))
     assert (record.hashrate_hs, record.hashrate_nominal_hs) == (114e12, None)
 
 
@@ -173,7 +136,7 @@ async def test_no_nominal_hashrate_where_boards_are_missing_from_the_reading() -
     ],
 )
 async def test_states(said: dict[str, Any], state: str) -> None:
-    assert (await poll(reading(**said))).state == state
+    assert (await poll(library_reading(**said))).state == state
 
 
 @pytest.mark.parametrize(("status", "kind"), [(404, "driver_silent"), (502, "driver_silent")])

@@ -17,6 +17,7 @@ from storage.records.miner import MinerTelemetry, configuration_frames, telemetr
 from tasks.miners.driver import PollFailure
 from tasks.miners.drivers import DRIVERS
 from tests.miners.antminer_payloads import legacy, socket, stock
+from tests.miners.library_payloads import library_reading
 from tests.miners.payloads import PASSWORD, SLOT, Answers, cgi, rest, target
 
 SOUND: dict[str, dict[str, Any]] = {
@@ -25,6 +26,8 @@ SOUND: dict[str, dict[str, Any]] = {
     "antminer-stock": stock(),
     "antminer-legacy": legacy(),
     "cgminer-socket": socket(),
+    "asic-rs": {"/reading": library_reading()},
+    "auto": rest(),
 }
 
 HOSTILE: tuple[Any, ...] = (
