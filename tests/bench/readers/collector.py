@@ -1,6 +1,7 @@
 """Collects a farm the way a shift does, without Prefect: polls, spools, delivers to the lake; prints what it cost.
 
-Arguments: folders of configuration (JSON list), data folder, ticks. Times in seconds, memory in MB.
+Arguments: JSON with ``configs`` (folders), ``data`` (folder), ``ticks``, ``raw_payloads`` (as in LakeSettings) and
+``every_s`` (wait for the wall clock's slots; 0: one tick after the other). Times in seconds, memory in MB.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from storage.delivery.books import books_of_lane
 from storage.opening import open_sinks
-from storage.settings import StorageSettings
+from storage.settings import LakeSettings, StorageSettings
 from tasks.collection_settings import load_collection_settings
 from tasks.miners.collection import LANE, open_collection
 from tasks.miners.settings import FleetSettings
@@ -25,16 +26,18 @@ from tasks.shift.slots import Slot
 
 
 async def main() -> None:
-    """Ticks of 60 s slots, one after the other; each is timed until all of it is stored."""
-    folders, data, ticks = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    """Ticks of 60 s slots; each is timed until all of it is stored."""
+    asked = json.loads(sys.argv[1])
+    ticks, every_s = asked["ticks"], asked["every_s"]
     miners: tuple[Any, ...] = ()
-    for folder in folders:
+    for folder in asked["configs"]:
         file = Path(folder) / "data_collection_config.yaml"
         miners += tuple(
             miner.model_copy(update={"adaptive": False})  # every tick asks all of them
             for miner in load_collection_settings(file, os.environ, lambda _: None).miners
         )
-    storage = StorageSettings(data_directory=data)
+    lake = LakeSettings(raw_payloads=asked["raw_payloads"])
+    storage = StorageSettings(data_directory=Path(asked["data"]), lake=lake)
     sinks = open_sinks(storage, "bench")
     delivering = Delivering(storage.spool_directory, sinks, "bench")
     names = [sink.name for sink in sinks]
@@ -45,6 +48,7 @@ async def main() -> None:
     ) as collection:
         delivering.start()
         for turn in range(ticks):
+            await asyncio.sleep(max(0.0, start + every_s * turn - time.time()) if every_s else 0)
             began = time.perf_counter()
             report = await collection.tick(Slot(start + 60 * turn, 0))
             spooled = time.perf_counter() - began
@@ -59,6 +63,7 @@ async def main() -> None:
                     "failed": report.failed,
                     "reasons": report.failed_by_reason,
                     "points": report.points,
+                    "failing": [miner.miner_id for miner in report.miners if miner.failure],
                 }
             )
     await asyncio.to_thread(delivering.end, 5.0)
