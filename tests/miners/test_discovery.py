@@ -296,4 +296,5 @@ def test_hostile_words_of_a_device_stay_comments_and_labels(tmp_path: Path) -> N
         ("miner_10_0_0_7", "UNKNOWN"),
         ("miner_10_0_0_8", "UNKNOWN"),
     ]
+    assert "lodeline[asic-rs]" in file.read_text()
     assert load_collection_settings(write_beside(tmp_path, draft(found(), ["x"])), {}, lambda _name: None).miners == ()

@@ -30,6 +30,8 @@ _HEADER = """\
 def draft(discovery: Discovery, ranges: Sequence[str]) -> str:
     """data_collection_config.yaml with the miners found, and as comments what stayed unidentified."""
     lines = [_HEADER.format(ranges=" ".join(_plain(each) for each in ranges))]
+    if any(each.driver == "asic-rs" for each in discovery.found):
+        lines.append("# Driver asic-rs needs its library: pip install 'lodeline[asic-rs]'")
     lines.append("miners:" if discovery.found else "miners: []")
     for found, entry in zip(discovery.found, _entries(discovery.found), strict=True):
         about = "; ".join((*([found.firmware_version] if found.firmware_version else []), *found.evidence))
