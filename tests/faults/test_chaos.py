@@ -1,0 +1,262 @@
+"""Trouble around a collector: the state is clear while it lasts, nothing is lost, and it ends without a human."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import resource
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from storage.delivery import courier
+from storage.errors import NeedsHuman
+from storage.spool.segment import segments_of
+from tasks.miners.collection import LANE
+from tasks.shift.slots import Slot
+from tests.farm.clock import Clock
+from tests.faults.chaos import EVERY_S, LIMITS, farm_of_all, mounted, on_shift, run, slots
+
+pytestmark = pytest.mark.faults
+
+
+async def test_a_farm_without_power_is_unreachable_and_read_again_at_once(tmp_path):
+    clock = Clock()
+    farm = farm_of_all(clock)
+    async with contextlib.AsyncExitStack() as stack:
+        async with farm:
+            collector = await stack.enter_async_context(on_shift(farm, tmp_path))
+            before = await run(collector, clock, 0, 3)
+        outage = await run(collector, clock, 3, 3 * LIMITS.breaker_failures)
+        async with farm:
+            after = await run(collector, clock, 3 + len(outage), 3)
+            await collector.ends_with_all_stored()
+
+            everybody = {identity.miner_id for identity in farm.miners}
+            for report in (*before, *after):
+                assert (report.polled, report.failed, report.missed) == (len(everybody), 0, 0)
+            for number, report in enumerate(outage, start=1):
+                assert report.failed_by_reason == {"refused": len(everybody)}
+                assert (report.polled, report.left_alone) == (len(everybody), 0)
+                for miner in report.miners:
+                    said = (miner.failure, miner.failures_in_a_row, miner.last_success, miner.breaker)
+                    assert said == ("refused", number, before[-1].slot, "closed")
+            assert {miner.failures_in_a_row for miner in after[0].miners} == {0}
+            rows = collector.telemetry()
+            for report in outage:
+                for miner_id in everybody:
+                    row = rows[miner_id, report.slot]
+                    assert (row["state"], row["failure"], row["reachable"]) == ("unreachable", "refused", False)
+                    assert (row["hashrate_hs"], row["power_w"], row["shares_accepted"]) == (None, None, None)
+            for report in (*before, *after):
+                collector.assert_true(report.slot)
+
+
+async def test_half_the_farm_refused_is_left_alone_and_costs_the_other_half_nothing(tmp_path):
+    healthy = ("miner_telemetry", "miner_board", "miner_fan", "miner_pool", "miner_configuration", "miner_event")
+    first, refused, longest = 3, 20, LIMITS.breaker_longest_seconds // EVERY_S
+    back = longest + 15  # booting takes some minutes
+    kept = []
+    for trouble in (False, True):
+        clock = Clock()
+        async with farm_of_all(clock) as farm, on_shift(farm, tmp_path / str(trouble)) as collector:
+            ids = [identity.miner_id for identity in farm.miners]
+            hurt = set(ids[::2]) if trouble else set()
+            await run(collector, clock, 0, first)
+            for miner_id in hurt:
+                farm.inject(miner_id, "dead")
+            during = await run(collector, clock, first, refused)
+            farm.clear()
+            after = await run(collector, clock, first + refused, back)
+            await collector.ends_with_all_stored()
+            kept.append({name: collector.rows(name) for name in healthy})
+            collector.assert_true(after[-1].slot)
+
+    assert len(ids) > 2 * len(hurt) - 2 > 10
+    for report in during[LIMITS.breaker_failures - 1 :]:
+        for miner in report.miners:
+            assert (miner.breaker == "closed") is (miner.miner_id not in hurt)
+            assert miner.failure == ("refused" if miner.miner_id in hurt else None)
+            if miner.miner_id in hurt:
+                assert miner.open_since == during[LIMITS.breaker_failures - 1].slot
+                assert miner.next_poll is not None
+                assert miner.next_poll <= report.slot + LIMITS.breaker_longest_seconds + EVERY_S
+        assert report.polled + report.left_alone == len(ids)
+    assert any(report.left_alone == len(hurt) for report in during)
+    asked = [row for row in kept[1]["miner_telemetry"] if row["miner_id"] in hurt and not row["reachable"]]
+    assert {(row["state"], row["failure"]) for row in asked} == {("unreachable", "refused")}
+    assert len(asked) == sum(report.failed for report in (*during, *after))  # who is not asked has no row
+    for report in after[longest + 1 :]:
+        assert (report.polled, report.failed, report.left_alone) == (len(ids), 0, 0)
+        assert {miner.breaker for miner in report.miners} == {"closed"}
+
+    for name in healthy:
+        sound, beside = ([row for row in rows[name] if row["miner_id"] not in hurt] for rows in kept)
+        for row in (*sound, *beside):
+            row.pop("poll_ms", None)
+        assert sound == beside
+        assert sound or name == "miner_event"
+
+
+async def test_a_wall_clock_that_is_stepped_doubles_nothing_and_misses_nothing(tmp_path, monkeypatch):
+    true = Clock()  # what miners and the monotonic clock go by
+    step_s = 0.0
+    ticks: list[tuple[Slot, float]] = []
+    async with farm_of_all(true) as farm, on_shift(farm, tmp_path) as collector:
+        monkeypatch.setattr(collector.collection.slots, "_wall", lambda: true.now + step_s)
+        monkeypatch.setattr(collector.collection.slots, "_monotonic", true)
+
+        async def go_on(count: int) -> None:
+            for _ in range(count):
+                slot = collector.collection.slots.due()
+                assert slot is not None
+                assert collector.collection.slots.due() is None  # once
+                report = await collector.tick(slot)
+                assert (report.polled, report.failed, report.slot) == (len(farm.miners), 0, slot.time)
+                assert report.missed == slot.missed
+                ticks.append((slot, true.now))
+                true.now += EVERY_S
+
+        await go_on(3)
+        step_s += 7_200
+        await go_on(4)
+        step_s -= 600
+        await go_on(5)
+        true.now += 3 * EVERY_S  # what really was missed is told
+        await go_on(4)
+        await collector.ends_with_all_stored()
+
+        assert [slot.missed for slot, _ in ticks] == [0] * 12 + [3, 0, 0, 0]
+        jumps = [later.time - sooner.time for (sooner, _), (later, _) in itertools.pairwise(ticks)]
+        assert [jump for jump in jumps if jump != EVERY_S] == [7_200 + EVERY_S, EVERY_S - 600, 4 * EVERY_S]
+        first: dict[int, float] = {}
+        for slot, at in ticks:
+            first.setdefault(slot.time, at)
+        assert len(ticks) - len(first) == 2  # were ticked again: the clock had been there before, the first row stays
+        rows = collector.telemetry()
+        assert set(rows) == {(identity.miner_id, time) for identity in farm.miners for time in first}
+        for time, at in first.items():
+            collector.assert_true(time, at)
+        # The store's hours have no negative growth, though a counter read in another order seems to fall.
+        growth = collector.growth_by_hour()
+        assert len(growth) >= len(farm.miners)
+        assert min(growth) >= 0
+
+
+@contextlib.contextmanager
+def full_disk(spool: Path) -> Iterator[None]:
+    """The disk of ``spool``, a small one, without a byte left."""
+    ballast = spool / "ballast"
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    try:
+        yield
+    finally:
+        ballast.unlink()
+
+
+@contextlib.contextmanager
+def file_size_limit(spool: Path) -> Iterator[None]:
+    """No file of this process may grow beyond the size that the lane's newest segment has."""
+    segment = segments_of(spool / LANE)[-1].path
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (segment.stat().st_size + 100, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("trouble", [full_disk, file_size_limit])
+async def test_a_spool_without_room_says_so_and_takes_the_same_tick_once_there_is_room(tmp_path, trouble):
+    fill: Callable[[Path], AbstractContextManager[None]] = trouble
+    spool = tmp_path / "spool"
+    clock = Clock()
+    disk = mounted(spool, "4m") if trouble is full_disk else contextlib.nullcontext()
+    with disk:
+        async with farm_of_all(clock) as farm, on_shift(farm, tmp_path) as collector:
+            await run(collector, clock, 0, 3)
+            before = await collector.until(lambda books: books.backlog == 0)
+            (time,) = slots(3, 1)
+            clock.now = float(time)
+            with fill(spool):
+                for _ in range(3):  # a task that is tried again
+                    with pytest.raises(NeedsHuman, match=r"spool lane .*no room to write.*Free space on the volume"):
+                        await collector.tick(Slot(time))
+            assert collector.books.accepted == before.accepted
+            clock.now += 5.0  # what was read then is spooled, not what there is now
+            report = await collector.tick(Slot(time))
+            assert (report.failed, report.missed) == (0, 0)
+            again = await collector.collection.tick(Slot(time))  # not counted: it must not be there twice
+            assert again.points_accepted == report.points_accepted == before.accepted + report.points
+            await run(collector, clock, 4, 3)
+            await collector.ends_with_all_stored()
+            for time in slots(0, 7):
+                collector.assert_true(time)
+    # Whoever opens the lane next finds it sound.
+    if trouble is file_size_limit:
+        async with farm_of_all(clock) as farm, on_shift(farm, tmp_path, "successor") as successor:
+            (report,) = await run(successor, clock, 7, 1)
+            assert (report.points_accepted, report.failed) == (collector.books.accepted, 0)
+            assert report.points_accepted == sum(each.points for each in (*collector.reports.values(), report))
+
+
+@contextlib.contextmanager
+def away(lake: Path) -> Iterator[None]:
+    """Its volume is gone and something that is no folder is there."""
+    elsewhere = lake.with_name("elsewhere")
+    lake.rename(elsewhere)
+    lake.write_text("not a folder")
+    try:
+        yield
+    finally:
+        lake.unlink()
+        elsewhere.rename(lake)
+
+
+@contextlib.contextmanager
+def read_only(lake: Path) -> Iterator[None]:
+    """Its volume was mounted anew by the system after an error, for reading only."""
+    subprocess.run(["mount", "-o", "remount,ro", str(lake)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["mount", "-o", "remount,rw", str(lake)], check=True)
+
+
+@pytest.mark.parametrize("trouble", [away, read_only])
+async def test_a_lake_that_takes_nothing_delays_what_is_collected(tmp_path, monkeypatch, trouble):
+    monkeypatch.setattr(courier, "NEEDS_HUMAN_RETRY_S", 0.1)
+    lose: Callable[[Path], AbstractContextManager[None]] = trouble
+    lake = tmp_path / "lake"
+    clock = Clock()
+    disk = mounted(lake, "64m") if trouble is read_only else contextlib.nullcontext()
+    with disk:
+        async with farm_of_all(clock) as farm, on_shift(farm, tmp_path) as collector:
+            await run(collector, clock, 0, 2)
+            before = await collector.until(lambda books: books.backlog == 0)
+            with lose(lake):
+                first = await run(collector, clock, 2, 1)
+                told = await collector.until(lambda books: books.trouble is not None)
+                assert str(lake) in (told.trouble or "")
+                later = await run(collector, clock, 3, 4)
+                backlogs = [report.backlog for report in (*first, *later)]
+                assert backlogs == sorted(set(backlogs))
+                for report in later:
+                    assert (report.failed, report.polled) == (0, len(farm.miners))
+                    assert report.store_trouble is not None
+                    assert report.store_trouble.startswith("lake: ")
+                during = collector.books
+                assert (during.stored, during.shed, during.dead_lettered) == (before.stored, 0, 0)
+                assert during.backlog == sum(report.points for report in (*first, *later))
+            await collector.until(lambda books: books.backlog == 0)
+            assert collector.books.trouble is None
+            (well,) = await run(collector, clock, 7, 1)
+            assert well.store_trouble is None
+            await collector.ends_with_all_stored()
+            for time in slots(0, 8):
+                collector.assert_true(time)
