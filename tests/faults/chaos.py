@@ -42,6 +42,9 @@ LIMITS = FleetSettings(
 )
 """A miner answers at once or refuses at once; the deadlines are only there for a host that is busy with other tests."""
 
+_HANGS_S = 120
+"""What has not come by then never comes."""
+
 Rows = dict[tuple[str, int], dict[str, Any]]
 
 
@@ -73,8 +76,9 @@ class Collector:
 
     async def until(self, told: Callable[[Books], bool]) -> Books:
         """Wait until the books, which the thread of the delivery writes, tell it."""
-        while not told(books := self.books):  # noqa: ASYNC110 (files of a thread)
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(_HANGS_S):
+            while not told(books := self.books):  # noqa: ASYNC110 (files of a thread)
+                await asyncio.sleep(0.01)
         return books
 
     async def ends_with_all_stored(self) -> None:
@@ -105,16 +109,18 @@ class Collector:
             store.close()
         return [{**row, "time": int(row["time"].timestamp())} for row in table.to_pylist()]
 
-    def growth_by_hour(self) -> list[int]:
-        """Accepted shares per miner and hour, as they are rolled up."""
+    def growth(self) -> dict[str, int]:
+        """Accepted shares by miner, summed over the hours as they are rolled up."""
         store = EmbeddedStore(self._storage.lake_directory)
         try:
             measurement = MEASUREMENTS["miner_telemetry"]
             raw, before = (store.read(measurement, tier, START, START + 86_400) for tier in (Tier.RAW, Tier.HOURLY))
         finally:
             store.close()
-        grown = hours_of_raw(measurement, raw, before).column("shares_accepted_inc").to_pylist()
-        return [growth for growth in grown if growth is not None]
+        grown = Counter[str]()
+        for hour in hours_of_raw(measurement, raw, before).to_pylist():
+            grown[hour["miner_id"]] += hour["shares_accepted_inc"]
+        return dict(grown)
 
     def telemetry(self) -> Rows:
         """Telemetry by miner and time."""

@@ -18,7 +18,7 @@ from storage.spool.segment import segments_of
 from tasks.miners.collection import LANE
 from tasks.shift.slots import Slot
 from tests.farm.clock import Clock
-from tests.faults.chaos import EVERY_S, LIMITS, farm_of_all, mounted, on_shift, run, slots
+from tests.faults.chaos import EVERY_S, LIMITS, Collector, farm_of_all, mounted, on_shift, run, slots
 
 pytestmark = pytest.mark.faults
 
@@ -101,49 +101,100 @@ async def test_half_the_farm_refused_is_left_alone_and_costs_the_other_half_noth
         assert sound or name == "miner_event"
 
 
-async def test_a_wall_clock_that_is_stepped_doubles_nothing_and_misses_nothing(tmp_path, monkeypatch):
-    true = Clock()  # what miners and the monotonic clock go by
-    step_s = 0.0
-    ticks: list[tuple[Slot, float]] = []
-    async with farm_of_all(true) as farm, on_shift(farm, tmp_path) as collector:
-        monkeypatch.setattr(collector.collection.slots, "_wall", lambda: true.now + step_s)
+class SteppedClock:
+    """Ticks the slots of a collection by a wall clock that is set while ``true``, which miners go by, goes on."""
+
+    def __init__(self, collector: Collector, true: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ticks: list[tuple[Slot, float]] = []
+        self.step_s = 0.0
+        self._collector = collector
+        self._true = true
+        monkeypatch.setattr(collector.collection.slots, "_wall", lambda: true.now + self.step_s)
         monkeypatch.setattr(collector.collection.slots, "_monotonic", true)
 
-        async def go_on(count: int) -> None:
-            for _ in range(count):
-                slot = collector.collection.slots.due()
-                assert slot is not None
-                assert collector.collection.slots.due() is None  # once
-                report = await collector.tick(slot)
-                assert (report.polled, report.failed, report.slot) == (len(farm.miners), 0, slot.time)
-                assert report.missed == slot.missed
-                ticks.append((slot, true.now))
-                true.now += EVERY_S
+    async def go_on(self, count: int) -> None:
+        """Tick ``count`` slots, each once and with everybody in it."""
+        slots = self._collector.collection.slots
+        for _ in range(count):
+            slot = slots.due()
+            assert slot is not None
+            assert slots.due() is None
+            report = await self._collector.tick(slot)
+            assert (report.slot, report.missed) == (slot.time, slot.missed)
+            assert (report.polled, report.failed) == (len(self._collector.farm.miners), 0)
+            self.ticks.append((slot, self._true.now))
+            self._true.now += EVERY_S
 
-        await go_on(3)
-        step_s += 7_200
-        await go_on(4)
-        step_s -= 600
-        await go_on(5)
-        true.now += 3 * EVERY_S  # what really was missed is told
-        await go_on(4)
+    @property
+    def jumps(self) -> list[int]:
+        """Between slots that do not follow one another."""
+        between = [later.time - sooner.time for (sooner, _), (later, _) in itertools.pairwise(self.ticks)]
+        return [jump for jump in between if jump != EVERY_S]
+
+    def growth(self) -> dict[str, int]:
+        """Shares that the user's pools accepted from the first tick to the last, by miner."""
+        (_, began), (_, ended) = self.ticks[0], self.ticks[-1]
+        farm = self._collector.farm
+        stands = {miner.miner_id: [farm.truth(miner.miner_id, at) for at in (began, ended)] for miner in farm.miners}
+        return {name: after.shares_accepted - before.shares_accepted for name, (before, after) in stands.items()}
+
+
+async def test_a_wall_clock_set_forward_loses_and_doubles_nothing(tmp_path, monkeypatch):
+    true = Clock()
+    async with farm_of_all(true) as farm, on_shift(farm, tmp_path) as collector:
+        clock = SteppedClock(collector, true, monkeypatch)
+        await clock.go_on(3)
+        clock.step_s += 7_200
+        await clock.go_on(4)
+        true.now += 3 * EVERY_S  # what really was missed is told, and only that
+        await clock.go_on(3)
         await collector.ends_with_all_stored()
 
-        assert [slot.missed for slot, _ in ticks] == [0] * 12 + [3, 0, 0, 0]
-        jumps = [later.time - sooner.time for (sooner, _), (later, _) in itertools.pairwise(ticks)]
-        assert [jump for jump in jumps if jump != EVERY_S] == [7_200 + EVERY_S, EVERY_S - 600, 4 * EVERY_S]
+        assert [slot.missed for slot, _ in clock.ticks] == [0] * 7 + [3, 0, 0]
+        assert clock.jumps == [7_200 + EVERY_S, 4 * EVERY_S]
+        for slot, at in clock.ticks:
+            collector.assert_true(slot.time, at)
+        assert {row["quality_flags"] for row in collector.rows()} == {None}
+        assert collector.growth() == clock.growth()
+
+
+async def test_a_wall_clock_set_back_is_followed_and_doubles_nothing(tmp_path, monkeypatch):
+    true = Clock()
+    async with farm_of_all(true) as farm, on_shift(farm, tmp_path) as collector:
+        clock = SteppedClock(collector, true, monkeypatch)
+        await clock.go_on(12)
+        clock.step_s -= 600
+        await clock.go_on(13)
+        await collector.ends_with_all_stored()
+
+        assert {slot.missed for slot, _ in clock.ticks} == {0}
+        assert clock.jumps == [EVERY_S - 600]
         first: dict[int, float] = {}
-        for slot, at in ticks:
+        for slot, at in clock.ticks:
             first.setdefault(slot.time, at)
-        assert len(ticks) - len(first) == 2  # were ticked again: the clock had been there before, the first row stays
-        rows = collector.telemetry()
-        assert set(rows) == {(identity.miner_id, time) for identity in farm.miners for time in first}
+        assert len(first) == 12 + 13 - 10  # ten were ticked again: there is one row, the first
+        assert set(collector.telemetry()) == {(miner.miner_id, time) for miner in farm.miners for time in first}
         for time, at in first.items():
             collector.assert_true(time, at)
-        # The store's hours have no negative growth, though a counter read in another order seems to fall.
-        growth = collector.growth_by_hour()
-        assert len(growth) >= len(farm.miners)
-        assert min(growth) >= 0
+        assert min(collector.growth().values()) >= 0
+
+
+@pytest.mark.xfail(
+    reason="rows that a clock set back dates too early look like a reset of every counter",
+    strict=True,
+    raises=AssertionError,
+)
+async def test_a_wall_clock_set_back_leaves_growth_as_it_was(tmp_path, monkeypatch):
+    true = Clock()
+    async with farm_of_all(true) as farm, on_shift(farm, tmp_path) as collector:
+        clock = SteppedClock(collector, true, monkeypatch)
+        await clock.go_on(2)
+        clock.step_s += 7_200
+        await clock.go_on(2)
+        clock.step_s -= 600
+        await clock.go_on(2)
+        await collector.ends_with_all_stored()
+        assert collector.growth() == clock.growth()
 
 
 @contextlib.contextmanager
