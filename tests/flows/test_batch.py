@@ -64,7 +64,7 @@ async def test_a_table_in_trouble_fails_the_upkeep_with_its_reason(lake, monkeyp
     from storage.lake.maintenance import MaintenanceReport
     from tasks.lake import steps
 
-    monkeypatch.setattr(steps, "maintain", lambda root, now, stop: MaintenanceReport(troubles=["table x is torn"]))
+    monkeypatch.setattr(steps, "maintain", lambda root, now, **_: MaintenanceReport(troubles=["table x is torn"]))
     monkeypatch.setattr(steps, "FIRST_DELAY_S", 0)
     state = await maintain_lake(return_state=True)
     assert state.is_failed()
