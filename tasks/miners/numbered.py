@@ -55,15 +55,16 @@ def fan_numbers(body: Mapping[str, Any]) -> set[int]:
 def fans(body: Mapping[str, Any], known: Iterable[int], *, hashing: bool | None) -> tuple[FanReading, ...]:
     """Fans by number: those that turn or once did, and as many of the others as ``fan_num`` says there are.
 
-    The S9 lists eight and has two, the third and the sixth.
+    The S9 lists eight and has two, the third and the sixth. A fan that is left out of the list keeps its place with no
+    speed, since that says nothing of whether it turns (UpstreamData/pyasic#141, #309).
     """
     listed = _numbers(body, "fan")
-    present = fan_numbers(body) | (set(known) & listed)
+    present = fan_numbers(body) | (set(known) if listed else set())
     missing = max(0, (count(number(body.get("fan_num"))) or 0) - len(present))
     present |= set(sorted(listed - present)[:missing])
     found = []
     for n in sorted(present):
-        rpm = count(number(body[f"fan{n}"]))
+        rpm = count(number(body.get(f"fan{n}")))
         found.append(FanReading(fan=str(n), status=fan_status(rpm, hashing=hashing), speed_rpm=rpm))
     return tuple(found)
 
@@ -94,8 +95,8 @@ def _board(
         status=status,
         hashrate_hs=hashrate_hs(rate, factor),
         hashrate_nominal_hs=hashrate_hs(number(body.get(f"chain_rateideal{n}")), factor),
-        pcb_temp_c=_hottest(body, f"temp_pcb{n}", f"temp{n}"),
-        chip_temp_c=_hottest(body, f"temp_chip{n}", f"temp2_{n}"),
+        pcb_temp_c=_hottest(body, (f"temp_pcb{n}",), (f"temp_in_pcb_{n}", f"temp_out_pcb_{n}"), (f"temp{n}",)),
+        chip_temp_c=_hottest(body, (f"temp_chip{n}",), (f"temp_in_chip_{n}", f"temp_out_chip_{n}"), (f"temp2_{n}",)),
         frequency_mhz=number(frequency if frequency is not None else body.get(f"freq{n}")),
         voltage_v=millivolts / 1000.0 if millivolts is not None else None,
         power_w=count(number(body.get(f"chain_consumption{n}"))),
@@ -104,8 +105,17 @@ def _board(
     )
 
 
-def _hottest(body: Mapping[str, Any], sensors: str, alone: str) -> float | None:
-    """The hottest of ``"65-55-65"``, or the only one; 0 is their way to say that nothing is measured."""
-    said = body.get(sensors)
-    parts = _SEPARATOR.split(said[:200]) if isinstance(said, str) else [said if said is not None else body.get(alone)]
-    return hottest(celsius(number(part)) or None for part in parts)
+def _hottest(body: Mapping[str, Any], *ways: tuple[str, ...]) -> float | None:
+    """The hottest sensor in the first of ``ways`` that measures; 0 is their way to say that nothing is measured.
+
+    Firmwares tell all in one (``"65-55-65"``), or inlet and outlet (256foundation/asic-rs#324), or only one.
+    """
+    for names in ways:
+        found = hottest(celsius(number(part)) or None for name in names for part in _sensors(body.get(name)))
+        if found is not None:
+            return found
+    return None
+
+
+def _sensors(said: object) -> list[Any]:
+    return _SEPARATOR.split(said[:200]) if isinstance(said, str) else [said]

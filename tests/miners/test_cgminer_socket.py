@@ -227,6 +227,37 @@ async def test_a_fan_that_turned_once_and_stands_still_is_lost() -> None:
     assert record.state == "degraded"
 
 
+async def test_a_fan_left_out_of_the_list_is_not_called_lost() -> None:
+    transport = Answers(socket())
+    opened = session(transport)
+    await opened.telemetry(SLOT)
+    stats = socket_stats()
+    del stats["STATS"][1]["fan1"]
+    transport.answers |= {"/stats": stats}
+    record = await opened.telemetry(SLOT + 60)
+    found = [(fan.fan, fan.status, fan.speed_rpm) for fan in record.fans]
+    assert found == [("1", "unknown", None), ("2", "ok", 5_940)]
+    assert (record.state, record.fans_running) == ("mining", 1)
+
+
+@pytest.mark.parametrize(
+    ("said_of_it", "chip", "pcb"),
+    [
+        ({"temp_in_chip_1": "48", "temp_out_chip_1": "64", "temp_in_pcb_1": 41, "temp_out_pcb_1": "53"}, 64.0, 53.0),
+        ({"temp_in_chip_1": "69", "temp_out_chip_1": "64"}, 69.0, None),  # the outlet is not always the hotter end
+        ({"temp_in_chip_1": "0", "temp_out_chip_1": "", "temp2_1": 61, "temp1": 44}, 61.0, 44.0),
+        ({"temp_chip1": "0-0-0-0", "temp_out_chip_1": "64"}, 64.0, None),
+        ({"temp_chip1": "60-66", "temp_out_chip_1": "90", "temp2_1": 91}, 66.0, None),
+        ({"temp_in_chip_1": None, "temp_out_chip_1": [], "temp_out_pcb_1": "-5"}, None, -5.0),
+        ({}, None, None),
+    ],
+)
+async def test_each_way_to_tell_temperatures(said_of_it: dict[str, Any], chip: float | None, pcb: float | None) -> None:
+    body = {name: value for name, value in socket_body().items() if not name.startswith(("temp_pcb", "temp_chip"))}
+    board = (await poll(stats=said("STATS", {"Type": "Antminer S19"}, body | said_of_it))).boards[0]
+    assert (board.chip_temp_c, board.pcb_temp_c) == (chip, pcb)
+
+
 async def test_an_average_is_never_taken_for_the_hashrate_now() -> None:
     stats = socket_stats(**{"GHS 5s": None})
     record = await poll(stats=stats, summary=socket_summary(**{"GHS 5s": None}))
@@ -275,8 +306,15 @@ async def test_the_last_share_by_the_miners_own_clock(at: Any, age: float | None
     assert record.last_share_age_s == age
 
 
+SPLIT = ("temp_in_chip_1", "temp_out_chip_1", "temp_in_pcb_1", "temp_out_pcb_1")
+
+
 @settings(max_examples=150, deadline=None)
-@given(st.dictionaries(st.sampled_from(sorted(socket_body() | VNISH)), anything), anything, st.booleans())
+@given(
+    st.dictionaries(st.sampled_from(sorted(socket_body() | VNISH | dict.fromkeys(SPLIT))), anything),
+    anything,
+    st.booleans(),
+)
 def test_any_value_under_a_known_name(values: dict[str, Any], row: Any, in_joined: bool) -> None:
     stats = socket_stats(**values)
     stats["STATS"].append(row)
