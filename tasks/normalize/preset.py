@@ -20,11 +20,12 @@ class Preset:
     hashrate_hs: float | None
 
 
-def read_preset(name: str | None, pretty: str | None) -> Preset:
-    """Read ``("2800", "2800 watt ~ 188 TH")``, ``("custom", None)``, ``("disabled", "Disabled")`` ...
+def read_preset(name: str | int | None, pretty: str | None) -> Preset:
+    """Read ``("2800", "2800 watt ~ 188 TH")``, ``(2800, None)``, ``("custom", None)``, ``("disabled", "Disabled")`` ...
 
     The name of a VNish preset is its power target in W. The label stays whole: its numbers are rounded.
     """
+    name = str(name) if name is not None else None
     text = pretty or name or ""
     power = _POWER.search(text)
     hashrate = _HASHRATE.search(text)

@@ -88,6 +88,10 @@ def test_text_can_be_stored(value: str) -> None:
         ("3250", "3250 watt ~ 9300 MH", Preset("3250 watt ~ 9300 MH", 3250, 9.3e9)),
         ("2800", "2800 watt ~ 188 TH", Preset("2800 watt ~ 188 TH", 2800, 188e12)),
         ("2800", None, Preset("2800", 2800, None)),
+        (2800, None, Preset("2800", 2800, None)),  # UpstreamData/pyasic#423: not always text
+        (2800, "2800 watt ~ 188 TH", Preset("2800 watt ~ 188 TH", 2800, 188e12)),
+        (-1, None, Preset("-1", None, None)),
+        (0, None, Preset("0", 0, None)),
         ("disabled", "Disabled", Preset("Disabled", None, None)),
         ("custom", None, Preset("custom", None, None)),
         ("eco", "1900 W ~ 78.5 TH/s", Preset("1900 W ~ 78.5 TH/s", 1900, 78.5e12)),
@@ -97,12 +101,12 @@ def test_text_can_be_stored(value: str) -> None:
         ("²", "x", Preset("x", None, None)),
     ],
 )
-def test_presets(name: str | None, pretty: str | None, expected: Preset) -> None:
+def test_presets(name: str | int | None, pretty: str | None, expected: Preset) -> None:
     found = read_preset(name, pretty)
     assert (found.label, found.power_w) == (expected.label, expected.power_w)
     assert found.hashrate_hs == (None if expected.hashrate_hs is None else pytest.approx(expected.hashrate_hs))
 
 
-@given(st.none() | st.text(), st.none() | st.text())
-def test_no_label_raises(name: str | None, pretty: str | None) -> None:
+@given(st.none() | st.text() | st.integers(), st.none() | st.text())
+def test_no_label_raises(name: str | int | None, pretty: str | None) -> None:
     read_preset(name, pretty)

@@ -165,9 +165,9 @@ class Globals(msgspec.Struct):
 
 
 class CurrentPreset(msgspec.Struct):
-    """``name`` is the power target in W, ``disabled`` or ``custom``; ``pretty`` is for people."""
+    """``name`` is the power target in W (text or number), ``disabled`` or ``custom``; ``pretty`` is for people."""
 
-    name: str | None = None
+    name: str | int | None = None
     pretty: str | None = None
     globals: Globals | None = None
 
