@@ -23,6 +23,8 @@ from storage.spool.reader import Extract, LaneReader, Position
 from storage.spool.segment import lane_id_of, segments_of
 
 POINTS_PER_DELIVERY = 20_000
+BYTES_PER_DELIVERY = 2 * 1024 * 1024
+"""In the spool. Readings reach the bound of points first, at 1.2 MB; answers of miners, long texts, reach this one."""
 NEEDS_HUMAN_RETRY_S = 60.0
 """A human may have repaired it; asking once a minute harms nobody."""
 
@@ -46,6 +48,7 @@ class Courier:
         random: Callable[[], float],
         now: Callable[[], float] = time.time,
         max_points: int = POINTS_PER_DELIVERY,
+        max_bytes: int = BYTES_PER_DELIVERY,
     ) -> None:
         self.lane = lane
         self.sink = sink
@@ -53,6 +56,7 @@ class Courier:
         self._holder = holder
         self._now = now
         self._max_points = max_points
+        self._max_bytes = max_bytes
         self._backoff = Backoff(random)
         self._reader = LaneReader(lane)
         self._lane_id = ""
@@ -113,7 +117,7 @@ class Courier:
         if self._mark is None:
             self._mark = load_mark(self.lane, self.sink.name) or self._begin()
         mark = self._mark
-        extract = self._reader.read_after(Position(mark.sequence, mark.points), self._max_points)
+        extract = self._reader.read_after(Position(mark.sequence, mark.points), self._max_points, self._max_bytes)
         if extract.position.sequence == mark.sequence:
             return False
         receipt = self._balanced(self.sink.deliver(extract.records), extract) if extract.records else Receipt(0)

@@ -11,6 +11,8 @@ from storage.spool.codec import Header, decode
 from storage.spool.record import SpoolRecord
 from storage.spool.segment import Damaged, Segment, Stored, lane_id_of, scan, segments_of, set_aside
 
+NO_BOUND = 2**63
+
 
 class Position(NamedTuple):
     """A place in a lane: after record ``sequence``, up to which the lane had ``points``."""
@@ -89,38 +91,43 @@ class LaneReader:
         self._tail = (path, offset, position)
         return position
 
-    def records_after(self, sequence: int, max_points: int) -> list[SpoolRecord]:
-        """Records after ``sequence``: at least one if there is any, then as many as ``max_points`` allow.
+    def records_after(self, sequence: int, max_points: int, max_bytes: int = NO_BOUND) -> list[SpoolRecord]:
+        """Records after ``sequence``: at least one if there is any, then as many as both bounds allow.
+
+        ``max_bytes`` bounds what they take in the spool, deflated and without headers; in memory they take many
+        times that.
 
         Raises:
             NeedsHuman: a record was written in a format this release does not know.
         """
-        return self._retrying(sequence, None, max_points).records
+        return self._retrying(sequence, None, max_points, max_bytes).records
 
-    def read_after(self, position: Position, max_points: int) -> Extract:
+    def read_after(self, position: Position, max_points: int, max_bytes: int = NO_BOUND) -> Extract:
         """As :meth:`records_after`, and what was lost since ``position``, to the point. Damaged bytes are set aside.
 
         Raises:
             NeedsHuman: a record has an unknown format, or the lane contradicts ``position``.
         """
-        return self._retrying(position.sequence, position.points, max_points)
+        return self._retrying(position.sequence, position.points, max_points, max_bytes)
 
-    def _retrying(self, sequence: int, points: int | None, max_points: int) -> Extract:
+    def _retrying(self, sequence: int, points: int | None, max_points: int, max_bytes: int) -> Extract:
         while True:
             segments = segments_of(self._path)
             if not segments:
                 return Extract(Position(sequence, points or 0))
             try:
-                return self._read(segments, sequence, points, max_points)
+                return self._read(segments, sequence, points, max_points, max_bytes)
             except FileNotFoundError:
                 continue  # a segment was removed since we looked
 
-    def _read(self, segments: list[Segment], sequence: int, points: int | None, max_points: int) -> Extract:
+    def _read(
+        self, segments: list[Segment], sequence: int, points: int | None, max_points: int, max_bytes: int
+    ) -> Extract:
         progress = _Progress(self._path, sequence, points)
         oldest = segments[0]
         progress.skip_to(oldest.first_sequence, oldest.points_before, "shed", f"records before {oldest.path.name}")
         follows = [*segments[1:], None]
-        wanted = 0
+        wanted = size = 0
         for segment, successor in zip(segments, follows, strict=True):
             if successor is not None and successor.first_sequence <= progress.sequence + 1:
                 continue
@@ -136,12 +143,13 @@ class LaneReader:
                 if header.sequence <= progress.sequence:
                     self._read_on = (segment.path, header.sequence, found.end)
                     continue
-                if wanted and wanted + header.points > max_points:
+                if wanted and (wanted + header.points > max_points or size + header.length > max_bytes):
                     return progress.extract()
                 progress.skip_to(header.sequence, header.points_before, "damaged", damage)
                 progress.take(header, found.payload, f"{segment.path.name} at {found.offset}")
                 self._read_on = (segment.path, header.sequence, found.end)
                 wanted += max(1, header.points)
+                size += header.length
             if successor is not None:
                 progress.skip_to(successor.first_sequence, successor.points_before, "damaged", damage)
         return progress.extract()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from storage.records.events import MinerEvent
 from storage.settings import StorageSettings
@@ -46,7 +47,9 @@ class MinerCollection:
         """
         if self._read is None or self._read.slot != slot.time:
             self._read = await self._fleet.tick(slot.time)
-        return await asyncio.to_thread(self._keep, slot, self._read)
+        report = await asyncio.to_thread(self._keep, slot, self._read)
+        self._read = replace(self._read, frames=[])  # else they would lie beside those of the next tick while it runs
+        return report
 
     def _keep(self, slot: Slot, read: TickOutcome) -> TickReport:
         report = self._recorder.record(slot, read)

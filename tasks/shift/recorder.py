@@ -1,4 +1,4 @@
-"""From what a tick gave to what is durable: one batch in the spool, one report for everybody who asks."""
+"""From what a tick gave to what is durable: its batches in the spool, one report for everybody who asks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Protocol
 from storage.delivery.books import Books, books_of_lane
 from storage.frame import Frame, build_frame
 from storage.spool.lane import Lane, LaneReader
-from storage.spool.record import Batch
+from storage.spool.record import Batch, SpoolRecord
 from tasks.miners.report import MinerStanding, TickReport
 from tasks.shift.journal import Journal
+from tasks.shift.parts import parts_of
 from tasks.shift.slots import Slot
 
 
@@ -121,14 +122,19 @@ class Recorder:
         self._accepted, self._sequence = reader.points_accepted, reader.last_sequence
 
     def record(self, slot: Slot, outcome: Outcome) -> TickReport:
-        """Spool ``outcome`` and report the tick. The same slot again is spooled once (``batch_id``).
+        """Spool ``outcome`` in its parts and report the tick once all are in.
+
+        The same slot again is spooled once (``batch_id``), also after a failure between two parts. The first part has
+        the readings and ``collector_tick``, which names it; answers that do not fit follow in the records after it.
 
         Raises:
             NeedsHuman: the spool cannot take it: the disk is full or failing.
         """
         before = LaneBooks.of(self._folder, self._sinks, self._accepted)
         points = sum(len(frame) for frame in outcome.frames) + 1
-        batch_id = f"{self._folder.name}/{slot.time}/0"
+        readings, *answers = parts_of(outcome.frames)
+        tick_id = f"{self._folder.name}/{slot.time}"
+        batch_id = f"{tick_id}/0"
         tick = build_frame(
             "collector_tick",
             [slot.time],
@@ -150,10 +156,13 @@ class Recorder:
                 "run_id": [self._run_id],
             },
         )
-        batch = Batch(batch_id, slot.time, self._run_id, [*outcome.frames, tick])
-        spooled = self._lane.append(batch)
-        self._accepted = max(self._accepted, spooled.points_after)
-        self._sequence = max(self._sequence, spooled.sequence)
+        spooled = [self._append(Batch(batch_id, slot.time, self._run_id, [*readings, tick]))]
+        # Else a run killed in this slot has spooled its own poll, and these are not the answers that it was read from.
+        if spooled[0].batch.frames[:-1] == readings:
+            spooled += [
+                self._append(Batch(f"{tick_id}/{number}", slot.time, self._run_id, part))
+                for number, part in enumerate(answers, 1)
+            ]
         after = LaneBooks.of(self._folder, self._sinks, self._accepted)
         report = TickReport(
             lane=self._folder.name,
@@ -163,7 +172,7 @@ class Recorder:
             polled=outcome.polled,
             failed=outcome.failed,
             failed_by_reason=dict(outcome.failed_by_reason),
-            points=batch.points,
+            points=sum(record.batch.points for record in spooled),
             points_accepted=after.accepted,
             points_stored=after.stored,
             points_dead_lettered=after.dead_lettered,
@@ -182,3 +191,9 @@ class Recorder:
         )
         self._journal.write(report)
         return report
+
+    def _append(self, batch: Batch) -> SpoolRecord:
+        spooled = self._lane.append(batch)
+        self._accepted = max(self._accepted, spooled.points_after)
+        self._sequence = max(self._sequence, spooled.sequence)
+        return spooled

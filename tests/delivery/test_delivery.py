@@ -20,7 +20,7 @@ from storage.errors import NeedsHuman, TryAgain
 from storage.sink import Receipt
 from storage.spool.lane import Lane
 from storage.spool.mark import load_mark, mark_path
-from storage.spool.segment import segments_of
+from storage.spool.segment import Stored, scan, segments_of
 from tests.delivery.sinks import MemorySink, the_books
 from tests.spool.batches import numbered
 
@@ -67,6 +67,25 @@ def test_records_go_in_rising_sequence_in_calls_bounded_by_points(tmp_path):
     while courier.attempt() == 0.0:
         pass
     assert sink.calls == [[1, 2], [3, 4], [5, 6], [7]]
+
+
+def test_calls_are_bounded_by_bytes_too_with_one_record_at_least(tmp_path):
+    spool(tmp_path, range(1, 8))
+    sizes = [
+        found.header.length for found in scan(segments_of(tmp_path / "miners")[0].path) if isinstance(found, Stored)
+    ]
+    assert len(set(sizes)) == 1
+    for max_bytes, expected in [
+        (2 * sizes[0], [[1, 2], [3, 4], [5, 6], [7]]),
+        (2 * sizes[0] - 1, [[number] for number in range(1, 8)]),
+        (1, [[number] for number in range(1, 8)]),
+    ]:
+        sink = MemorySink(f"bound{max_bytes}")
+        courier = a_courier(tmp_path, sink, max_bytes=max_bytes)
+        while courier.attempt() == 0.0:
+            pass
+        assert sink.calls == expected
+        assert the_books(tmp_path, sink.name).stored == 21
 
 
 def test_a_sink_that_asks_to_try_again_gets_the_same_records_after_a_back_off(tmp_path):

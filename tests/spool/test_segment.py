@@ -48,6 +48,20 @@ def test_header_has_the_documented_layout():
     assert msgspec.msgpack.decode(zlib.decompress(content[36:]), type=Batch) == numbered(7, 3)
 
 
+def test_a_read_is_bounded_by_bytes_across_segments_and_goes_on_where_it_stopped(tmp_path):
+    lane = tmp_path / "miners"
+    ends = write_segment(lane)
+    write_segment(lane, first=4, before=6)
+    first_two = ends[1] - 2 * codec.HEADER_BYTES
+    for max_bytes, expected in [(1, [[1], [2], [3], [4], [5], [6]]), (first_two, [[1, 2], [3, 4], [5, 6]])]:
+        reader, position, found = LaneReader(lane), Position(0, 0), []
+        while (extract := reader.read_after(position, 1000, max_bytes)).records:
+            found.append([record.sequence for record in extract.records])
+            position = extract.position
+        assert found == expected
+        assert position == Position(6, 12)
+
+
 def test_segment_names_sort_and_tell_where_they_begin(tmp_path):
     for first, before in [(1, 0), (99, 5), (1_000_000_000_000, 3 * 10**15)]:
         Segment.at(tmp_path, first, before).path.touch()

@@ -1,0 +1,167 @@
+"""A tick in parts: bounded, each once however often the slot is tried, and counted as one tick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from storage.errors import NeedsHuman
+from storage.frame import Frame, build_frame
+from storage.spool.lane import Lane, LaneReader
+from storage.spool.record import Batch, SpoolRecord
+from tasks.shift import parts
+from tasks.shift.journal import Journal
+from tasks.shift.parts import parts_of
+from tasks.shift.recorder import Recorder
+from tasks.shift.slots import Slot
+from tests.spool.batches import SLOT
+
+BODIES = ("a" * 40, None, "b" * 40, "c" * 20, "d" * 150, "e" * 10)
+PART_TEXT = 100
+READINGS = 3
+
+
+def answers(bodies: tuple[str | None, ...] = BODIES) -> Frame:
+    columns: dict[str, list[Any]] = {
+        "miner_id": [f"m{row}" for row in range(len(bodies))],
+        "path": ["/summary"] * len(bodies),
+        "body": list(bodies),
+        "failure": ["timeout" if body is None else None for body in bodies],
+    }
+    return build_frame("raw_payload", [SLOT] * len(bodies), columns)
+
+
+def readings(hashrate: float = 1.5) -> Frame:
+    names = [f"m{row}" for row in range(READINGS)]
+    return build_frame("miner_telemetry", [SLOT] * READINGS, {"miner_id": names, "hashrate_hs": [hashrate] * READINGS})
+
+
+def outcome(*frames: Frame) -> Any:
+    return SimpleNamespace(
+        frames=frames, polled=READINGS, failed=0, failed_by_reason={}, standings=(), left_alone=0,
+        configurations_dropped=0, next_slot=None, tick_s=0.5, loop_lag_ms=1.0,
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr("tasks.shift.recorder.parts_of", lambda frames: parts_of(frames, PART_TEXT))
+
+
+@pytest.fixture
+def lane(tmp_path):
+    with Lane.open(tmp_path, "miners", cap_bytes=10**7) as lane:
+        yield lane
+
+
+def a_recorder(tmp_path: Path, lane: Lane) -> Recorder:
+    journal = Journal(tmp_path / "state", "miners")
+    return Recorder(lane, tmp_path / "miners", journal, host="h", store="embedded", sinks=["lake"], run_id="run")
+
+
+def spooled(tmp_path: Path) -> list[SpoolRecord]:
+    return LaneReader(tmp_path / "miners").records_after(0, 10**9)
+
+
+def rows(records: list[SpoolRecord], measurement: str, column: str) -> list[Any]:
+    found: list[Any] = []
+    for record in records:
+        for frame in record.batch.frames:
+            if frame.measurement == measurement:
+                found += frame.columns.get(column, [None] * len(frame))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("bodies", "expected"),
+    [
+        pytest.param((), [()], id="no answers"),
+        pytest.param(("x" * 100,), [("x" * 100,)], id="as much as fits stays with the readings"),
+        pytest.param((None, None), [(None, None)], id="nobody answered"),
+        pytest.param(BODIES, [(), BODIES[:4], BODIES[4:5], BODIES[5:]], id="one longer than a part is one"),
+        pytest.param(("x" * 101,), [(), ("x" * 101,)], id="only one, and too long"),
+        pytest.param(("x" * 50,) * 5, [(), *[("x" * 50,) * 2] * 2, ("x" * 50,)], id="full to the last character"),
+    ],
+)
+def test_parts_are_bounded_and_keep_every_row_in_order(bodies, expected):
+    frames = [readings(), *([answers(bodies)] if bodies else [])]
+    found = parts_of(frames, PART_TEXT)
+    assert [[f.measurement for f in part] for part in found[1:]] == [["raw_payload"]] * (len(expected) - 1)
+    assert found[0][0] == readings()
+    kept = [[f for f in part if f.measurement == "raw_payload"] for part in found]
+    assert [tuple(b for f in part for b in f.columns.get("body", [None] * len(f))) for part in kept] == expected
+    names = [name for part in kept for f in part for name in f.columns["miner_id"]]
+    assert names == [f"m{row}" for row in range(len(bodies))]
+
+
+def test_a_large_tick_is_one_tick_in_several_records(tmp_path, lane):
+    recorder = a_recorder(tmp_path, lane)
+    report = recorder.record(Slot(SLOT), outcome(readings(), answers()))
+    records = spooled(tmp_path)
+    assert [record.batch.batch_id for record in records] == [f"miners/{SLOT}/{part}" for part in range(4)]
+    assert {(record.batch.slot, record.batch.run_id) for record in records} == {(SLOT, "run")}
+    assert report.points == READINGS + len(BODIES) + 1
+    assert report.points == report.points_accepted == sum(record.batch.points for record in records)
+    assert report.points == LaneReader(tmp_path / "miners").points_accepted
+    assert [frame.measurement for frame in records[0].batch.frames] == ["miner_telemetry", "collector_tick"]
+    assert rows(records, "collector_tick", "batch_id") == [records[0].batch.batch_id]
+    assert rows(records, "collector_tick", "sequence") == [records[0].sequence]
+    assert rows(records, "collector_tick", "points") == [report.points]
+    following = recorder.record(Slot(SLOT + 60), outcome(readings()))
+    assert rows(spooled(tmp_path), "collector_tick", "sequence") == [1, 5]
+    assert following.points_accepted == report.points + following.points
+
+
+@pytest.mark.parametrize("taken", range(4))
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_failure_between_two_parts_doubles_nothing(tmp_path, monkeypatch, taken, restarted):
+    journal = Journal(tmp_path / "state", "miners")
+    append, appended = Lane.append, 0
+
+    def failing(self: Lane, batch: Batch) -> SpoolRecord:
+        nonlocal appended
+        if appended == taken:
+            raise NeedsHuman("the disk is full", remedy="Free space")
+        appended += 1
+        return append(self, batch)
+
+    read = outcome(readings(), answers())
+    lane = Lane.open(tmp_path, "miners", cap_bytes=10**7)
+    recorder = a_recorder(tmp_path, lane)
+    with monkeypatch.context() as broken:
+        broken.setattr(Lane, "append", failing)
+        with pytest.raises(NeedsHuman):
+            recorder.record(Slot(SLOT), read)
+    assert journal.newest() is None, "a tick counts when all of it is in"
+    assert len(spooled(tmp_path)) == taken
+    if restarted:
+        lane.close()
+        lane = Lane.open(tmp_path, "miners", cap_bytes=10**7)
+        recorder = a_recorder(tmp_path, lane)
+    for _ in range(2):
+        report = recorder.record(Slot(SLOT), read)
+    records = spooled(tmp_path)
+    lane.close()
+    assert [record.batch.batch_id for record in records] == [f"miners/{SLOT}/{part}" for part in range(4)]
+    assert rows(records, "raw_payload", "body") == list(BODIES)
+    assert rows(records, "collector_tick", "sequence") == [1]
+    assert report.points == report.points_accepted == READINGS + len(BODIES) + 1
+    assert journal.newest() == report
+
+
+def test_answers_of_another_poll_of_the_slot_are_not_put_beside_the_readings_of_the_first(tmp_path, lane):
+    first = Batch(f"miners/{SLOT}/0", SLOT, "killed", [readings(hashrate=1.0), build_frame(
+        "collector_tick", [SLOT], {"host": ["h"], "lane": ["miners"], "polled": [READINGS]}
+    )])  # fmt: skip
+    lane.append(first)
+    report = a_recorder(tmp_path, lane).record(Slot(SLOT), outcome(readings(hashrate=2.0), answers()))
+    assert [record.batch for record in spooled(tmp_path)] == [first]
+    assert report.points == report.points_accepted == first.points
+
+
+def test_a_usual_small_fleet_has_one_record_a_tick():
+    assert parts.PART_TEXT > 1_000 * 2 * 2_600
+    assert len(parts_of([readings(), answers(("x" * 2_600,) * 2_000)])) == 1
