@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import resource
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -272,7 +273,12 @@ def away(lake: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def read_only(lake: Path) -> Iterator[None]:
     """Its volume was mounted anew by the system after an error, for reading only."""
-    subprocess.run(["mount", "-o", "remount,ro", str(lake)], check=True)
+    remount = ["mount", "-o", "remount,ro", str(lake)]
+    for _ in range(100):  # refused while any file is open for writing
+        if (done := subprocess.run(remount, capture_output=True, text=True, check=False)).returncode == 0:
+            break
+        time.sleep(0.1)
+    assert done.returncode == 0, done.stderr
     try:
         yield
     finally:
