@@ -6,6 +6,7 @@ from storage.declaration.bucket import Tier
 from storage.declaration.field import Field, Kind, Tag, Type, level, long_text, state, text
 from storage.declaration.measurement import Measurement
 from storage.declaration.miner import FAILURE_KINDS, MINER_TAGS
+from storage.declaration.pipeline import SOURCE_FAILURES
 
 RAW_PAYLOAD = Measurement(
     "raw_payload",
@@ -20,6 +21,28 @@ RAW_PAYLOAD = Measurement(
         level("size", "bytes", "size of the answer as it came"),
         text("address", "address asked"),
         text("driver", "driver that asked, with its dialect"),
+        text("version", "version of Lodeline that asked"),
+        Field("received_ms", Type.INTEGER, Kind.GAUGE, "ms", "Unix time when the answer was whole, or given up"),
+    ),
+    {Tier.RAW: "mining_payload"},
+)
+
+SOURCE_PAYLOAD = Measurement(
+    "source_payload",
+    "pipeline",
+    "one answer of a pool or market source, or why none came; its time is the slot of the rows made from it",
+    (
+        Tag("source", "pool or provider"),
+        Tag("request", "what was asked, e.g. workers"),
+        Tag("page", "of several, from 1"),
+    ),
+    (
+        level("status", "", "HTTP status; null when no whole answer came"),
+        state("failure", SOURCE_FAILURES, "why it is no data; null when it is"),
+        long_text("body", "the answer with its secrets masked"),
+        text("sha256", "of body, tells equal answers"),
+        level("size", "bytes", "size of the answer as it came"),
+        text("address", "address asked, without secrets"),
         text("version", "version of Lodeline that asked"),
         Field("received_ms", Type.INTEGER, Kind.GAUGE, "ms", "Unix time when the answer was whole, or given up"),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from storage.declaration.bucket import Tier
-from storage.declaration.field import Field, Kind, Tag, Type, gauge, level, text
+from storage.declaration.field import Field, Kind, Tag, Type, flag, gauge, level, state, text
 from storage.declaration.measurement import Measurement
 
 COLLECTOR_TICK = Measurement(
@@ -65,6 +65,33 @@ WINDOW_ROLLED = Measurement(
             "",
             "xor of the touched_ns of all hosts that the roll-up has seen; 0: to be done again",
         ),
+    ),
+    {Tier.RAW: "mining_operational"},
+)
+
+SOURCE_FAILURES = (
+    "unreachable", "timeout", "not_json", "unexpected", "rate_limited", "quota_exhausted", "refused", "server_error",
+    "gone", "budget",
+)  # fmt: skip
+"""Why a pool or market source gave no data; tasks/sources/failure.py says when each of them holds."""
+
+SOURCE_REQUEST = Measurement(
+    "source_request",
+    "pipeline",
+    "one request to a pool or market source",
+    (Tag("host", "host that asked"), Tag("source", "pool or provider"), Tag("request", "what was asked")),
+    (
+        flag("ok", "data came"),
+        state("failure", SOURCE_FAILURES, "why none came"),
+        gauge("latency_ms", "ms", "time until the answer was whole"),
+        level("rows", "count", "rows made from it"),
+        level("tries", "count", "requests sent for it, the first included"),
+        gauge("credits", "count", "credits of the account that it took"),
+        gauge("credits_left", "count", "credits left in the month; null where the source has no budget"),
+        gauge("retry_after_s", "s", "wait that the source asked for"),
+        flag("from_cache", "the answer was one kept from before"),
+        gauge("age_s", "s", "age of the answer; 0 unless it was kept"),
+        text("run_id", "flow run that asked"),
     ),
     {Tier.RAW: "mining_operational"},
 )
