@@ -24,13 +24,13 @@ COUNTER_MEMORY_S = 24 * HOUR_S
 _ARROW = {Type.FLOAT: pa.float64(), Type.INTEGER: pa.int64(), Type.BOOLEAN: pa.bool_(), Type.STRING: pa.string()}
 
 
-def hours_of_raw(measurement: Measurement, raw: pa.Table, before: pa.Table) -> pa.Table:
-    """Hourly rows of ``raw`` (as a Store reads it, sorted by tags and time; whole hours only).
+def hours_of_raw(measurement: Measurement, raw: pa.Table, before: pa.Table, every_s: int = HOUR_S) -> pa.Table:
+    """Hourly rows (or of ``every_s``) of ``raw`` (as a Store reads it, sorted by tags and time; whole windows only).
 
     ``before`` holds the hourly rows of the COUNTER_MEMORY_S before, sorted alike; its newest ``<counter>_last`` of a
     series is where the counter stood before ``raw`` begins.
     """
-    groups = Groups.of(raw, measurement.tag_names, HOUR_S)
+    groups = Groups.of(raw, measurement.tag_names, every_s)
     columns = {field.name: Column.of(raw[field.name]) for field in measurement.fields}
 
     def fold(column: RollupColumn) -> Column:
@@ -47,9 +47,10 @@ def hours_of_raw(measurement: Measurement, raw: pa.Table, before: pa.Table) -> p
     return _table(measurement, raw, groups, fold)
 
 
-def days_of_hours(measurement: Measurement, hourly: pa.Table) -> pa.Table:
-    """Daily rows (UTC days) of ``hourly`` rows, exact: sums of sums over sums of counts, newest of newest."""
-    groups = Groups.of(hourly, measurement.tag_names, DAY_S)
+def days_of_hours(measurement: Measurement, hourly: pa.Table, every_s: int = DAY_S) -> pa.Table:
+    """Daily rows (UTC days, or windows of ``every_s``) of ``hourly`` rows, exact: sums of sums over sums of counts,
+    newest of newest."""
+    groups = Groups.of(hourly, measurement.tag_names, every_s)
 
     def fold(column: RollupColumn) -> Column:
         if column.aggregate == "mean":

@@ -14,15 +14,14 @@ Killed after 1 or 2, the hour is still due and gives the same rows again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import pyarrow as pa
 
 from storage.declaration import BUCKETS, MEASUREMENTS, Measurement, Tier
-from storage.declaration.pipeline import WINDOW_ROLLED, WINDOW_TOUCHED
 from storage.declaration.rollup import rollup_columns
+from storage.downsample.books import DONE, REDO, rolled_windows, touched_hours
 from storage.downsample.rollup import (
     COUNTER_MEMORY_S,
     DAY_S,
@@ -42,9 +41,6 @@ GRACE_S = 120
 
 SLICE_S = 6 * HOUR_S
 """Raw rows are read in slices of at most this many seconds, which bounds memory."""
-
-REDO = 0
-DONE = 1
 
 
 @dataclass(slots=True)
@@ -88,8 +84,8 @@ def _roll_up_one(
     # Raw rows near the end of their retention may be gone in part; rolling them up again would spoil a good roll-up.
     kept_days = BUCKETS[measurement.buckets[Tier.RAW]].retention_days
     horizon = window_of(now - (kept_days - 1) * DAY_S, DAY_S)
-    marks = _touched(store, measurement, horizon, now)
-    covered = _marks(store, measurement, Tier.HOURLY, horizon, now)
+    marks = _closed(store, measurement, horizon, now)
+    covered = rolled_windows(store, measurement, Tier.HOURLY, horizon, now)
     due = {hour for hour, mark in marks.items() if covered.get(hour) != mark}
     while due and not stop():
         part = _first_run(due)
@@ -102,7 +98,7 @@ def _roll_up_one(
     report.watermark[measurement.name] = min(due | {window_of(now - GRACE_S, HOUR_S)})
     if Tier.DAILY not in measurement.buckets or due:
         return
-    for day, mark in sorted(_marks(store, measurement, Tier.DAILY, horizon, now).items()):
+    for day, mark in sorted(rolled_windows(store, measurement, Tier.DAILY, horizon, now).items()):
         if mark != REDO or day + DAY_S + GRACE_S > now or stop():
             continue
         daily = days_of_hours(measurement, store.read(measurement, Tier.HOURLY, day, day + DAY_S))
@@ -139,13 +135,10 @@ def _sorted(table: pa.Table, measurement: Measurement) -> pa.Table:
     return table.sort_by([(name, "ascending") for name in (*measurement.tag_names, "time")])
 
 
-def _touched(store: Store, measurement: Measurement, horizon: int, now: int) -> dict[int, int]:
+def _closed(store: Store, measurement: Measurement, horizon: int, now: int) -> dict[int, int]:
     """Closed hours that ever got data, each with the mark that a roll-up of it is to get."""
-    touched: dict[int, int] = {}
-    seen = store.read(WINDOW_TOUCHED, Tier.RAW, horizon, now, where={"measurement": measurement.name})
-    for hour, touched_ns in _pairs(seen, "touched_ns"):  # xor, since clocks of two hosts need not agree on "newer"
-        touched[hour] = touched.get(hour, 0) ^ touched_ns
-    return {hour: mark or DONE for hour, mark in touched.items() if hour + HOUR_S + GRACE_S <= now}
+    touched = touched_hours(store, measurement, horizon, now)
+    return {hour: mark for hour, mark in touched.items() if hour + HOUR_S + GRACE_S <= now}
 
 
 def _first_run(hours: set[int]) -> list[int]:
@@ -155,11 +148,6 @@ def _first_run(hours: set[int]) -> list[int]:
     while run[-1] + HOUR_S in hours and run[-1] + HOUR_S - first < SLICE_S:
         run.append(run[-1] + HOUR_S)
     return run
-
-
-def _marks(store: Store, measurement: Measurement, tier: Tier, start: int, stop: int) -> dict[int, int]:
-    where = {"measurement": measurement.name, "tier": tier.value}
-    return dict(_pairs(store.read(WINDOW_ROLLED, Tier.RAW, start, stop, where=where), "covered"))
 
 
 def _mark(store: Store, measurement: Measurement, tier: Tier, covered: dict[int, int]) -> None:
@@ -179,8 +167,3 @@ def _mark(store: Store, measurement: Measurement, tier: Tier, covered: dict[int,
             )
         ]
     )
-
-
-def _pairs(table: pa.Table, column: str) -> Iterable[tuple[int, int]]:
-    values = np.asarray(table[column].combine_chunks().fill_null(REDO))
-    return zip(unix_seconds(table).tolist(), values.tolist(), strict=True)
