@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +18,9 @@ import pyarrow.parquet as pq
 from deltalake.exceptions import CommitFailedError
 
 from storage.arrow_schema import integers
-from storage.errors import NeedsHuman, StoreError
+from storage.errors import LodelineError, NeedsHuman, StoreError
 from storage.lake.layout import DAY_S, Period
+from storage.lake.location import readable
 from storage.lake.parquet import read_file
 from storage.lake.snapshot import Part, Snapshot
 from storage.lake.table import LakeTable
@@ -86,8 +88,9 @@ def _merge(table: LakeTable, snapshot: Snapshot, parts: Sequence[Part]) -> None:
         try:
             table.commit(snapshot.handle, added, parts)
         except CommitFailedError as error:
-            for action in added:
-                (table.folder / action.path).unlink()
+            if isinstance(table.folder, Path):  # on an object store the commit may be there and its answer got lost
+                for action in added:
+                    (table.folder / action.path).unlink()
             raise StoreError(f"lake table {table.name}: its files were changed while they were merged") from error
 
 
@@ -135,7 +138,7 @@ def _read(table: LakeTable, part: Part, low: str | None, high: str | None) -> pa
 
 
 def _row_groups(part: Part, entity: str, low: str | None, high: str | None) -> list[int]:
-    with pq.ParquetFile(part.path) as file:
+    with pq.ParquetFile(readable(part.path)) as file:
         at = file.schema_arrow.get_field_index(entity)
         metadata = file.metadata
 
@@ -152,6 +155,8 @@ def _row_groups(part: Part, entity: str, low: str | None, high: str | None) -> l
 def _damage_named(table: LakeTable, part: Part) -> Iterator[None]:
     try:
         yield
+    except LodelineError:
+        raise
     except FileNotFoundError as error:
         raise StoreError(f"lake table {table.name}: {part.path} went away while it was merged") from error
     except (OSError, pa.ArrowException) as error:

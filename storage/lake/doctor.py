@@ -12,14 +12,15 @@ import logging
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from storage.errors import NeedsHuman
-from storage.lake.disk import sync
+from storage.lake.layout import Place
+from storage.lake.location import LakeLocation, open_table, readable, sizes, sync
 from storage.lake.snapshot import live_files
 
 log = logging.getLogger(__name__)
@@ -29,18 +30,22 @@ _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.parquet")
 _POINTER = "_last_checkpoint"
 
 
-def examine(folder: Path, name: str) -> None:
+def examine(folder: LakeLocation, name: str) -> None:
     """Check the table in ``folder``; call it inside the table's lock. ``name`` is for messages.
 
     Commits after the newest readable checkpoint must be whole and without a gap, and every live file must be there in
     its logged size. Mended: an unreadable checkpoint whose commits are all still there, and torn commits at the very
-    end of the log, which nobody was ever told of (their rows come again from the spool).
+    end of the log, which nobody was ever told of (their rows come again from the spool). On an object store only the
+    files are looked at: what is put there is whole, and the Delta library finds a gap in the log itself.
 
     Raises:
         NeedsHuman: a torn or missing commit in the middle, a live file missing or of another size.
     """
     folder_of_log = folder / "_delta_log"
     if not folder_of_log.is_dir():
+        return
+    if not isinstance(folder_of_log, Path):
+        _check_live_files(folder, name)
         return
     commits = _numbered(folder_of_log, _COMMIT)
     checkpoint = _readable_checkpoint(folder_of_log, name, commits)
@@ -59,19 +64,19 @@ def examine(folder: Path, name: str) -> None:
         _check_live_files(folder, name)
 
 
-def newest_checkpoint(folder_of_log: Path) -> int:
+def newest_checkpoint(folder_of_log: LakeLocation) -> int:
     """Version of the newest checkpoint by name, -1 where there is none."""
     return max(_numbered(folder_of_log, _CHECKPOINT), default=-1)
 
 
-def scrub(folder: Path) -> list[Path]:
+def scrub(folder: LakeLocation) -> list[LakeLocation]:
     """Read every live file of the table with its page checksums; the damaged ones."""
     return [path for path, _ in _live_files(folder) if not _is_sound(path)]
 
 
-def _is_sound(path: Path) -> bool:
+def _is_sound(path: LakeLocation) -> bool:
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with pq.ParquetFile(readable(path), page_checksum_verification=True) as file:
             for row_group in range(file.num_row_groups):
                 file.read_row_group(row_group)
     except (OSError, pa.ArrowException):
@@ -79,8 +84,8 @@ def _is_sound(path: Path) -> bool:
     return True
 
 
-def _numbered(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
-    return {int(match[1]): path for path in folder.iterdir() if (match := pattern.fullmatch(path.name))}
+def _numbered(folder: Place, pattern: re.Pattern[str]) -> dict[int, Place]:
+    return {int(match[1]): cast("Place", path) for path in folder.iterdir() if (match := pattern.fullmatch(path.name))}
 
 
 def _is_whole(path: Path) -> bool:
@@ -133,16 +138,14 @@ def _set_aside(path: Path, why: str) -> None:
     log.warning("Lake table %s. It was moved to %s", why, aside)
 
 
-def _check_live_files(folder: Path, name: str) -> None:
+def _check_live_files(folder: LakeLocation, name: str) -> None:
+    live = _live_files(folder)
     wrong = []
-    for path, size in _live_files(folder):
-        try:
-            found = path.stat().st_size
-        except FileNotFoundError:
+    for (path, size), found in zip(live, sizes(folder, [path for path, _ in live]), strict=True):
+        if found is None:
             wrong.append(f"{path.name} is missing")
-        else:
-            if found != size:
-                wrong.append(f"{path.name} has {found} bytes instead of {size}")
+        elif found != size:
+            wrong.append(f"{path.name} has {found} bytes instead of {size}")
     if wrong:
         raise NeedsHuman(
             f"lake table {name}: {len(wrong)} data files are damaged: {'; '.join(wrong[:5])}",
@@ -150,10 +153,12 @@ def _check_live_files(folder: Path, name: str) -> None:
         )
 
 
-def _live_files(folder: Path) -> list[tuple[Path, int]]:
+def _live_files(folder: LakeLocation) -> list[tuple[LakeLocation, int]]:
     try:
-        files = live_files(DeltaTable(str(folder)))
+        files = live_files(open_table(folder))
     except DeltaError as error:
+        if not isinstance(folder, Path):
+            raise  # it may be the network
         raise NeedsHuman(
             f"lake table {folder.parent.name}/{folder.name} cannot be opened: {error}",
             remedy=f"Restore {folder / '_delta_log'} from a backup, or move the table's folder aside",

@@ -12,11 +12,18 @@ import datetime
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from storage.declaration import BUCKETS, MEASUREMENTS, Measurement, Tier
+
+if TYPE_CHECKING:
+    from storage.lake.object_store import ObjectLocation
+
+Place = TypeVar("Place", bound="Path | ObjectLocation")
+"""A folder on a disk or on an object store; what is made of it is of the same kind."""
 
 HOUR_S = 3600
 DAY_S = 86400
@@ -65,9 +72,9 @@ def row_order(measurement: Measurement) -> tuple[str, ...]:
     return tuple(sorted(measurement.tag_names, key=lambda name: (not name.endswith("_id"), name)))
 
 
-def table_folder(root: Path, measurement: Measurement, tier: Tier) -> Path:
+def table_folder(root: Place, measurement: Measurement, tier: Tier) -> Place:
     """Folder of the Delta table of ``tier``."""
-    return root / measurement.buckets[tier] / measurement.stored_name(tier)
+    return cast("Place", root / measurement.buckets[tier] / measurement.stored_name(tier))
 
 
 def declared_tables() -> Iterator[tuple[Measurement, Tier]]:

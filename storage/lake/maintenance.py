@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deltalake import CommitProperties, DeltaTable
+from deltalake import CommitProperties
 
 from storage.errors import LodelineError, NeedsHuman
 from storage.lake import doctor
 from storage.lake.compaction import compact
-from storage.lake.disk import locked_if_free, require_local_disk, sync
 from storage.lake.layout import DAY_S, declared_tables
+from storage.lake.location import LakeLocation, locked_if_free, open_table, require_usable, sync
 from storage.lake.table import NO_HOOKS, LakeTable
 
 VACUUM_HOURS = 24
@@ -45,7 +45,7 @@ class MaintenanceReport:
 
 
 def maintain(
-    root: Path,
+    root: LakeLocation,
     now: int,
     *,
     retention_days: Mapping[str, int] | None = None,
@@ -56,7 +56,7 @@ def maintain(
     ``retention_days`` by bucket: of these, files go whose rows are all older. Give only buckets that nobody archives.
     """
     report = MaintenanceReport()
-    require_local_disk(root)
+    require_usable(root)
     with locked_if_free(root / ".maintenance.lock") as ours:
         if not ours:
             report.skipped = True
@@ -92,12 +92,15 @@ def expire(table: LakeTable, before: int) -> int:
     snapshot = table.snapshot()
     if snapshot is None or all(part.last >= before for part in snapshot.parts):
         return 0
-    with table.locked(), table.failures():
+
+    def take_out() -> int:
         snapshot = table.opened_for_writing()
         old = [part for part in snapshot.parts if part.last < before]
         if old:
             table.commit(snapshot.handle, [], old)
         return len(old)
+
+    return table.exclusively(take_out)
 
 
 def _is_weekly(now: int) -> bool:
@@ -119,8 +122,9 @@ def vacuum(table: LakeTable, *, hours: int = VACUUM_HOURS, full: bool = False) -
         raise NeedsHuman(
             f"lake table {table.name}: vacuum of {hours} h refused", remedy=f"Ask for {VACUUM_HOURS} h or more"
         )
-    with table.locked(), table.failures():
-        handle = DeltaTable(str(table.folder))
+
+    def clean() -> list[str]:
+        handle = open_table(table.folder)
 
         def deleted(*, dry_run: bool) -> list[str]:
             return handle.vacuum(
@@ -139,6 +143,8 @@ def vacuum(table: LakeTable, *, hours: int = VACUUM_HOURS, full: bool = False) -
         table.make_durable(before)
         return paths
 
+    return table.exclusively(clean)
+
 
 def checkpoint(table: LakeTable) -> bool:
     """Make a durable checkpoint and drop old commits, once enough commits have gathered; whether it did.
@@ -147,7 +153,7 @@ def checkpoint(table: LakeTable) -> bool:
     """
     log = table.folder / "_delta_log"
     with table.locked(), table.failures():
-        handle = DeltaTable(str(table.folder))
+        handle = open_table(table.folder)
         version = handle.version()
         if version - doctor.newest_checkpoint(log) < COMMITS_BEFORE_CHECKPOINT:
             return False
@@ -156,12 +162,14 @@ def checkpoint(table: LakeTable) -> bool:
         sync(log / "_last_checkpoint")
         sync(log)
         doctor.examine(table.folder, table.name)
-        DeltaTable(str(table.folder)).cleanup_metadata()
+        open_table(table.folder).cleanup_metadata()
         return True
 
 
 def _sweep(table: LakeTable) -> None:
-    """Delete what killed commits left in the log: no vacuum ever lists it (reference/lake.md 2.1)."""
+    """Delete what killed commits left in the log on a disk: no vacuum ever lists it (reference/lake.md 2.1)."""
+    if not isinstance(table.folder, Path):
+        return
     day_ago = clock.time() - VACUUM_HOURS * 3600
     for path in (table.folder / "_delta_log").iterdir():
         if _LINK_LEFTOVER.fullmatch(path.name) and path.stat().st_mtime < day_ago:

@@ -7,12 +7,11 @@ always found, where every reader would otherwise have given wrong numbers withou
 from __future__ import annotations
 
 import json
-import os
 import time as clock
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,8 +21,8 @@ from deltalake.transaction import AddAction
 
 from storage.arrow_schema import INGEST_MS, INGEST_VERSION, PARTITION, fingerprint, numbers
 from storage.declaration import Kind, Measurement, Tier
-from storage.lake.disk import make_folder, sync
 from storage.lake.layout import date_of
+from storage.lake.location import LakeLocation, make_folder, readable, sync, write_whole
 
 ROW_GROUP_ROWS = 131_072
 LONG_ROW_GROUP_ROWS = 4_096
@@ -75,7 +74,9 @@ class Encoding:
         )
 
 
-def write_file(folder: Path, rows: pa.Table, encoding: Encoding, tags: Sequence[str], partition: int) -> AddAction:
+def write_file(
+    folder: LakeLocation, rows: pa.Table, encoding: Encoding, tags: Sequence[str], partition: int
+) -> AddAction:
     """Write ``rows`` (sorted, all of the partition that starts at ``partition``) into one new, durable file.
 
     Returns what the Delta log has to say of it; nothing refers to the file before that is committed.
@@ -83,24 +84,28 @@ def write_file(folder: Path, rows: pa.Table, encoding: Encoding, tags: Sequence[
     date = date_of(partition)
     path = folder / f"{PARTITION}={date}" / f"{encoding.fingerprint}-{uuid.uuid4().hex[:16]}.parquet"
     make_folder(path.parent)
-    with pq.ParquetWriter(
-        path,
-        rows.schema,
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=list(encoding.dictionaries),
-        column_encoding=dict.fromkeys(encoding.deltas, "DELTA_BINARY_PACKED"),
-        write_statistics=list(encoding.statistics),
-        write_page_checksum=True,
-        store_schema=False,  # 1 KB a file that says nothing new; it would also carry the metadata, hence the next line
-    ) as writer:
-        writer.add_key_value_metadata(dict(encoding.metadata))
-        writer.write_table(rows, row_group_size=encoding.rows_of_group)
+
+    def write(file: Any) -> None:
+        with pq.ParquetWriter(
+            file,
+            rows.schema,
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=list(encoding.dictionaries),
+            column_encoding=dict.fromkeys(encoding.deltas, "DELTA_BINARY_PACKED"),
+            write_statistics=list(encoding.statistics),
+            write_page_checksum=True,
+            store_schema=False,  # 1 KB a file that says nothing new; it would also carry the metadata, which is added
+        ) as writer:
+            writer.add_key_value_metadata(dict(encoding.metadata))
+            writer.write_table(rows, row_group_size=encoding.rows_of_group)
+
+    size = write_whole(path, write)
     for durable in (path, path.parent, folder):
         sync(durable)
     return AddAction(
         path=f"{path.parent.name}/{path.name}",
-        size=os.path.getsize(path),
+        size=size,
         partition_values={PARTITION: date},
         modification_time=clock.time_ns() // 1_000_000,
         data_change=True,
@@ -129,14 +134,14 @@ def _iso(microseconds: int) -> str:
     return str(np.datetime_as_string(np.datetime64(microseconds, "us"), timezone="UTC"))
 
 
-def read_file(path: Path, schema: pa.Schema, row_groups: Sequence[int] | None = None) -> pa.Table:
+def read_file(path: LakeLocation, schema: pa.Schema, row_groups: Sequence[int] | None = None) -> pa.Table:
     """Rows of one file as ``schema`` has them, strings dictionary-coded, checksums verified; absent columns are null.
 
     Raises:
         OSError: the file is missing or damaged.
     """
     strings = [field.name for field in schema if pa.types.is_string(field.type)]
-    with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=strings) as file:
+    with pq.ParquetFile(readable(path), page_checksum_verification=True, read_dictionary=strings) as file:
         wanted = [name for name in schema.names if name in file.schema_arrow.names]
         rows = file.read(wanted) if row_groups is None else file.read_row_groups(list(row_groups), wanted)
     columns = []

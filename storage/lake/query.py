@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from storage.arrow_schema import ARROW_TYPES, INGEST_VERSION, field_types, file_schema, fingerprint
 from storage.declaration import Measurement, Tier, Type
+from storage.lake.location import LakeLocation
+from storage.lake.object_store import READ_SCHEME, ObjectLocation
 from storage.lake.snapshot import Part
 from storage.store import Where
 
@@ -174,9 +175,9 @@ def _rows(selection: Selection, parts: Sequence[Part], columns: Sequence[str]) -
     return Query(" UNION ALL ".join(q.text for q in queries), [p for q in queries for p in q.parameters])
 
 
-def _sharing(parts: Sequence[Part]) -> set[Path]:
+def _sharing(parts: Sequence[Part]) -> set[LakeLocation]:
     """Paths of parts that overlap with another."""
-    found: set[Path] = set()
+    found: set[LakeLocation] = set()
     reaching: list[Part] = []
     for part in sorted(parts, key=lambda part: part.first):
         reaching = [other for other in reaching if other.last >= part.first]
@@ -221,6 +222,8 @@ def _sql_type(kind: pa.DataType) -> str:
     return next(_SQL_TYPES[declared] for declared, arrow in ARROW_TYPES.items() if arrow == kind)
 
 
-def _literal(path: Path) -> str:
+def _literal(path: LakeLocation) -> str:
     """The path with glob characters made literal: DuckDB takes every path for a pattern."""
+    if isinstance(path, ObjectLocation):
+        return f"{READ_SCHEME}://{path.address}"
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path))

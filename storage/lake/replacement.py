@@ -18,7 +18,7 @@ def replace_rows(table: LakeTable, start: int, stop: int, rows: pa.Table) -> Non
     """Make the rows of ``table`` (a roll-up) in ``[start, stop)`` exactly ``rows``, durably, in one version.
 
     Files inside the range go, files across its edge are written anew without it. Rows that are there already are not
-    written again. Done inside the table's lock, so that of two at once the later one stands whole.
+    written again. Nobody else writes meanwhile, so that of two at once the later one stands whole.
 
     Raises:
         FrameError: a row outside of the range.
@@ -31,7 +31,8 @@ def replace_rows(table: LakeTable, start: int, stop: int, rows: pa.Table) -> Non
         raise FrameError(f"{table.name}: rows outside of [{start}, {stop}) were handed over to replace it")
     if not rows.num_rows and not table.exists():
         return
-    with table.locked(), table.failures():
+
+    def swap() -> None:
         snapshot = table.opened_for_writing()
         touched = [part for part in snapshot.parts if part.first < stop and part.last >= start]
         try:
@@ -46,8 +47,10 @@ def replace_rows(table: LakeTable, start: int, stop: int, rows: pa.Table) -> Non
         if merged(_where(there, inside), table.order).equals(rows):
             return
         kept = _where(there, ~inside)
-        rows = pa.concat_tables([kept, rows])
-        table.commit(snapshot.handle, table.write(rows) if rows.num_rows else [], touched)
+        whole = pa.concat_tables([kept, rows])
+        table.commit(snapshot.handle, table.write(whole) if whole.num_rows else [], touched, strict=True)
+
+    table.exclusively(swap)
 
 
 def _inside(rows: pa.Table, start: int, stop: int) -> npt.NDArray[np.bool_]:

@@ -6,7 +6,6 @@ import threading
 import time as clock
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import msgspec
 import pyarrow as pa
@@ -16,7 +15,7 @@ from storage.declaration import MEASUREMENTS, Tier
 from storage.downsample.touch import touched_frame
 from storage.errors import FrameError
 from storage.frame import Frame
-from storage.lake.disk import require_local_disk
+from storage.lake.location import LakeLocation, require_usable
 from storage.lake.table import LakeTable
 from storage.sink import DeadLetter, Receipt
 from storage.spool.record import SpoolRecord
@@ -33,8 +32,8 @@ class LakeSink:
 
     name = "lake"
 
-    def __init__(self, root: Path, host: str) -> None:
-        require_local_disk(root)
+    def __init__(self, root: LakeLocation, host: str) -> None:
+        require_usable(root)
         self._root = root
         self._host = host
         self._tables: dict[str, LakeTable] = {}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 from deltalake import DeltaTable
 
 from storage.arrow_schema import FILE_TIME, PARTITION, numbers
+from storage.lake.location import LakeLocation, open_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Part:
     A null tag counts as the empty string, which sorts first. ``schema`` is the fingerprint of the file's columns.
     """
 
-    path: Path
+    path: LakeLocation
     size: int
     rows: int
     modified_ms: int
@@ -57,13 +57,13 @@ class Snapshot:
     parts: tuple[Part, ...]
 
     @staticmethod
-    def of(folder: Path, tags: Sequence[str]) -> Snapshot:
+    def of(folder: LakeLocation, tags: Sequence[str]) -> Snapshot:
         """Open the table in ``folder`` at its newest version.
 
         Raises:
             DeltaError: it cannot be opened.
         """
-        handle = DeltaTable(str(folder))
+        handle = open_table(folder)
         return Snapshot(handle, handle.version(), tuple(_parts(folder, live_files(handle), tags)))
 
 
@@ -73,7 +73,7 @@ def live_files(handle: DeltaTable) -> pa.Table:
     return pa.RecordBatchReader.from_stream(handle.get_add_actions(flatten=True)).read_all()
 
 
-def _parts(folder: Path, files: pa.Table, tags: Sequence[str]) -> list[Part]:
+def _parts(folder: LakeLocation, files: pa.Table, tags: Sequence[str]) -> list[Part]:
     def per_tag(statistic: str) -> dict[str, list[str | int | None]]:
         names = {tag: f"{statistic}.{tag}" for tag in tags}
         nothing: list[str | int | None] = [None] * files.num_rows  # a tag declared after the table was written last

@@ -6,6 +6,7 @@ slower, reference/lake.md 5), and may load no extension: no query of this store 
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,9 +16,10 @@ import pyarrow as pa
 
 from storage.arrow_schema import ANSWER_TIME, END_OF_TIME_S, answer_schema, conformed, frame_to_table
 from storage.declaration import MEASUREMENTS, Measurement, Tier
-from storage.errors import StoreError
+from storage.errors import LodelineError, StoreError
 from storage.frame import Frame
-from storage.lake.disk import require_local_disk
+from storage.lake.location import LakeLocation, require_usable
+from storage.lake.object_store import explanation
 from storage.lake.query import (
     Query,
     Selection,
@@ -32,6 +34,9 @@ from storage.lake.snapshot import Part
 from storage.lake.table import LakeTable
 from storage.store import Where
 
+_SPILL = Path(tempfile.gettempdir()) / "lodeline-spill"
+"""Where a query that outgrows memory goes on while the lake is on an object store."""
+
 
 class EmbeddedStore:
     """Store ``embedded`` over the lake under ``root``. Threads may share it.
@@ -42,8 +47,8 @@ class EmbeddedStore:
 
     name = "embedded"
 
-    def __init__(self, root: Path) -> None:
-        require_local_disk(root)
+    def __init__(self, root: LakeLocation) -> None:
+        require_usable(root)
         self._root = root
         self._tables: dict[tuple[str, Tier], LakeTable] = {}
         self._guard = threading.Lock()
@@ -53,11 +58,15 @@ class EmbeddedStore:
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "allow_community_extensions": False,
-                "temp_directory": str(root / ".spill"),
+                "temp_directory": str(root / ".spill" if isinstance(root, Path) else _SPILL),
                 "preserve_insertion_order": False,
             },
         )
         self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        if not isinstance(root, Path):
+            from storage.lake.object_reads import ObjectReads  # fsspec, which a lake on a disk does without
+
+            self._connection.register_filesystem(ObjectReads(root.store))
 
     def read(
         self,
@@ -144,7 +153,13 @@ class EmbeddedStore:
                     answer = cursor.sql(asked.text, params=asked.parameters).to_arrow_table()
             except duckdb.Error as error:
                 if fresh:
-                    raise StoreError(f"lake table {table.name} cannot be read: {error}") from error
+                    raise self._trouble(table, error) from error
                 continue
             return answer.rename_columns(schema.names).cast(schema)
         raise AssertionError("unreachable: the second round returns or raises")
+
+    def _trouble(self, table: LakeTable, error: duckdb.Error) -> LodelineError:
+        what = f"lake table {table.name} cannot be read"
+        if isinstance(self._root, Path):
+            return StoreError(f"{what}: {error}")
+        return explanation(what, self._root.store, str(error))

@@ -4,29 +4,43 @@ The recipe (reference/lake.md 2.2): lock → open fresh → is the transaction i
 folder → commit with the transaction → fsync the commit, the one before it, and the log's folder → unlock. The Delta
 library itself calls no fsync and never checks transaction versions; both are done here, inside the lock, which the
 kernel frees when a process dies.
+
+On an object store there is neither lock nor fsync: what is put is durable, and of two commits of one version the store
+refuses the second. Its writer begins again from a fresh handle, so its transaction is looked for again too: a commit
+whose answer got lost counts as its own. Files of a lost race stay for the vacuum; one of them may be that commit's.
 """
 
 from __future__ import annotations
 
 import contextlib
+import random
 import threading
 import time as clock
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
 from deltalake._internal import RemoveAction
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction
 
 from storage.arrow_schema import INGEST_MS, INGEST_VERSION, PARTITION, file_schema, integers, numbers
 from storage.declaration import Measurement, Tier
 from storage.errors import NeedsHuman, StoreError
 from storage.lake import doctor
-from storage.lake.disk import explained, locked, make_folder, sync
 from storage.lake.layout import partition_period, row_order, table_folder
+from storage.lake.location import (
+    LakeLocation,
+    explained,
+    locked,
+    make_folder,
+    open_table,
+    storage_options,
+    sync,
+)
 from storage.lake.merge import merged
 from storage.lake.parquet import Encoding, write_file
 from storage.lake.snapshot import Part, Snapshot
@@ -43,15 +57,22 @@ PROPERTIES: Mapping[str, str] = {
 NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 """Neither checkpoints nor clean-ups behind our back: those would not be durable."""
 
+RACES = 12
+"""How often a commit is begun again on an object store: with what is waited in between, for up to half a minute."""
+
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 4.0
+
+Answer = TypeVar("Answer")
+
 
 class LakeTable:
     """The table of one tier of one measurement under ``root``. Any number of processes and threads may use it."""
 
-    def __init__(self, root: Path, measurement: Measurement, tier: Tier) -> None:
+    def __init__(self, root: LakeLocation, measurement: Measurement, tier: Tier) -> None:
         self.measurement = measurement
         self.tier = tier
         self.name = f"{measurement.buckets[tier]}/{measurement.stored_name(tier)}"
-        self.folder = table_folder(root.absolute(), measurement, tier)
+        self.folder: LakeLocation = table_folder(root.absolute(), measurement, tier)
         self.period = partition_period(measurement, tier)
         self.order = row_order(measurement)
         self.schema = file_schema(measurement, tier)
@@ -64,9 +85,10 @@ class LakeTable:
 
     def exists(self) -> bool:
         """Whether anything was ever committed."""
-        return self._log.is_dir() and any(
-            path.suffix == ".json" and path.stem.isdigit() for path in self._log.iterdir()
-        )
+        with explained(f"lake table {self.name}", self.folder):
+            return self._log.is_dir() and any(
+                path.suffix == ".json" and path.stem.isdigit() for path in self._log.iterdir()
+            )
 
     # Reading
 
@@ -79,7 +101,7 @@ class LakeTable:
             NeedsHuman: the table is damaged.
             StoreError: it cannot be opened.
         """
-        with self._guard:
+        with self._guard, explained(f"lake table {self.name}", self.folder):
             known = self._snapshot
             if known is not None and not fresh and self._is_newest(known.version):
                 return known
@@ -96,8 +118,11 @@ class LakeTable:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the table's lock; every commit is made inside it. The first time in a process the doctor looks first."""
-        with explained(f"lake table {self.name}"), locked(self._lock_path):
+        """Hold the table's lock; every commit is made inside it. The first time in a process the doctor looks first.
+
+        On an object store nothing is locked: others may commit meanwhile, see :meth:`exclusively`.
+        """
+        with explained(f"lake table {self.name}", self.folder), locked(self._lock_path):
             if not self._examined:
                 doctor.examine(self.folder, self.name)
                 for folder in (self._log, self.folder, self.folder.parent):
@@ -105,6 +130,25 @@ class LakeTable:
                         sync(folder.parent)  # who made them may have died before the fsync
                 self._examined = True
             yield
+
+    def exclusively(self, work: Callable[[], Answer]) -> Answer:
+        """What ``work`` returns, which opens the table afresh and commits once, as if nobody else wrote meanwhile.
+
+        On a disk it is done once, inside the lock. On an object store it is done again when another commit came first,
+        after a wait that grows and that chance shortens, so that the same writers do not meet again.
+
+        Raises:
+            StoreError: others were always faster.
+        """
+        if isinstance(self.folder, Path):
+            with self.locked(), self.failures():
+                return work()
+        for race in range(RACES):
+            if race:
+                clock.sleep(random.uniform(0, min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**race)))
+            with self.locked(), self.failures(), contextlib.suppress(CommitFailedError):
+                return work()
+        raise StoreError(f"lake table {self.name}: {RACES} commits in a row lost the race against other writers")
 
     def opened_for_writing(self) -> Snapshot:
         """A fresh version of the table, made and extended as declared. Only inside :meth:`locked`."""
@@ -121,7 +165,8 @@ class LakeTable:
             NeedsHuman: the table is damaged, of another type than declared, or the disk is full.
             StoreError: no outcome or an unknown one; the same call again is safe when ``app`` is given.
         """
-        with self.locked(), self.failures():
+
+        def add() -> int:
             handle = self._ready_for_writing()
             seen = None if app is None else handle.transaction_version(app)
             committed = -1 if seen is None else seen
@@ -133,6 +178,8 @@ class LakeTable:
             marks = [] if app is None else [Transaction(app, batches[-1][0], clock.time_ns() // 1_000_000)]
             self.commit(handle, self.write(self.stamped(rows, handle.version() + 1)), [], marks)
             return int(rows.num_rows)
+
+        return self.exclusively(add)
 
     def stamped(self, rows: pa.Table, version: int) -> pa.Table:
         """``rows`` with the ingest columns where the tier has them."""
@@ -164,11 +211,16 @@ class LakeTable:
         added: Sequence[AddAction],
         removed: Sequence[Part],
         marks: Sequence[Transaction] = (),
+        *,
+        strict: bool = False,
     ) -> None:
         """Commit through ``handle``, make it durable. Only inside :meth:`locked`. ``handle`` is stale afterwards.
 
+        Others may have added rows since ``handle`` was opened where files are removed, unless ``strict``.
+
         Raises:
-            CommitFailedError: ``removed`` are no longer all there; nothing was committed.
+            CommitFailedError: others have committed, or ``removed`` are no longer all there; nothing was committed. On
+                an object store it may have been, and its answer got lost.
         """
         before = handle.version()
         now_ms = clock.time_ns() // 1_000_000
@@ -180,7 +232,9 @@ class LakeTable:
             mode="append",
             schema=self._delta_schema(),
             partition_by=[PARTITION],
-            commit_properties=CommitProperties(app_transactions=list(marks), max_commit_retries=None if removed else 0),
+            commit_properties=CommitProperties(
+                app_transactions=list(marks), max_commit_retries=None if removed and not strict else 0
+            ),
             post_commithook_properties=NO_HOOKS,
         )
         self.make_durable(before)
@@ -188,6 +242,8 @@ class LakeTable:
     def make_durable(self, since: int) -> None:
         """Fsync commits from version ``since`` on, and the log's folder. ``since`` itself: its writer may have died
         between its commit and its fsync."""
+        if not isinstance(self._log, Path):
+            return
         version = since
         while (path := self._commit_path(version)).exists() or version == since:
             if path.exists():
@@ -195,7 +251,7 @@ class LakeTable:
             version += 1
         sync(self._log)
 
-    def _commit_path(self, version: int) -> Path:
+    def _commit_path(self, version: int) -> LakeLocation:
         return self._log / f"{version:020}.json"
 
     def _is_newest(self, version: int) -> bool:
@@ -209,12 +265,10 @@ class LakeTable:
         """A fresh handle of a table that exists and has every declared column."""
         if not self.exists():
             make_folder(self.folder)
-            DeltaTable.create(
-                str(self.folder), self._delta_schema(), partition_by=[PARTITION], configuration=dict(PROPERTIES)
-            )
+            self._create()
             sync(self.folder)
             self.make_durable(0)
-        handle = DeltaTable(str(self.folder))
+        handle = open_table(self.folder)
         stored = {field.name: field for field in handle.schema().fields}
         declared = self._delta_schema().fields
         changed = [field.name for field in declared if field.name in stored and stored[field.name].type != field.type]
@@ -228,13 +282,29 @@ class LakeTable:
             before = handle.version()
             handle.alter.add_columns(missing, post_commithook_properties=NO_HOOKS)
             self.make_durable(before)
-            handle = DeltaTable(str(self.folder))
+            handle = open_table(self.folder)
         return handle
+
+    def _create(self) -> None:
+        try:
+            DeltaTable.create(
+                str(self.folder),
+                self._delta_schema(),
+                partition_by=[PARTITION],
+                configuration=dict(PROPERTIES),
+                storage_options=storage_options(self.folder),
+            )
+        except DeltaError:
+            if isinstance(self.folder, Path) or not self.exists():  # else another writer was faster
+                raise
 
     @contextlib.contextmanager
     def failures(self) -> Iterator[None]:
         """Turn errors of the Delta library into a StoreError that names the table."""
-        try:
-            yield
-        except DeltaError as error:
-            raise StoreError(f"lake table {self.name}: {error}") from error
+        with explained(f"lake table {self.name}", self.folder):
+            try:
+                yield
+            except DeltaError as error:
+                if isinstance(self.folder, Path):
+                    raise StoreError(f"lake table {self.name}: {error}") from error
+                raise

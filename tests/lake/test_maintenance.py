@@ -153,7 +153,7 @@ def test_what_was_deleted_while_it_was_merged_stays_deleted(tmp_path, monkeypatc
     assert stored_rows(tmp_path) == []
     monkeypatch.undo()
     assert compact(table, NOON + 7200) == 0
-    files = [path for path in table.folder.rglob("*.parquet") if "_delta_log" not in path.parts]
+    files = [path for path in Path(str(table.folder)).rglob("*.parquet") if "_delta_log" not in path.parts]
     assert len(files) == 2, "the merged file that was not taken is gone"
 
 

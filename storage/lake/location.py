@@ -1,0 +1,122 @@
+"""Where a lake lies: a folder on a disk of this host, or a prefix in a bucket of an object store.
+
+The rest of this package sees a folder either way. What differs is how a commit is made safe: on a disk by kernel locks
+and fsync (disk.py), on an object store by what a PUT promises and by beginning again after a lost race
+(object_store.py, LakeTable.exclusively). The functions here choose.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from storage.errors import NeedsHuman
+from storage.lake import disk, object_store
+from storage.lake.object_store import ObjectLocation
+
+LakeLocation: TypeAlias = Path | ObjectLocation
+"""The lake's root, or a folder or file in it."""
+
+
+def require_usable(root: LakeLocation) -> None:
+    """Check that ``root`` can hold a lake. An object store is not asked: collecting starts while it is away.
+
+    Raises:
+        NeedsHuman: see :func:`storage.lake.disk.require_local_disk`.
+    """
+    if isinstance(root, Path):
+        disk.require_local_disk(root)
+
+
+def require_on_disk(root: LakeLocation, what: str) -> Path:
+    """``root`` for what works only with files of this host.
+
+    Raises:
+        NeedsHuman: it is on an object store.
+    """
+    if isinstance(root, Path):
+        return root
+    raise NeedsHuman(f"{what} needs the lake on a disk, and it is at {root}", remedy="See docs/scale-out.md")
+
+
+def open_table(folder: LakeLocation) -> DeltaTable:
+    """A fresh handle of the Delta table in ``folder``."""
+    return DeltaTable(str(folder), storage_options=storage_options(folder))
+
+
+def storage_options(folder: LakeLocation) -> dict[str, str] | None:
+    """How the Delta library gets in; holds secrets."""
+    return None if isinstance(folder, Path) else folder.store.options
+
+
+def sync(path: LakeLocation) -> None:
+    """Make a file's bytes, or a folder's entries, durable. An object is, once it is put."""
+    if isinstance(path, Path):
+        disk.sync(path)
+
+
+def make_folder(path: LakeLocation) -> None:
+    """Make ``path`` with its parents, durably. An object store has no folders."""
+    if isinstance(path, Path):
+        disk.make_folder(path)
+
+
+def locked(path: LakeLocation) -> AbstractContextManager[None]:
+    """Hold the exclusive lock of ``path``; waits for it. An object store has none."""
+    return disk.locked(path) if isinstance(path, Path) else contextlib.nullcontext()
+
+
+def locked_if_free(path: LakeLocation) -> AbstractContextManager[bool]:
+    """Like :func:`locked`, but gives False at once where somebody else holds the lock."""
+    return disk.locked_if_free(path) if isinstance(path, Path) else contextlib.nullcontext(enter_result=True)
+
+
+@contextlib.contextmanager
+def explained(what: str, place: LakeLocation) -> Iterator[None]:
+    """Turn an OSError of ``place`` into the error of Lodeline that says whether waiting helps.
+
+    Raises:
+        NeedsHuman: the disk is full, read-only or forbidden; the object store refuses.
+        StoreError: any other failure.
+    """
+    with disk.explained(what) if isinstance(place, Path) else object_store.explained(what, place.store):
+        yield
+
+
+def readable(path: LakeLocation) -> Path | pa.BufferReader:
+    """What pyarrow reads the file ``path`` from. An object is got whole: whatever fails later is damage."""
+    return path if isinstance(path, Path) else pa.BufferReader(path.read_buffer())
+
+
+def sizes(folder: LakeLocation, files: Sequence[LakeLocation]) -> list[int | None]:
+    """Bytes of each of ``files``, all of them below ``folder``; None where there is no such file."""
+    if isinstance(folder, Path):
+        return [_size_on_disk(Path(str(file))) for file in files]
+    found = folder.sizes()
+    start = len(str(folder)) + 1
+    return [found.get(str(file)[start:]) for file in files]
+
+
+def _size_on_disk(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def write_whole(path: LakeLocation, write: Callable[[Any], None]) -> int:
+    """Let ``write`` fill the new file ``path``, by name or as a stream; its size in bytes. Not synced on a disk."""
+    if isinstance(path, Path):
+        write(path)
+        return path.stat().st_size
+    stream = pa.BufferOutputStream()
+    write(stream)
+    content = stream.getvalue()
+    path.write_buffer(content)
+    return int(content.size)
