@@ -1,0 +1,99 @@
+"""One question over all tiers, active and archived: for every stretch of time the tier that fits, and which it was.
+
+- Rows as they were polled (no resolution, or one below an hour): raw. Past the retention of raw a UTC day of which raw
+  rows are left, in the store or in the archive, is answered by them; other days by hourly rows, else by daily ones.
+- An hour or more: hourly rows. Hours that the roll-up has not done yet, or has to do again since rows came late, are
+  worked out of raw by the roll-up's own arithmetic. Past the retention of hourly rows, daily ones fill in likewise.
+- A day or more: daily rows; days that are not done yet are made of hours in the same way.
+
+A column asked for by the name of its field holds, whatever the tier, the mean of a gauge and the newest value of
+anything else; gauges are float64, others have their declared type. So columns, types and order of an answer never
+depend on the tier, nor on what was archived.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from storage.across_tiers.borders import end_of, slices
+from storage.across_tiers.places import ARCHIVE, Archive, Places
+from storage.across_tiers.question import Piece, Question
+from storage.declaration import Measurement
+from storage.downsample.rollup import window_of
+from storage.lake.merge import merged
+from storage.store import Store, Where
+
+__all__ = ["ARCHIVE", "AcrossTiers", "Answer", "Archive", "Piece"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``table`` has ``time``, tags, then the columns asked for, sorted by tags, then time.
+
+    ``pieces`` cover the time asked for without hole and overlap. A row of a tier is stamped with the start of its
+    window, so the first piece may begin before what was asked for and the last may end after it.
+    """
+
+    table: pa.Table
+    pieces: tuple[Piece, ...]
+
+
+class AcrossTiers:
+    """Reads over ``store`` and ``archive`` as of ``now`` (Unix seconds).
+
+    ``retention_days`` by bucket is what the configuration says (RetentionSettings.bucket_days).
+    """
+
+    def __init__(self, store: Store, archive: Archive | None, retention_days: Mapping[str, int], now: int) -> None:
+        self._places = Places(store, archive, retention_days, now)
+
+    def read(
+        self,
+        measurement: Measurement,
+        start: int,
+        stop: int,
+        *,
+        resolution_s: int | None = None,
+        where: Where | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> Answer:
+        """Rows with ``start <= time < stop`` (Unix seconds) as fine as they are kept, or windows of ``resolution_s``.
+
+        Windows are aligned to the epoch in UTC and whole: ``start`` and ``stop`` are moved out to the next border.
+        Where only a coarser tier is left its rows are given as they are. ``columns`` are fields and, with a resolution,
+        columns of roll-ups too (``hashrate_hs_max``); all fields by default.
+
+        Raises:
+            ValueError: an unknown column or tag, an empty stretch, a resolution that neither divides a day nor is whole
+                days.
+            TryAgain: the store cannot answer.
+            NeedsHuman: the archive is damaged.
+        """
+        if start >= stop:
+            raise ValueError(f"start {start} is not before stop {stop}")
+        question = Question.of(self._places, measurement, resolution_s, where, columns)
+        if resolution_s is not None:
+            start, stop = window_of(start, resolution_s), end_of(stop, resolution_s)
+        tables: list[pa.Table] = []
+        pieces: list[Piece] = []
+        for first, end in slices(start, stop, question.at_once_s):
+            parts = question.parts(first, end)
+            tables += question.tables(parts)
+            pieces = _joined([*pieces, *(part.piece for part in parts)])
+        return Answer(merged(pa.concat_tables(tables), measurement.tag_names), tuple(pieces))
+
+
+def _joined(pieces: Sequence[Piece]) -> list[Piece]:
+    """``pieces`` with neighbours of one kind made one."""
+    joined: list[Piece] = []
+    for piece in pieces:
+        last = joined[-1] if joined else None
+        if last and (last.stop, last.tier, last.place, last.why) == (piece.start, piece.tier, piece.place, piece.why):
+            joined[-1] = dataclasses.replace(last, stop=piece.stop, rows=last.rows + piece.rows)
+        else:
+            joined.append(piece)
+    return joined
