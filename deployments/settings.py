@@ -117,7 +117,7 @@ class Settings:
             "sources": [name for name, on in sources.items() if on],
             "abacus": self.abacus is not None,
             "influx": self.host.influx.url if self.host.influx else None,
-            "lake": str(self.host.lake_directory) if self.host.lake.enabled else None,
+            "lake": self.host.lake_address if self.host.lake.enabled else None,
             "data_directory": str(self.host.data_directory),
         }
 

@@ -7,6 +7,7 @@ from prefect.states import Completed
 
 from flows import settings as flow_settings
 from storage.declaration import BUCKETS
+from storage.opening import lake_location
 
 
 @flow(name="maintain-lake")
@@ -23,5 +24,5 @@ async def maintain_lake(config: str | None = None) -> State[None]:
 
     days = settings.retention.bucket_days()
     lake_only = {name: days[name] for name, bucket in BUCKETS.items() if not bucket.in_influx}
-    report = await maintain_step(settings.storage.lake_directory, lake_only)
+    report = await maintain_step(lake_location(settings.storage), lake_only)
     return Completed(message=in_words(report))

@@ -7,12 +7,16 @@ is the embedded store and serves everything.
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from storage.errors import NeedsHuman
 from storage.influx.sink import InfluxSink
 from storage.settings import StorageSettings
 from storage.sink import Sink
 from storage.store import Store
+
+if TYPE_CHECKING:
+    from storage.lake.location import LakeLocation
 
 _LAKE_PACKAGES = ("pyarrow", "deltalake", "duckdb")
 
@@ -30,7 +34,7 @@ def open_sinks(settings: StorageSettings, host: str) -> list[Sink]:
         _require_lake("The lake is enabled")
         from storage.lake.sink import LakeSink  # needs the extra [lake]
 
-        sinks.append(LakeSink(settings.lake_directory, host))
+        sinks.append(LakeSink(lake_location(settings), host))
     if not sinks:
         raise NeedsHuman(
             "Nothing to store into: no InfluxDB is configured and the lake is off",
@@ -53,7 +57,7 @@ def open_store(settings: StorageSettings) -> Store:
     _require_lake("The embedded store is used, since no InfluxDB is configured")
     from storage.lake.store import EmbeddedStore
 
-    return EmbeddedStore(settings.lake_directory)
+    return EmbeddedStore(lake_location(settings))
 
 
 def open_lake(settings: StorageSettings) -> Store | None:
@@ -67,7 +71,26 @@ def open_lake(settings: StorageSettings) -> Store | None:
     _require_lake("The lake is enabled")
     from storage.lake.store import EmbeddedStore
 
-    return EmbeddedStore(settings.lake_directory)
+    return EmbeddedStore(lake_location(settings))
+
+
+def lake_location(settings: StorageSettings) -> LakeLocation:
+    """Where the lake of this host lies. Needs the extra [lake]; asks nobody.
+
+    Raises:
+        NeedsHuman: its packages are missing.
+    """
+    if settings.lake.uri is None:
+        return settings.lake_directory
+    _require_lake("The lake is on an object store")
+    from storage.lake.object_store import ObjectLocation, ObjectStore
+
+    bucket, _, key = settings.lake.uri.removeprefix("s3://").partition("/")
+    lake = settings.lake
+    store = ObjectStore(
+        bucket, lake.region, lake.endpoint, lake.access_key_id, lake.secret_access_key, lake.session_token
+    )
+    return ObjectLocation(store, key)
 
 
 def _require_lake(why: str) -> None:

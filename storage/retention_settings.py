@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from storage.configuration import CronExpression, EmailAddress, Resolver, Section, TimeZoneName, load
+from storage.configuration import CronExpression, EmailAddress, FolderOrBucket, Resolver, Section, TimeZoneName, load
 from storage.declaration import BUCKETS
 
 FILE_NAME = "data_retention_config.yaml"
@@ -125,8 +125,8 @@ class RetentionGeneralSettings(Section):
 
     timezone: TimeZoneName = "UTC"
     """Time zone of schedules. Data is always in UTC."""
-    storage_base_path: Path | None = None
-    """Folder that holds the lake; the data directory where not set."""
+    storage_base_path: FolderOrBucket | None = None
+    """Folder, or ``s3://bucket/prefix``, that holds the lake; the data directory where not set."""
     archive_base_path: Path | None = None
     """Folder that holds the archive."""
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, SecretStr, model_validator
 
-from storage.configuration import Resolver, Section, load
+from storage.configuration import BucketAddress, Resolver, Section, WebAddress, load
 from storage.influx.settings import InfluxSettings
 
 PREFIX = "LODELINE_"
@@ -31,6 +31,26 @@ class LakeSettings(Section):
     of one an hour (0.1 MB), or not at all. ``lodeline replay`` can correct the polls that are kept."""
     directory: Path | None = None
     """Folder of the lake; ``lake`` in the data directory where not set."""
+    uri: BucketAddress | None = None
+    """Where the lake lies on an object store that speaks S3, e.g. ``s3://bucket/lake``, instead of a folder."""
+    endpoint: WebAddress | None = None
+    """Address of the object store where it is not Amazon's, e.g. http://minio:9000."""
+    region: str = "us-east-1"
+    """Its region."""
+    access_key_id: SecretStr | None = None
+    """Access key; without it the ``AWS_...`` variables or the role of the machine."""
+    secret_access_key: SecretStr | None = None
+    """Secret of the access key."""
+    session_token: SecretStr | None = None
+    """Token that goes with temporary keys."""
+
+    @model_validator(mode="after")
+    def _one_place_and_a_whole_key(self) -> LakeSettings:
+        if self.uri is not None and self.directory is not None:
+            raise ValueError("directory and uri are both set; the lake lies in one place")
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ValueError("access_key_id and secret_access_key go together")
+        return self
 
 
 class StorageSettings(Section):
@@ -60,8 +80,13 @@ class StorageSettings(Section):
 
     @property
     def lake_directory(self) -> Path:
-        """Folder of the lake's tables."""
+        """Folder of the lake's tables, where it is on a disk."""
         return self.lake.directory or self.data_directory / "lake"
+
+    @property
+    def lake_address(self) -> str:
+        """Where the lake is, for people."""
+        return self.lake.uri or str(self.lake_directory)
 
 
 Host = TypeVar("Host", bound=StorageSettings)
@@ -73,7 +98,7 @@ def load_storage_settings(
     resolve: Resolver,
     *,
     data_directory: Path | None = None,
-    storage_base_path: Path | None = None,
+    storage_base_path: str | None = None,
 ) -> Host:
     """Read ``model`` (StorageSettings, or more) from ``LODELINE_...``; folders come out absolute.
 
@@ -87,9 +112,13 @@ def load_storage_settings(
     moved = "data_directory" in settings.model_fields_set
     root = settings.data_directory if moved else data_directory or settings.data_directory
     root = root.expanduser().absolute()
-    lake = settings.lake.directory
-    if lake is None and storage_base_path is not None and not moved:
-        lake = storage_base_path / "lake"
-    lake = (lake or root / "lake").expanduser().absolute()
-    lake_settings = settings.lake.model_copy(update={"directory": lake})
+    directory, uri = settings.lake.directory, settings.lake.uri
+    if directory is None and uri is None and storage_base_path is not None and not moved:
+        if storage_base_path.startswith("s3://"):
+            uri = f"{storage_base_path}/lake"
+        else:
+            directory = Path(storage_base_path) / "lake"
+    if uri is None:
+        directory = (directory or root / "lake").expanduser().absolute()
+    lake_settings = settings.lake.model_copy(update={"directory": directory, "uri": uri})
     return settings.model_copy(update={"data_directory": root, "lake": lake_settings})

@@ -3,8 +3,10 @@
 from storage.configuration.load import load
 from storage.configuration.resolvers import Resolver, from_environment, from_folder, in_turn, usual_resolver
 from storage.configuration.section import (
+    BucketAddress,
     CronExpression,
     EmailAddress,
+    FolderOrBucket,
     Name,
     PollingInterval,
     Section,
@@ -15,8 +17,10 @@ from storage.configuration.section import (
 from storage.configuration.unique import Unique
 
 __all__ = [
+    "BucketAddress",
     "CronExpression",
     "EmailAddress",
+    "FolderOrBucket",
     "Name",
     "PollingInterval",
     "Resolver",

@@ -84,6 +84,16 @@ def _is_address(text: str, schemes: tuple[str, ...]) -> str:
     return text.rstrip("/")
 
 
+def _is_bucket(text: str) -> str:
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.=-]+)*/?", text, re.ASCII):
+        raise ValueError("expected s3://bucket/prefix, of letters, digits, '.', '_', '=' and '-'")
+    return text.rstrip("/")
+
+
+def _is_folder_or_bucket(text: str) -> str:
+    return _is_bucket(text) if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) else text
+
+
 def _is_email(text: str) -> str:
     if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", text):
         raise ValueError("expected an e-mail address")
@@ -107,6 +117,12 @@ WebAddress = Annotated[str, AfterValidator(lambda text: _is_address(text, ("http
 
 SocketAddress = Annotated[str, AfterValidator(lambda text: _is_address(text, ("ws", "wss")))]
 """``ws://`` or ``wss://`` address without credentials."""
+
+BucketAddress = Annotated[str, AfterValidator(_is_bucket)]
+"""``s3://bucket/prefix`` of an object store, without a slash at its end."""
+
+FolderOrBucket = Annotated[str, AfterValidator(_is_folder_or_bucket)]
+"""A folder of this host, or ``s3://bucket/prefix``."""
 
 EmailAddress = Annotated[str, AfterValidator(_is_email)]
 """Something like ``name@host.domain``."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from prefect import State, task
 from prefect.cache_policies import NO_CACHE
@@ -12,13 +11,14 @@ from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
 from storage.errors import StoreError
+from storage.lake.location import LakeLocation
 from storage.lake.maintenance import MaintenanceReport, maintain
 from tasks.resilience.interruptible import interruptible
 
 FIRST_DELAY_S = 30
 
 
-async def maintain_step(root: Path, retention_days: Mapping[str, int] | None = None) -> MaintenanceReport:
+async def maintain_step(root: LakeLocation, retention_days: Mapping[str, int] | None = None) -> MaintenanceReport:
     """Keep every table under ``root`` in shape, see storage.lake.maintenance.
 
     Raises:
