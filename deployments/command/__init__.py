@@ -18,12 +18,13 @@ from deployments.command.errors import CommandGroup
 from deployments.command.gaps import gaps
 from deployments.command.page import page
 from deployments.command.provision import provision
+from deployments.command.query import query
 from deployments.command.replay import replay
 from deployments.command.status import status
 from deployments.command.trace import trace
 from deployments.command.up import up
 
-COMMANDS = (up, check, status, page, deploy, provision, discover, trace, replay, gaps)
+COMMANDS = (up, check, status, page, deploy, provision, discover, trace, replay, gaps, query)
 
 app = typer.Typer(
     name="lodeline",
