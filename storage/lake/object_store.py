@@ -73,7 +73,7 @@ class ObjectStore:
             check_directory_existence_before_creation=False,
         )
 
-    @cached_property
+    @property
     def options(self) -> dict[str, str]:
         """The same for the Delta library. Holds secrets."""
         given = {

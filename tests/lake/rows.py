@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 
 from storage.declaration import MEASUREMENTS, Measurement, Tier
 from storage.frame import Frame, Value, build_frame
-from storage.lake.layout import table_folder
+from storage.lake.layout import Place, table_folder
+from storage.lake.location import LakeLocation, open_table, readable
 from storage.spool.record import Batch, SpoolRecord
 
 NOON = 1_793_534_400  # 2026-11-01T12:00:00Z
@@ -41,22 +41,23 @@ def tick(sequence: int, miners: int = 3, time: int | None = None) -> SpoolRecord
     return record(sequence, fan_frame([(at, f"m{miner:04}", sequence) for miner in range(miners)]))
 
 
-def stored_rows(root: Path, measurement: Measurement = FAN, tier: Tier = Tier.RAW) -> list[dict[str, Any]]:
+def stored_rows(root: LakeLocation, measurement: Measurement = FAN, tier: Tier = Tier.RAW) -> list[dict[str, Any]]:
     """Every row that live files hold, read by pyarrow, unmerged: a doubled row shows twice."""
-    handle = DeltaTable(str(table_folder(root, measurement, tier)))
     rows: list[dict[str, Any]] = []
-    for uri in handle.file_uris():
-        rows += pq.ParquetFile(uri, page_checksum_verification=True).read().to_pylist()
+    for path in live_paths(root, measurement, tier):
+        rows += pq.ParquetFile(readable(path), page_checksum_verification=True).read().to_pylist()
     return rows
 
 
-def live_paths(root: Path, measurement: Measurement = FAN, tier: Tier = Tier.RAW) -> list[Path]:
-    return sorted(Path(uri) for uri in DeltaTable(str(table_folder(root, measurement, tier))).file_uris())
+def live_paths(root: Place, measurement: Measurement = FAN, tier: Tier = Tier.RAW) -> list[Place]:
+    folder = table_folder(root, measurement, tier)
+    uris = sorted(open_table(folder).file_uris())
+    return [cast("Place", Path(uri) if isinstance(folder, Path) else folder / uri[len(f"{folder}/") :]) for uri in uris]
 
 
 def log_of(root: Path, measurement: Measurement = FAN, tier: Tier = Tier.RAW) -> Path:
     return table_folder(root, measurement, tier) / "_delta_log"
 
 
-def versions(root: Path, measurement: Measurement = FAN, tier: Tier = Tier.RAW) -> int:
-    return DeltaTable(str(table_folder(root, measurement, tier))).version()
+def versions(root: LakeLocation, measurement: Measurement = FAN, tier: Tier = Tier.RAW) -> int:
+    return open_table(table_folder(root, measurement, tier)).version()

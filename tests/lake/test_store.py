@@ -23,8 +23,14 @@ Columns = dict[str, list[Any]]
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = EmbeddedStore(tmp_path)
+def root(tmp_path):
+    return tmp_path
+
+
+@pytest.fixture
+def store(root):
+    """What takes ``store`` and ``root`` is run over an object store as well, by tests/object_storage."""
+    store = EmbeddedStore(root)
     yield store
     store.close()
 
@@ -86,10 +92,10 @@ def test_rows_come_sorted_by_tags_then_time_in_the_declared_shape(store):
 @pytest.mark.parametrize(
     "miner", ["a b", "o'k", "x/y", "%20", 'say "no"', "é🪫", "-- DROP", "[a]*?", "p" * 200 + "1", "p" * 200 + "2"]
 )
-def test_any_id_is_found_again(store, tmp_path, miner):
+def test_any_id_is_found_again(store, root, miner):
     others = ["a", "p" * 200, "z"]
     store.write([fan_frame([(NOON, name, at) for at, name in enumerate([miner, *others])])])
-    compact(LakeTable(tmp_path, FAN, Tier.RAW), NOON + 7200)
+    compact(LakeTable(root, FAN, Tier.RAW), NOON + 7200)
     store.write([fan_frame([(NOON + 60, miner, 9)])])
     table = store.read(FAN, Tier.RAW, 0, FOREVER, where={"miner_id": miner})
     assert table["speed_rpm"].to_pylist() == [0, 9]
@@ -166,15 +172,15 @@ def younger(measurement: Measurement) -> Measurement:
     return dataclasses.replace(measurement, fields=(*measurement.fields, gauge("noise_db", "ratio", "loudness")))
 
 
-def test_a_column_declared_later_is_null_before_and_no_error(store, tmp_path):
+def test_a_column_declared_later_is_null_before_and_no_error(store, root):
     store.write([fan_frame([(NOON, "a", 1)])])
     new = younger(FAN)
     assert store.read(new, Tier.RAW, 0, FOREVER)["noise_db"].to_pylist() == [None], "not one file has it"
-    table = LakeTable(tmp_path, new, Tier.RAW)
+    table = LakeTable(root, new, Tier.RAW)
     rows = frame_to_table(fan_frame([(NOON + 86400, "a", 2)]))
     loud = rows.append_column("noise_db", pa.array([60.0])).select(row_schema(new, Tier.RAW).names)
     table.append([(1, loud)])
-    reader = EmbeddedStore(tmp_path)
+    reader = EmbeddedStore(root)
     assert reader.read(new, Tier.RAW, 0, FOREVER)["noise_db"].to_pylist() == [None, 60.0]
     assert reader.read(new, Tier.RAW, 0, NOON + 1)["noise_db"].to_pylist() == [None], "the new file is pruned away"
     assert reader.newest(new, 0)["noise_db"].to_pylist() == [60.0]
