@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from storage.erasure.tombstones import HonouringSink, Tombstones
 from storage.errors import NeedsHuman
 from storage.influx.sink import InfluxSink
 from storage.settings import StorageSettings
@@ -40,7 +41,8 @@ def open_sinks(settings: StorageSettings, host: str) -> list[Sink]:
             "Nothing to store into: no InfluxDB is configured and the lake is off",
             remedy="Set LODELINE_INFLUX__URL, or LODELINE_LAKE__ENABLED=true",
         )
-    return sinks
+    tombstones = Tombstones(settings.data_directory)
+    return [HonouringSink(sink, tombstones) for sink in sinks]
 
 
 def open_store(settings: StorageSettings) -> Store:

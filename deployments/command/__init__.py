@@ -14,6 +14,7 @@ import typer
 from deployments.command.check import check
 from deployments.command.deploy import deploy
 from deployments.command.discover import discover
+from deployments.command.erase import erase
 from deployments.command.errors import CommandGroup
 from deployments.command.gaps import gaps
 from deployments.command.page import page
@@ -24,7 +25,7 @@ from deployments.command.status import status
 from deployments.command.trace import trace
 from deployments.command.up import up
 
-COMMANDS = (up, check, status, page, deploy, provision, discover, trace, replay, gaps, query)
+COMMANDS = (up, check, status, page, deploy, provision, discover, trace, replay, gaps, query, erase)
 
 app = typer.Typer(
     name="lodeline",

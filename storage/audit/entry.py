@@ -41,12 +41,13 @@ class AuditKind(StrEnum):
     OVERRIDE_SET = "override_set"
     WAREHOUSE_BUILT = "warehouse_built"
     TRAIL_CUT = "trail_cut"
+    REDACTED = "redacted"
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One line of a trail. ``time_ms`` is Unix time; ``sequence`` rises by one from 1.
 
-    ``subject`` and ``detail`` are None where a secure deletion took them; the ``erased`` entry after it says so.
+    ``subject`` and ``detail`` are None where a secure deletion took them; a ``redacted`` entry after it says so.
     """
 
     sequence: int

@@ -12,7 +12,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -93,6 +93,28 @@ class Trail:
             replace_file(self.path, b"".join(kept))
         self.follow()
         return len(old)
+
+    def redact(self, names_it: Callable[[str], bool], *, actor: str, case: str) -> int:
+        """Take the content out of entries with a text for which ``names_it`` holds; the number of them.
+
+        Which entries those are is recorded first, as an entry of ``case``. Killed in between, the same call again
+        finishes.
+        """
+
+        def is_named(entry: AuditEntry) -> bool:
+            texts = [entry.subject or "", *(entry.detail or {}), *(entry.detail or {}).values()]
+            return any(isinstance(text, str) and names_it(text) for text in texts)
+
+        with self._locked(), _explained(self.path):
+            named = {entry.sequence for entry in self.entries() if is_named(entry)}
+            if not named:
+                return 0
+            told = ",".join(map(str, sorted(named)))
+            self._record(AuditKind.REDACTED, f"audit trail of {self.host}", actor, {"case": case, "entries": told})
+            lines = [(x.redacted() if x.sequence in named else x).encoded() for x in self.entries()]
+            replace_file(self.path, b"".join(lines))
+        self.follow()
+        return len(named)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -55,8 +55,8 @@ def verify(path: Path, anchor: Anchor | None = None) -> Verified:
             redacted[entry.sequence] = number
         if entry.kind == AuditKind.TRAIL_CUT and entry.detail:
             cuts.add((int(entry.detail.get("through_sequence") or 0), str(entry.detail.get("last_hash"))))
-        if entry.kind == AuditKind.ERASED and entry.detail:
-            excused |= _numbers(str(entry.detail.get("redacted") or ""))
+        if entry.kind == AuditKind.REDACTED and entry.detail:
+            excused |= _numbers(str(entry.detail.get("entries") or ""))
         if anchor is not None and entry.sequence == anchor.sequence:
             if entry.hash != anchor.hash:
                 return Verified(count, last, f"entry {entry.sequence}: a store has it with another hash", number)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -73,6 +73,34 @@ def encode(sequence: int, points_before: int, batch: Batch) -> tuple[Header, byt
     header = Header(VERSION, len(payload), batch.points, sequence, points_before)
     head = _HEADER.pack(MAGIC, VERSION, header.length, header.points, sequence, points_before)
     return header, b"".join((head, _CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(head))), payload))
+
+
+def refilled(header: Header, batch: Batch, where: str) -> bytes:
+    """The record of ``header`` with ``batch`` in place of its own, of the same length and count of points.
+
+    What the smaller payload leaves is filled with zeros behind the end of its deflate stream, which no reader reads.
+
+    Raises:
+        NeedsHuman: ``batch`` has other points, or is larger when deflated.
+    """
+    payload = min(_deflated(_encode(batch)), key=len)
+    if batch.points != header.points or len(payload) > header.length:
+        raise NeedsHuman(
+            f"{where}: record {header.sequence} cannot be filled anew in its place ({len(payload)} bytes for "
+            f"{header.length}, {batch.points} points for {header.points})",
+            remedy="Deliver this lane until its segment is gone, then try again",
+        )
+    payload = payload.ljust(header.length, b"\0")
+    head = _HEADER.pack(MAGIC, VERSION, header.length, header.points, header.sequence, header.points_before)
+    return b"".join((head, _CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(head))), payload))
+
+
+def _deflated(plain: bytes) -> Iterator[bytes]:
+    """``plain`` deflated in every way there is: a small record may lose words and yet grow by a byte in one of them."""
+    for level in range(1, 10):
+        for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_FIXED):
+            packer = zlib.compressobj(level, zlib.DEFLATED, zlib.MAX_WBITS, 9, strategy)
+            yield packer.compress(plain) + packer.flush()
 
 
 def parse_header(head: bytes) -> Header | None:

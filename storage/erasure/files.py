@@ -1,0 +1,99 @@
+"""Out of what a host keeps beside the stores: tick reports and memories of miners, logs, the audit trail.
+
+State is made anew by the next tick, so what names the entity goes. Logs keep their length, for a process that writes
+one has it open: the name is overwritten in its place.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from storage.audit.trail import Trail
+from storage.erasure.entity import Entity
+from storage.spool.durable import replace_file
+
+
+@dataclass(slots=True)
+class FilesErased:
+    """Files that were changed, and entries of audit trails that lost their content."""
+
+    files: int = 0
+    entries: int = 0
+
+
+def erase_from_state(folder: Path, entity: Entity) -> FilesErased:
+    """Take ``entity`` out of the state files under ``folder``: a line or an item that names it goes."""
+    done = FilesErased()
+    pattern = entity.in_bytes
+    if pattern is None or not folder.is_dir():
+        return done
+    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
+        content = path.read_bytes()
+        if not pattern.search(content):
+            continue
+        if path.suffix == ".jsonl":
+            replace_file(path, b"".join(x for x in content.splitlines(keepends=True) if not pattern.search(x)))
+        elif path.suffix == ".json" and (slim := _without_items(content, pattern)) is not None:
+            replace_file(path, slim)
+        else:
+            path.unlink()
+        done.files += 1
+    return done
+
+
+def _without_items(content: bytes, pattern: re.Pattern[bytes]) -> bytes | None:
+    """A JSON object without the items of its lists that name the entity; None where that does not do."""
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return None
+    if not isinstance(document, dict):
+        return None
+
+    def free(item: Any) -> bool:
+        return not pattern.search(json.dumps(item).encode())
+
+    slim = {key: [x for x in value if free(x)] if isinstance(value, list) else value for key, value in document.items()}
+    return json.dumps(slim, separators=(",", ":")).encode() if free(slim) else None
+
+
+def erase_from_logs(folder: Path, entity: Entity) -> FilesErased:
+    """Overwrite the name in the logs under ``folder``, compressed ones too."""
+    done = FilesErased()
+    pattern = entity.in_bytes
+    if pattern is None or not folder.is_dir():
+        return done
+    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
+        if path.suffix == ".gz":
+            content = gzip.decompress(path.read_bytes())
+            if pattern.search(content):
+                replace_file(path, gzip.compress(pattern.sub(b"erased", content), mtime=0))
+                done.files += 1
+            continue
+        places = [(match.start(), match.end()) for match in pattern.finditer(path.read_bytes())]
+        if places:
+            descriptor = os.open(path, os.O_WRONLY)
+            try:
+                for start, end in places:
+                    os.pwrite(descriptor, b"#" * (end - start), start)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            done.files += 1
+    return done
+
+
+def erase_from_trails(data_directory: Path, entity: Entity, *, host: str, actor: str, case: str) -> FilesErased:
+    """Take the content out of entries of this host's audit trail that name ``entity``; the chain stays whole."""
+    trail = Trail.open(data_directory, host)
+
+    def names_it(text: str) -> bool:
+        return entity.mentions(text)
+
+    return FilesErased(entries=trail.redact(names_it, actor=actor, case=case))

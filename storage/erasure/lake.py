@@ -1,0 +1,251 @@
+"""Out of a lake: live files, older versions of the tables, files that killed writers left, and the log's statistics.
+
+Live files are written anew one by one by the lake's own writer, so encodings, page checksums and memory stay as they
+are. What is no longer live is deleted at once, which the vacuum refuses below 24 h: here the lake's upkeep and the
+table's lock are held, so nobody can be about to commit such a file. Whoever has one open reads on; whoever opened the
+table before and reads later finds the file gone and opens the table anew; time travel to before the erasure is over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
+
+from storage.arrow_schema import INGEST_MS, INGEST_VERSION
+from storage.declaration import Tier
+from storage.erasure.entity import Entity
+from storage.erasure.rows import compacted, has_ghosts, scrub_table
+from storage.errors import NeedsHuman
+from storage.lake import doctor
+from storage.lake.disk import locked, sync
+from storage.lake.layout import declared_tables
+from storage.lake.parquet import read_file
+from storage.lake.snapshot import Part, Snapshot
+from storage.lake.table import LakeTable
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class LakeErased:
+    """What was done. ``others`` has rows and sums of what stayed in rewritten files: [before, after] by table."""
+
+    rows: int = 0
+    redacted: int = 0
+    files_rewritten: int = 0
+    files_deleted: int = 0
+    logs_cleaned: int = 0
+    others: dict[str, list[float]] = field(default_factory=dict)
+
+
+def erase_from_lake(root: Path, entity: Entity, *, stop: Callable[[], bool] = lambda: False) -> LakeErased:
+    """Take ``entity`` out of every declared table under ``root``. Killed anywhere, the same call again finishes.
+
+    Raises:
+        NeedsHuman: a file is damaged; rows of others would have changed, in which case nothing was committed.
+    """
+    done = LakeErased()
+    if not root.is_dir():
+        return done
+    with locked(root / ".maintenance.lock"):
+        for measurement, tier in declared_tables():
+            if stop():
+                break
+            table = LakeTable(root, measurement, tier)
+            if entity.wants(measurement) and table.exists():
+                _rewrite_live(table, entity, done)
+                _delete_dead(table, entity, done)
+    return done
+
+
+def _folder(table: LakeTable) -> Path:
+    return Path(str(table.folder))  # on this host's disk: erase_from_lake takes no other
+
+
+def _rewrite_live(table: LakeTable, entity: Entity, done: LakeErased) -> None:
+    clean: set[str] = set()
+    while (snapshot := table.snapshot(fresh=True)) is not None:
+        waiting = [
+            part for part in snapshot.parts if part.relative not in clean and _overlaps(part, table.tier, entity)
+        ]
+        if not waiting:
+            return
+        for part in waiting:
+            if _rewrite(table, snapshot, part, entity, done):
+                break  # the handle is stale now
+            clean.add(part.relative)
+
+
+def _overlaps(part: Part, tier: Tier, entity: Entity) -> bool:
+    start, stop = entity.span(tier)
+    if part.first >= stop or part.last < start:
+        return False
+    return entity.word is not None or all(
+        part.low.get(tag, "") <= value <= part.high.get(tag, "") for tag, value in entity.tags.items()
+    )
+
+
+def _rewrite(table: LakeTable, snapshot: Snapshot, part: Part, entity: Entity, done: LakeErased) -> bool:
+    """Write one file without ``entity``; False where it holds nothing of it."""
+    try:
+        rows = read_file(part.path, table.schema)
+    except FileNotFoundError:
+        return True  # merged away meanwhile; look anew
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise NeedsHuman(
+            f"lake table {table.name}: {part.path} is damaged: {error}",
+            remedy="Restore this file from a backup, then run the same command again: it goes on where it was",
+        ) from error
+    scrubbed = scrub_table(rows, table.measurement.tag_names, table.tier, entity)
+    kept = scrubbed.kept
+    if kept is None and has_ghosts(rows, entity):
+        kept = compacted(rows)
+    if kept is None:
+        return False
+    added = table.write(kept) if kept.num_rows else []
+    before = _totals(kept)
+    written = [read_file(_folder(table) / action.path, table.schema) for action in added]
+    after = _totals(pa.concat_tables([table.schema.empty_table(), *(one.cast(table.schema) for one in written)]))
+    if before != after:
+        for action in added:
+            (_folder(table) / action.path).unlink()
+        raise NeedsHuman(
+            f"lake table {table.name}: without the erased rows {part.path.name} would hold {after} where it holds "
+            f"{before}; nothing was committed",
+            remedy="Report this: rows of others must not change",
+        )
+    with table.locked(), table.failures():
+        try:
+            table.commit(snapshot.handle, added, [part])
+        except CommitFailedError:
+            for action in added:
+                (_folder(table) / action.path).unlink()
+            return True
+    done.rows += scrubbed.removed
+    done.redacted += scrubbed.redacted
+    done.files_rewritten += 1
+    others = done.others.setdefault(table.name, [0, 0, 0.0, 0.0])
+    for at, total in enumerate((before[0], after[0], before[1], after[1])):
+        others[at] += total
+    return True
+
+
+def _totals(rows: pa.Table) -> tuple[int, float]:
+    """Rows, and the exactly rounded sum of all numbers, whatever their order."""
+    numbers = [
+        np.asarray(rows[column.name].cast(pa.float64(), safe=False).drop_null())
+        for column in rows.schema
+        if (pa.types.is_floating(column.type) or pa.types.is_integer(column.type))
+        and column.name not in (INGEST_MS, INGEST_VERSION)
+    ]
+    return rows.num_rows, math.fsum(value for column in numbers for value in column.tolist())
+
+
+def _delete_dead(table: LakeTable, entity: Entity, done: LakeErased) -> None:
+    with table.locked(), table.failures():
+        snapshot = table.opened_for_writing()
+        live = {part.relative for part in snapshot.parts}
+        for path in sorted(_folder(table).glob("date=*/*")):
+            if f"{path.parent.name}/{path.name}" not in live and _holds(path, table, entity):
+                path.unlink()
+                sync(path.parent)
+                done.files_deleted += 1
+        log = _folder(table) / "_delta_log"
+        if any(_log_holds(path, entity) for path in log.iterdir() if path.is_file()):
+            _begin_log_anew(table, snapshot)
+            done.logs_cleaned += 1
+
+
+def _holds(path: Path, table: LakeTable, entity: Entity) -> bool:
+    """Whether a file that is not live holds rows of ``entity``, or cannot be read (a kill left it)."""
+    try:
+        rows = read_file(path, table.schema)
+    except (OSError, ValueError, pa.ArrowException):
+        return True
+    erasable = scrub_table(rows, table.measurement.tag_names, table.tier, entity).kept is not None
+    return erasable or has_ghosts(rows, entity)
+
+
+def _log_holds(path: Path, entity: Entity) -> bool:
+    if entity.in_text is None or entity.in_bytes is None:
+        return False
+    if path.suffix != ".parquet":
+        return entity.in_bytes.search(path.read_bytes()) is not None
+    try:
+        return any(entity.mentions(text) for text in texts_of(path))
+    except (OSError, ValueError, pa.ArrowException):
+        return True
+
+
+def _begin_log_anew(table: LakeTable, snapshot: Snapshot) -> None:
+    """Stand the log on a checkpoint of what is live, and drop all before it.
+
+    A commit without files comes first: the newest commit must stay (a table without one does not exist), and it must
+    be one that names nobody.
+    """
+    log = _folder(table) / "_delta_log"
+    table.commit(snapshot.handle, [], [])
+    handle = DeltaTable(str(table.folder))
+    version = handle.version()
+    handle.create_checkpoint()
+    kept = {log / f"{version:020}.json", log / f"{version:020}.checkpoint.parquet", log / "_last_checkpoint"}
+    for path in kept:
+        sync(path)
+    sync(log)
+    doctor.examine(_folder(table), table.name)
+    for path in sorted(log.iterdir()):
+        if path.is_file() and path not in kept:
+            path.unlink()
+    sync(log)
+
+
+def texts_of(path: Path, batch_rows: int = 65_536) -> Iterator[str]:
+    """Every distinct text of each batch of a Parquet file, nested ones too, and the statistics in its footer.
+
+    Raises:
+        OSError: it is damaged.
+    """
+    with pq.ParquetFile(path) as file:
+        # Coded, dictionaries come whole, with the words in them that no row has.
+        coded = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
+    with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=coded) as file:
+        metadata = file.metadata
+        for group in range(metadata.num_row_groups):
+            for column in range(metadata.num_columns):
+                statistics = metadata.row_group(group).column(column).statistics
+                if statistics is not None and statistics.has_min_max:
+                    yield from (x for x in (statistics.min, statistics.max) if isinstance(x, str))
+        for key, value in (metadata.metadata or {}).items():
+            yield f"{key.decode(errors='replace')} {value.decode(errors='replace')}"
+        for batch in file.iter_batches(batch_rows):
+            for array in batch.columns:
+                yield from _texts(array)
+
+
+def _texts(array: pa.Array) -> Iterator[str]:
+    kind = array.type
+    if pa.types.is_struct(kind):
+        for child in array.flatten():
+            yield from _texts(child)
+    elif pa.types.is_map(kind):
+        yield from _texts(array.keys)
+        yield from _texts(array.items)
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        yield from _texts(array.flatten())
+    elif pa.types.is_dictionary(kind):
+        yield from _texts(array.dictionary)
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        yield from (text for text in array.unique().to_pylist() if text is not None)
+    elif pa.types.is_binary(kind):
+        with contextlib.suppress(UnicodeDecodeError):
+            yield from (text.decode() for text in array.unique().to_pylist() if text is not None)

@@ -1,0 +1,147 @@
+"""One erasure from its tombstone to its proof: every place in turn, again until nothing is found."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from storage.audit.trail import AuditKind, Trail
+from storage.erasure.entity import Entity
+from storage.erasure.files import erase_from_logs, erase_from_state, erase_from_trails
+from storage.erasure.proof import Proof, search
+from storage.erasure.spool import erase_from_spool
+from storage.erasure.tombstones import Tombstones
+from storage.influx.settings import InfluxSettings
+
+ROUNDS = 3
+"""What was under way when the tombstone was set may land after its place was searched; the next round takes it."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a host keeps data. ``archive`` and ``influx`` are None where there is none."""
+
+    data: Path
+    lake: Path | None
+    archive: Path | None
+    influx: InfluxSettings | None
+
+    def roots(self) -> list[Path]:
+        """Folders that the proof searches."""
+        return [root for root in (self.data, self.lake, self.archive) if root is not None and root.is_dir()]
+
+
+@dataclass(slots=True)
+class Erasure:
+    """What became of it. ``counts`` are rows, files and entries by place; ``left_in_influx`` rows that still answer.
+
+    ``others`` maps a lake table to [rows before, rows after, sum before, sum after] of all that stayed in the files
+    that were written anew.
+    """
+
+    case: str
+    counts: dict[str, int] = field(default_factory=dict)
+    others: dict[str, list[float]] = field(default_factory=dict)
+    left_in_influx: int = 0
+    impossible: list[str] = field(default_factory=list)
+    proof: Proof = field(default_factory=Proof)
+    rounds: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left anywhere, and all of it could be looked at."""
+        return self.proof.is_clean and not self.left_in_influx and not self.impossible
+
+
+def erase(
+    places: Places,
+    entity: Entity,
+    *,
+    host: str,
+    actor: str,
+    now: int,
+    quiet: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+) -> Erasure:
+    """Erase ``entity``. Killed anywhere, the same call again finishes the same case.
+
+    ``quiet`` keeps the shifts of this host away while spool and state are cleaned, which takes seconds.
+
+    Raises:
+        TryAgain: something is in use, or a store does not answer. The case stays open.
+        NeedsHuman: something is damaged or refused. The case stays open.
+    """
+    tombstones, trail = Tombstones(places.data), Trail.open(places.data, host)
+    case = tombstones.begin(entity, now)
+    done = Erasure(case.number)
+    trail.record(AuditKind.ERASURE_BEGUN, f"case {case.number}", actor=actor, detail=_range(entity))
+    whole = entity.is_whole(now)
+    while done.rounds < ROUNDS:
+        done.rounds += 1
+        with quiet():
+            _count(done, "spool", erase_from_spool(places.data / "spool", entity))
+            _count(done, "state", erase_from_state(places.data / "state", entity))
+        _erase_from_stores(places, entity, done)
+        _count(done, "logs", erase_from_logs(places.data / "logs", entity))
+        trails = erase_from_trails(places.data, entity, host=host, actor=actor, case=case.number)
+        _count(done, "audit", trails)
+        done.proof = search(places.roots(), entity, whole=whole)
+        if done.proof.is_clean:
+            break
+    trail.record(AuditKind.ERASED, f"case {case.number}", actor=actor, detail=_told(done))
+    if done.is_done:
+        tombstones.finish(case)
+    return done
+
+
+def _erase_from_stores(places: Places, entity: Entity, done: Erasure) -> None:
+    if find_spec("deltalake") is not None:
+        from storage.erasure.lake import erase_from_lake
+
+        for name, root in (("lake", places.lake), ("restored", places.data / "restored")):
+            if root is not None:
+                erased = erase_from_lake(root, entity)
+                _count(done, name, erased)
+                for table, totals in erased.others.items():
+                    known = done.others.setdefault(f"{name}/{table}", [0, 0, 0.0, 0.0])
+                    done.others[f"{name}/{table}"] = [a + b for a, b in zip(known, totals, strict=True)]
+    if places.influx is not None:
+        from storage.erasure.influx import erase_from_influx
+
+        said = erase_from_influx(places.influx, entity)
+        _count(done, "influx", said)
+        done.left_in_influx = said.left
+        done.impossible = [said.impossible] if said.impossible else []
+
+
+def _count(done: Erasure, place: str, found: object) -> None:
+    assert dataclasses.is_dataclass(found)  # noqa: S101  # each place has one
+    for one in dataclasses.fields(found):
+        number = getattr(found, one.name)
+        if isinstance(number, int) and one.name != "left":
+            key = f"{place}_{one.name}"
+            done.counts[key] = done.counts.get(key, 0) + number
+
+
+def _range(entity: Entity) -> dict[str, int | str | None]:
+    wanted = None if entity.measurements is None else ",".join(sorted(entity.measurements))
+    return {"tags": ",".join(sorted(entity.tags)), "from": entity.start, "to": entity.stop, "measurements": wanted}
+
+
+def _told(done: Erasure) -> dict[str, int | float | str | None]:
+    return {
+        **done.counts,
+        "rounds": done.rounds,
+        "files_searched": done.proof.files,
+        "bytes_searched": done.proof.bytes,
+        "hits": sum(done.proof.hits.values()),
+        "unreadable": len(done.proof.unreadable),
+        "left_in_influx": done.left_in_influx,
+        "impossible": "; ".join(done.impossible) or None,
+        **{f"{table}: {what}": number for table, totals in done.others.items() for what, number in
+           zip(("rows before", "rows after", "sum before", "sum after"), totals, strict=True)},
+    }  # fmt: skip
