@@ -21,13 +21,15 @@ class Proxy:
         self.upstream = upstream
         self.swallow: Rule | None = None
         """Of the first request it is true of, the answer is swallowed: done, and the client never hears of it."""
+        self.before: Callable[[str, str], None] | None = None
+        """Called with method and path before a request is passed on."""
         self.asked: list[tuple[str, str, int]] = []
         self.port = 0
         self.guard = threading.Lock()
 
-    def answers(self, method: str) -> list[int]:
-        """Status of every answer to a request of the log's next commit by ``method``."""
-        return [status for verb, path, status in self.asked if verb == method and path.endswith(".json")]
+    def statuses(self, rule: Rule) -> list[int]:
+        """Status of every answer to a request that ``rule`` is true of."""
+        return [status for method, path, status in self.asked if rule(method, path)]
 
     def is_swallowed(self, method: str, path: str) -> bool:
         with self.guard:
@@ -73,8 +75,11 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
 
         def _pass_on(self) -> None:
             headers = {name: value for name, value in self.headers.items() if name.lower() not in _OF_THE_CONNECTION}
+            body = self._body()
+            if proxy.before is not None:
+                proxy.before(self.command, self.path)
             connection = http.client.HTTPConnection("127.0.0.1", proxy.upstream)
-            connection.request(self.command, self.path, self._body(), headers)
+            connection.request(self.command, self.path, body, headers)
             answer = connection.getresponse()
             content = answer.read()
             connection.close()
