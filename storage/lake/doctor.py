@@ -20,7 +20,7 @@ from deltalake.exceptions import DeltaError
 
 from storage.errors import NeedsHuman
 from storage.lake.layout import Place
-from storage.lake.location import LakeLocation, open_table, readable, sizes, sync
+from storage.lake.location import LakeLocation, entries, open_table, readable, sizes, sync
 from storage.lake.snapshot import live_files
 
 log = logging.getLogger(__name__)
@@ -42,10 +42,11 @@ def examine(folder: LakeLocation, name: str) -> None:
         NeedsHuman: a torn or missing commit in the middle, a live file missing or of another size.
     """
     folder_of_log = folder / "_delta_log"
-    if not folder_of_log.is_dir():
-        return
     if not isinstance(folder_of_log, Path):
-        _check_live_files(folder, name)
+        if entries(folder_of_log):
+            _check_live_files(folder, name)
+        return
+    if not folder_of_log.is_dir():
         return
     commits = _numbered(folder_of_log, _COMMIT)
     checkpoint = _readable_checkpoint(folder_of_log, name, commits)

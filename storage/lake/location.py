@@ -89,6 +89,13 @@ def explained(what: str, place: LakeLocation) -> Iterator[None]:
         yield
 
 
+def entries(folder: LakeLocation) -> list[LakeLocation]:
+    """Files and folders right in ``folder``; none where it does not exist."""
+    if isinstance(folder, Path) and not folder.is_dir():
+        return []
+    return list(folder.iterdir())
+
+
 def readable(path: LakeLocation) -> Path | pa.BufferReader:
     """What pyarrow reads the file ``path`` from. An object is got whole: whatever fails later is damage."""
     return path if isinstance(path, Path) else pa.BufferReader(path.read_buffer())

@@ -141,10 +141,6 @@ class ObjectLocation:
         """Whether there is such an object."""
         return bool(self.store.files.get_file_info(self.address).type == FileType.File)
 
-    def is_dir(self) -> bool:
-        """Whether there is anything below."""
-        return bool(self.store.files.get_file_info(self.address).type == FileType.Directory)
-
     def iterdir(self) -> Iterator[ObjectLocation]:
         """Objects and prefixes right below; nothing where there are none."""
         return (self / info.base_name for info in self._below(recursive=False))

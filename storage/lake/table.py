@@ -34,6 +34,7 @@ from storage.lake import doctor
 from storage.lake.layout import partition_period, row_order, table_folder
 from storage.lake.location import (
     LakeLocation,
+    entries,
     explained,
     locked,
     make_folder,
@@ -86,9 +87,7 @@ class LakeTable:
     def exists(self) -> bool:
         """Whether anything was ever committed."""
         with explained(f"lake table {self.name}", self.folder):
-            return self._log.is_dir() and any(
-                path.suffix == ".json" and path.stem.isdigit() for path in self._log.iterdir()
-            )
+            return any(path.suffix == ".json" and path.stem.isdigit() for path in entries(self._log))
 
     # Reading
 
@@ -126,7 +125,7 @@ class LakeTable:
             if not self._examined:
                 doctor.examine(self.folder, self.name)
                 for folder in (self._log, self.folder, self.folder.parent):
-                    if folder.is_dir():
+                    if isinstance(folder, Path) and folder.is_dir():
                         sync(folder.parent)  # who made them may have died before the fsync
                 self._examined = True
             yield

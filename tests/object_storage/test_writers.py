@@ -184,7 +184,8 @@ def test_two_hosts_that_make_the_table_at_once_both_store(root, monkeypatch):
     store.close()
 
 
-def test_two_roll_ups_of_an_hour_that_was_empty_leave_one_answer(root, monkeypatch):
+def test_two_roll_ups_that_share_an_hour_which_was_empty_leave_one_answer(root, monkeypatch):
+    """No file of the one is a file of the other, so that the Delta library would take both."""
     store, other = EmbeddedStore(root), EmbeddedStore(root)
     store.replace(FAN, Tier.HOURLY, NOON - 3600, NOON, hourly((NOON - 3600, "a", 0)))
     commit = LakeTable.commit
@@ -195,7 +196,7 @@ def test_two_roll_ups_of_an_hour_that_was_empty_leave_one_answer(root, monkeypat
         commit(self, *given, **named)
 
     monkeypatch.setattr(LakeTable, "commit", overtaken)
-    store.replace(FAN, Tier.HOURLY, NOON, NOON + 3600, hourly((NOON, "a", 2)))
+    store.replace(FAN, Tier.HOURLY, NOON - 3600, NOON + 3600, hourly((NOON - 3600, "a", 3), (NOON, "a", 2)))
     rows = store.read(FAN, Tier.HOURLY, NOON, NOON + 3600, columns=["speed_rpm_sum"]).to_pylist()
     assert [(row["miner_id"], row["speed_rpm_sum"]) for row in rows] == [("a", 2.0)]
     store.close()
