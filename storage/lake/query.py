@@ -93,6 +93,11 @@ def sorted_rows(selection: Selection, parts: Sequence[Part], columns: Sequence[s
     return Query(f"SELECT * FROM ({rows.text}) ORDER BY {order}", rows.parameters)
 
 
+def rows_of(selection: Selection, parts: Sequence[Part], columns: Sequence[str]) -> Query:
+    """``time``, tags and ``columns`` of the selection in no order: what a view of the table shows."""
+    return _rows(selection, parts, columns)
+
+
 def newest_rows(selection: Selection, parts: Sequence[Part], columns: Sequence[str]) -> Query:
     """The newest row of every series, whole: nulls stay, which ``arg_max`` of each field would pass over."""
     rows = _rows(selection, parts, columns)
