@@ -205,7 +205,7 @@ def _scan(selection: Selection, parts: Sequence[Part]) -> Query:
     columns = ", ".join(map(quoted, schema.names))
     by_age: dict[bool, list[str]] = {}
     for part in parts:
-        by_age.setdefault(part.schema == fingerprint(schema), []).append(_literal(part.path))
+        by_age.setdefault(part.schema == fingerprint(schema), []).append(as_pattern(part.path))
     texts: list[str] = []
     parameters: list[Any] = []
     for is_of_today, files in by_age.items():
@@ -227,7 +227,7 @@ def _sql_type(kind: pa.DataType) -> str:
     return next(_SQL_TYPES[declared] for declared, arrow in ARROW_TYPES.items() if arrow == kind)
 
 
-def _literal(path: LakeLocation) -> str:
+def as_pattern(path: LakeLocation) -> str:
     """The path with glob characters made literal: DuckDB takes every path for a pattern."""
     if isinstance(path, ObjectLocation):
         return f"{READ_SCHEME}://{path.address}"
