@@ -192,6 +192,16 @@ class Recorder:
         self._journal.write(report)
         return report
 
+    def push(self, frames: Sequence[Frame]) -> SpoolRecord:
+        """Spool what came on its own, outside of any slot.
+
+        Raises:
+            NeedsHuman: the spool cannot take it.
+        """
+        now_ns = time.time_ns()
+        batch_id = f"{self._folder.name}/push/{now_ns}/{self._sequence}"
+        return self._append(Batch(batch_id, now_ns // 1_000_000_000, self._run_id, list(frames)))
+
     def _append(self, batch: Batch) -> SpoolRecord:
         spooled = self._lane.append(batch)
         self._accepted = max(self._accepted, spooled.points_after)

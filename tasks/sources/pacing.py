@@ -1,0 +1,52 @@
+"""When a request is due: spread over its interval by its name, later after failures, never before it is allowed."""
+
+from __future__ import annotations
+
+from random import Random
+from zlib import crc32
+
+from tasks.resilience.backoff import Backoff
+from tasks.sources.failure import SourceFailure, SourceFailureKind
+from tasks.sources.source import Request
+from tasks.sources.standing import RequestStanding
+
+_FIRST_BACKOFF_S = 15.0
+_LONGEST_BACKOFF_S = 3_600.0
+_HOUR_S = 3_600.0
+_DAY_S = 86_400.0
+
+_PAUSES = {
+    SourceFailureKind.REFUSED: _HOUR_S,  # somebody must act; then it is noticed within the hour
+    SourceFailureKind.GONE: _DAY_S,
+    SourceFailureKind.QUOTA_EXHAUSTED: _HOUR_S,
+    SourceFailureKind.RATE_LIMITED: 60.0,
+}
+
+
+def is_due(source: str, request: Request, standing: RequestStanding | None, slot: int) -> bool:
+    """Whether ``request`` is to be asked at ``slot``.
+
+    Each has its own phase in its interval, the same on every host and after every restart, so that many requests of one
+    interval do not go out together. What was never answered is due at once.
+    """
+    if standing is None:
+        return True
+    if slot < standing.not_before:
+        return False
+    if standing.success_slot is None:
+        return standing.asked_slot is None or slot > standing.asked_slot
+    phase = crc32(f"{source}/{request.name}".encode()) % request.every_s
+    last = max(standing.success_slot, standing.asked_slot or 0) if standing.failure is None else standing.success_slot
+    return (slot - phase) // request.every_s > (last - phase) // request.every_s
+
+
+def wait_after(failure: SourceFailure, failures_in_a_row: int, every_s: int, random: Random) -> float:
+    """Seconds to leave a request alone after a failure: what the source asked for, at least what its kind needs."""
+    asked = failure.retry_after_s or 0.0
+    if failure.kind is SourceFailureKind.BUDGET:
+        return asked
+    pause = _PAUSES.get(failure.kind)
+    if pause is None:
+        longest = max(_FIRST_BACKOFF_S, min(_LONGEST_BACKOFF_S, 4.0 * every_s))
+        pause = Backoff(min(_FIRST_BACKOFF_S, longest), longest).wait_s(failures_in_a_row, random)
+    return max(asked + 1.0 if asked else 0.0, pause)
