@@ -6,6 +6,7 @@ from prefect import State, flow
 from prefect.states import Completed
 
 from flows import settings as flow_settings
+from flows.batch import batch_task_runner
 from tasks.rollup.steps import in_words, roll_up_step
 
 
@@ -17,5 +18,6 @@ async def downsample(config: str | None = None) -> State[None]:
         config: folder of configuration; LODELINE_CONFIG of the worker by default.
     """
     settings = await flow_settings.load("downsample", config)
-    report = await roll_up_step(settings.storage)
+    with batch_task_runner(settings.storage.batch) as runner:
+        report = await roll_up_step(settings.storage, runner)
     return Completed(message=in_words(report))

@@ -53,8 +53,25 @@ class LakeSettings(Section):
         return self
 
 
+class BatchSettings(Section):
+    """How batch work over stored data is spread: one part of it per measurement."""
+
+    runner: Literal["threads", "dask"] = "threads"
+    """Where parts run: in threads of the flow's own process, or on a Dask cluster, which needs the extra [dask]."""
+    at_once: int = Field(default=2, ge=1, le=64)
+    """Parts that run at one time in threads; each takes memory of its own. On Dask its workers' threads set it."""
+    dask_address: str | None = Field(default=None, pattern=r"^(tcp|tls)://[^/\s@]+:\d+$")
+    """Address of the Dask scheduler, e.g. tcp://scheduler:8786. Settings go there, secrets too: tls:// off the host."""
+
+    @model_validator(mode="after")
+    def _dask_is_somewhere(self) -> BatchSettings:
+        if self.runner == "dask" and self.dask_address is None:
+            raise ValueError("runner is dask, and dask_address is not set")
+        return self
+
+
 class StorageSettings(Section):
-    """Where data lives on this host."""
+    """Where data lives on this host, and how batch work over it is spread."""
 
     data_directory: Path = Path("var/lodeline")
     """Folder of spool, state, lake and locks. Goes over ``general.data_directory`` of data_collection_config.yaml."""
@@ -62,6 +79,7 @@ class StorageSettings(Section):
     """InfluxDB to store into; none where nothing is set."""
     lake: LakeSettings = LakeSettings()
     spool: SpoolSettings = SpoolSettings()
+    batch: BatchSettings = BatchSettings()
 
     @property
     def spool_directory(self) -> Path:

@@ -55,6 +55,15 @@ class RollupReport:
     rows: int = 0
     watermark: dict[str, int] = field(default_factory=dict)
 
+    def __or__(self, other: RollupReport) -> RollupReport:
+        """What two runs over different measurements did together."""
+        return RollupReport(
+            self.hours | other.hours,
+            self.days | other.days,
+            self.rows + other.rows,
+            self.watermark | other.watermark,
+        )
+
 
 def roll_up(
     store: Store,

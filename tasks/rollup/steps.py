@@ -1,46 +1,74 @@
-"""Rolling up as a task run, tried again while the store does not answer."""
+"""Rolling up as task runs, one per measurement, each tried again while the store does not answer."""
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from contextvars import ContextVar
+from functools import reduce
+from typing import Any
 
-from prefect import State, task
+from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.states import Completed
+from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner
 from prefect.tasks import exponential_backoff
 
 from storage.downsample.run import RollupReport, roll_up
+from storage.downsample.touch import ROLLED_MEASUREMENTS
 from storage.opening import open_store
 from storage.settings import StorageSettings
-from tasks.resilience.interruptible import interruptible
+
+_stop: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
+"""Set once the flow is cancelled. Threads see it; a Dask worker, elsewhere, ends the part it is at."""
 
 
-async def roll_up_step(settings: StorageSettings) -> RollupReport:
-    """Roll up every window of the store that is due. Tried again, it goes on where it stopped."""
-    reports: list[RollupReport] = []
+@task(
+    name="roll_up",
+    task_run_name="roll_up {measurement}",
+    retries=3,
+    retry_delay_seconds=exponential_backoff(5),
+    retry_jitter_factor=0.5,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def roll_up_measurement(settings: StorageSettings, measurement: str) -> RollupReport:
+    """Roll up every window of ``measurement`` that is due; measurements do not depend on each other.
 
-    def work(stop: Callable[[], bool]) -> RollupReport:
-        store = open_store(settings)
-        try:
-            return roll_up(store, int(time.time()), stop=stop)
-        finally:
-            store.close()
+    Tried again, or done again because its worker died, it goes on where it stopped.
+    """
+    stop = _stop.get() or threading.Event()
+    store = open_store(settings)
+    try:
+        return roll_up(store, int(time.time()), measurements=[measurement], stop=stop.is_set)
+    finally:
+        store.close()
 
-    @task(
-        name="roll_up",
-        retries=3,
-        retry_delay_seconds=exponential_backoff(5),
-        retry_jitter_factor=0.5,
-        cache_policy=NO_CACHE,
-        persist_result=False,
-    )
-    async def run() -> State[None]:
-        reports.append(await interruptible(work))
-        return Completed(message=in_words(reports[-1]))
 
-    await run()
-    return reports[-1]
+async def roll_up_step(
+    settings: StorageSettings, runner: TaskRunner[Any], measurements: Sequence[str] = ROLLED_MEASUREMENTS
+) -> RollupReport:
+    """Roll up every window of the store that is due, the measurements side by side on ``runner``.
+
+    Raises:
+        LodelineError: of the first measurement that could not be rolled up, after all others were.
+    """
+    stop = threading.Event()
+    _stop.set(stop)
+    futures = [runner.submit(roll_up_measurement, {"settings": settings, "measurement": name}) for name in measurements]
+    try:
+        reports = await asyncio.to_thread(_results, futures)
+    finally:
+        stop.set()
+    return reduce(RollupReport.__or__, reports, RollupReport())
+
+
+def _results(futures: Sequence[PrefectFuture[RollupReport]]) -> list[RollupReport]:
+    for future in futures:
+        future.wait()
+    return [future.result() for future in futures]
 
 
 def in_words(report: RollupReport) -> str:
