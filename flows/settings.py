@@ -10,6 +10,8 @@ from pathlib import Path
 
 from flows.secret_blocks import from_secret_block
 from storage import retention_settings
+from storage.audit.configuration import note_configuration
+from storage.audit.trail import Trail
 from storage.configuration import usual_resolver
 from storage.configuration.folder import files_in
 from storage.retention_settings import RetentionSettings, load_retention_settings
@@ -33,12 +35,22 @@ class FlowSettings:
 async def load(flow: str, config: str | None) -> FlowSettings:
     """Read the folder ``config`` (None: LODELINE_CONFIG, else defaults), and log to ``<data>/logs/<flow>.log``.
 
+    Here every run comes by, so here the audit trail learns what changed in the configuration.
+
     Raises:
         ConfigurationError: all faults of the file that is wrong.
         TryAgain: a secret is in a Prefect block, and the server does not answer.
     """
     settings = await asyncio.to_thread(_load, config or os.environ.get("LODELINE_CONFIG"))
-    log_to(settings.storage.data_directory / "logs" / f"{flow}.log", settings.collection.general.log_level)
+    storage = settings.storage
+    log_to(storage.data_directory / "logs" / f"{flow}.log", settings.collection.general.log_level)
+    sections = {
+        collection_settings.FILE_NAME: settings.collection,
+        retention_settings.FILE_NAME: settings.retention,
+        "LODELINE_ variables": storage,
+    }
+    trail = Trail.open(storage.data_directory, settings.host)
+    await asyncio.to_thread(note_configuration, trail, storage.state_directory, sections, actor=f"flow {flow}")
     return settings
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from deployments.command.audit import audit
 from deployments.command.check import check
 from deployments.command.deploy import deploy
 from deployments.command.discover import discover
@@ -25,7 +26,7 @@ from deployments.command.status import status
 from deployments.command.trace import trace
 from deployments.command.up import up
 
-COMMANDS = (up, check, status, page, deploy, provision, discover, trace, replay, gaps, query, erase)
+COMMANDS = (up, check, status, page, deploy, provision, discover, trace, replay, gaps, query, erase, audit)
 
 app = typer.Typer(
     name="lodeline",

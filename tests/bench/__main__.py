@@ -1,7 +1,7 @@
 """``make bench``: one JSON line per figure, each measured against a baseline in the same run.
 
-Arguments name rooms; none runs all of them but ``soaking``, which takes ten minutes and is run by its name. Exit code 1
-where a figure misses its target. A room that fails says so in its line; the others go on.
+Arguments name rooms; none runs all of them but ``soaking`` and ``killing``, which take minutes and are run by their
+names. Exit code 1 where a figure misses its target. A room that fails says so in its line; the others go on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from importlib import import_module
 from tests.bench.figure import Figure
 
 ROOMS = ("encoding", "spooling", "reading", "collecting", "rolling", "disk")
-LONG_ROOMS = ("soaking",)
+LONG_ROOMS = ("soaking", "killing")
 
 
 def main(rooms: list[str]) -> int:
