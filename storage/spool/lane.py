@@ -114,10 +114,12 @@ class Lane:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def append(self, batch: Batch) -> SpoolRecord:
+    def append(self, batch: Batch, *, follows: bool = False) -> SpoolRecord:
         """Make ``batch`` durable: written and fsynced when this returns.
 
-        A ``batch_id`` that was appended before gives the record of then, whatever is in ``batch`` now.
+        A ``batch_id`` that was appended before gives the record of then, whatever is in ``batch`` now. One that
+        ``follows`` is a further part of the record before it and lies in the same segment, however large that grows:
+        whoever opens the lane anew knows all parts of the newest whole, or none.
 
         Raises:
             NeedsHuman: the disk is full or failing, or the batch is larger than the cap. Nothing accepted before is
@@ -134,7 +136,7 @@ class Lane:
                 self._restore_folder()
             header, content = encode(self._position.sequence + 1, self._position.points, batch)
             self._make_room(len(content))
-            if self._end and self._end + len(content) > self._segment_bytes:
+            if self._end and not follows and self._end + len(content) > self._segment_bytes:
                 self._start_segment(self._position)
             self._write(header, content, batch.batch_id)
             return SpoolRecord(self._path.name, header.sequence, header.points_before, batch, self._id)

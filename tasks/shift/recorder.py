@@ -160,7 +160,7 @@ class Recorder:
         # Else a run killed in this slot has spooled its own poll, and these are not the answers that it was read from.
         if spooled[0].batch.frames[:-1] == readings:
             spooled += [
-                self._append(Batch(f"{tick_id}/{number}", slot.time, self._run_id, part))
+                self._append(Batch(f"{tick_id}/{number}", slot.time, self._run_id, part), follows=True)
                 for number, part in enumerate(answers, 1)
             ]
         after = LaneBooks.of(self._folder, self._sinks, self._accepted)
@@ -202,8 +202,8 @@ class Recorder:
         batch_id = f"{self._folder.name}/push/{now_ns}/{self._sequence}"
         return self._append(Batch(batch_id, now_ns // 1_000_000_000, self._run_id, list(frames)))
 
-    def _append(self, batch: Batch) -> SpoolRecord:
-        spooled = self._lane.append(batch)
+    def _append(self, batch: Batch, *, follows: bool = False) -> SpoolRecord:
+        spooled = self._lane.append(batch, follows=follows)
         self._accepted = max(self._accepted, spooled.points_after)
         self._sequence = max(self._sequence, spooled.sequence)
         return spooled

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from storage.declaration import MEASUREMENTS, Tier
+from storage.delivery.books import books_of_lane
+from storage.delivery.delivery import Delivery
 from storage.errors import NeedsHuman
 from storage.frame import Frame, build_frame
+from storage.lake.sink import LakeSink
+from storage.lake.store import EmbeddedStore
 from storage.spool.lane import Lane, LaneReader
 from storage.spool.record import Batch, SpoolRecord
 from tasks.shift import parts
@@ -17,6 +25,7 @@ from tasks.shift.journal import Journal
 from tasks.shift.parts import parts_of
 from tasks.shift.recorder import Recorder
 from tasks.shift.slots import Slot
+from tests.shift import killed
 from tests.spool.batches import SLOT
 
 BODIES = ("a" * 40, None, "b" * 40, "c" * 20, "d" * 150, "e" * 10)
@@ -121,12 +130,12 @@ def test_a_failure_between_two_parts_doubles_nothing(tmp_path, monkeypatch, take
     journal = Journal(tmp_path / "state", "miners")
     append, appended = Lane.append, 0
 
-    def failing(self: Lane, batch: Batch) -> SpoolRecord:
+    def failing(self: Lane, batch: Batch, *, follows: bool = False) -> SpoolRecord:
         nonlocal appended
         if appended == taken:
             raise NeedsHuman("the disk is full", remedy="Free space")
         appended += 1
-        return append(self, batch)
+        return append(self, batch, follows=follows)
 
     read = outcome(readings(), answers())
     lane = Lane.open(tmp_path, "miners", cap_bytes=10**7)
@@ -150,6 +159,33 @@ def test_a_failure_between_two_parts_doubles_nothing(tmp_path, monkeypatch, take
     assert rows(records, "collector_tick", "sequence") == [1]
     assert report.points == report.points_accepted == READINGS + len(BODIES) + 1
     assert journal.newest() == report
+
+
+@pytest.mark.parametrize("taken", [1, 2, 4])
+def test_a_kill_between_two_parts_leaves_readings_and_answers_of_one_poll(tmp_path, taken):
+    """What was killed is delivered, segments that are done with are removed, and a successor polls the slot again."""
+    command = [sys.executable, "-m", "tests.shift.killed", str(tmp_path), str(taken)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGKILL, "")
+    delivery = Delivery(tmp_path / "spool", [LakeSink(tmp_path / "lake", "host")], "host")
+    assert delivery.flush(60)
+    killed.record(tmp_path, 2e14, "successor")
+    assert delivery.flush(60)
+    delivery.close()
+
+    store = EmbeddedStore(tmp_path / "lake")
+    telemetry, ticks, kept = (
+        store.read(MEASUREMENTS[name], Tier.RAW, SLOT, SLOT + 1).to_pylist()
+        for name in ("miner_telemetry", "collector_tick", "raw_payload")
+    )
+    store.close()
+    assert [row["hashrate_hs"] for row in telemetry] == [1e14] * killed.MINERS
+    assert [row["run_id"] for row in ticks] == ["killed"]
+    assert {row["body"].strip(".") for row in kept} == {
+        f"{row['miner_id']} hashes {1e14:f}" for row in telemetry[: 3 * (taken - 1)]
+    }
+    books = books_of_lane(tmp_path / "spool" / "miners")["lake"]
+    assert books.accepted == books.stored == len(telemetry) + len(ticks) + len(kept), "no row came twice"
 
 
 def test_answers_of_another_poll_of_the_slot_are_not_put_beside_the_readings_of_the_first(tmp_path, lane):

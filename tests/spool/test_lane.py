@@ -116,6 +116,15 @@ def test_batch_ids_of_the_two_newest_segments_are_known_after_a_restart(tmp_path
         assert [lane.append(numbered(n)).sequence for n in (3, 4, 2)] == [3, 4, 5]
 
 
+def test_all_parts_of_one_thing_are_known_after_a_restart(tmp_path):
+    with reopened(tmp_path, segment_bytes=1) as lane:
+        for number in range(1, 9):
+            lane.append(numbered(number), follows=number in (3, 4, 5, 7, 8))
+    assert [segment.first_sequence for segment in segments_of(tmp_path / "miners")] == [1, 2, 6]
+    with reopened(tmp_path, segment_bytes=1) as lane:
+        assert [lane.append(numbered(n)).sequence for n in range(8, 0, -1)] == [8, 7, 6, 5, 4, 3, 2, 9]
+
+
 def test_a_known_batch_whose_segment_is_gone_keeps_its_place(tmp_path):
     with reopened(tmp_path, segment_bytes=1) as lane:
         for number in range(1, 4):
