@@ -5,6 +5,8 @@ Every message says what happened, where, what was expected and what to do; none 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class LodelineError(Exception):
     """Base of every error Lodeline raises on purpose. Its text is fit for an operator to read."""
@@ -31,6 +33,14 @@ class NeedsHuman(LodelineError):
         super().__init__(f"{message}. {remedy}")
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[Callable[..., NeedsHuman], tuple[object, ...]]:
+        # a process that did a part of a batch hands its errors to the one that waits for it
+        return _again, (str(self).removesuffix(f". {self.remedy}"), self.remedy)
+
+
+def _again(message: str, remedy: str) -> NeedsHuman:
+    return NeedsHuman(message, remedy=remedy)
+
 
 class ConfigurationError(NeedsHuman):
     """A user's configuration is wrong. ``faults`` holds one line per fault, all files together."""
@@ -38,6 +48,9 @@ class ConfigurationError(NeedsHuman):
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults), remedy="Nothing was started")
         self.faults = faults
+
+    def __reduce__(self) -> tuple[Callable[..., NeedsHuman], tuple[object, ...]]:
+        return ConfigurationError, (self.faults,)
 
 
 class FrameError(LodelineError):

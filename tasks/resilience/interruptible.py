@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -17,3 +19,24 @@ async def interruptible(work: Callable[[Callable[[], bool]], Result]) -> Result:
         return await asyncio.to_thread(work, stop.is_set)
     finally:
         stop.set()
+
+
+_given_up: ContextVar[threading.Event | None] = ContextVar("given_up", default=None)
+
+
+@contextmanager
+def giving_up() -> Iterator[None]:
+    """Has :func:`is_given_up` be true from the end of this on, in every thread that was given a copy of the context."""
+    event = threading.Event()
+    token = _given_up.set(event)
+    try:
+        yield
+    finally:
+        event.set()
+        _given_up.reset(token)
+
+
+def is_given_up() -> bool:
+    """Whether nobody waits any more for what is done here. In another process nobody knows: False."""
+    event = _given_up.get()
+    return event is not None and event.is_set()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Sequence
-from contextvars import ContextVar
 from functools import reduce
 from typing import Any
 
@@ -20,9 +18,7 @@ from storage.downsample.run import RollupReport, roll_up
 from storage.downsample.touch import ROLLED_MEASUREMENTS
 from storage.opening import open_store
 from storage.settings import StorageSettings
-
-_stop: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
-"""Set once the flow is cancelled. Threads see it; a Dask worker, elsewhere, ends the part it is at."""
+from tasks.resilience.interruptible import giving_up, is_given_up
 
 
 @task(
@@ -39,10 +35,9 @@ def roll_up_measurement(settings: StorageSettings, measurement: str) -> RollupRe
 
     Tried again, or done again because its worker died, it goes on where it stopped.
     """
-    stop = _stop.get() or threading.Event()
     store = open_store(settings)
     try:
-        return roll_up(store, int(time.time()), measurements=[measurement], stop=stop.is_set)
+        return roll_up(store, int(time.time()), measurements=[measurement], stop=is_given_up)
     finally:
         store.close()
 
@@ -55,13 +50,11 @@ async def roll_up_step(
     Raises:
         LodelineError: of the first measurement that could not be rolled up, after all others were.
     """
-    stop = threading.Event()
-    _stop.set(stop)
-    futures = [runner.submit(roll_up_measurement, {"settings": settings, "measurement": name}) for name in measurements]
-    try:
+    with giving_up():
+        futures = [
+            runner.submit(roll_up_measurement, {"settings": settings, "measurement": name}) for name in measurements
+        ]
         reports = await asyncio.to_thread(_results, futures)
-    finally:
-        stop.set()
     return reduce(RollupReport.__or__, reports, RollupReport())
 
 
