@@ -22,11 +22,12 @@ from deployments.command.page import page
 from deployments.command.provision import provision
 from deployments.command.query import query
 from deployments.command.replay import replay
+from deployments.command.sql import sql
 from deployments.command.status import status
 from deployments.command.trace import trace
 from deployments.command.up import up
 
-COMMANDS = (up, check, status, page, deploy, provision, discover, trace, replay, gaps, query, erase, audit)
+COMMANDS = (up, check, status, page, deploy, provision, discover, trace, replay, gaps, query, sql, erase, audit)
 
 app = typer.Typer(
     name="lodeline",

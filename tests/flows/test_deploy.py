@@ -25,6 +25,13 @@ SNAPSHOT = {
         "schedules": {"quarter-hourly": ("3,18,33,48 * * * *", "UTC")},
         "reruns": {},
     },
+    "build-warehouse": {
+        "entrypoint": "flows.build_warehouse.build_warehouse",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {"hourly": ("37 * * * *", "UTC")},
+        "reruns": {},
+    },
     "maintain-lake": {
         "entrypoint": "flows.maintain_lake.maintain_lake",
         "queue": "batch",

@@ -1,0 +1,62 @@
+"""Building the warehouse as a task run, tried again while a store does not answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from prefect import State, task
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed
+from prefect.tasks import exponential_backoff
+
+from storage.opening import open_store
+from storage.retention_settings import RetentionSettings
+from storage.settings import StorageSettings
+from storage.warehouse.build import BuildReport, Surroundings, build
+from storage.warehouse.members import Coin
+from tasks.collection_settings import CollectionSettings
+from tasks.market.coins import COINS
+from tasks.resilience.interruptible import interruptible
+
+
+async def build_step(
+    storage: StorageSettings, collection: CollectionSettings, retention: RetentionSettings
+) -> BuildReport:
+    """Bring the warehouse up to what the store holds. Tried again, it goes on where it stopped."""
+    reports: list[BuildReport] = []
+    told = Surroundings(
+        retention.bucket_days(),
+        retention.general.timezone,
+        {miner.id: miner.location for miner in collection.miners if miner.location},
+        {coin.id: Coin(coin.symbol, coin.name, coin.algorithm) for coin in COINS.values()},
+    )
+
+    def work(stop: Callable[[], bool]) -> BuildReport:
+        store = open_store(storage)
+        try:
+            return build(store, storage.lake_directory, int(time.time()), told, stop=stop)
+        finally:
+            store.close()
+
+    @task(
+        name="build_warehouse",
+        retries=2,
+        retry_delay_seconds=exponential_backoff(30),
+        retry_jitter_factor=0.5,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
+    async def run() -> State[None]:
+        reports.append(await interruptible(work))
+        return Completed(message=in_words(reports[-1]))
+
+    await run()
+    return reports[-1]
+
+
+def in_words(report: BuildReport) -> str:
+    """A run in one line."""
+    if report.skipped:
+        return "another process is at it"
+    return f"{sum(report.days.values())} days of {len(report.days)} facts, {report.rows} rows"
