@@ -6,6 +6,7 @@ others are told all the same.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,10 +40,18 @@ class Answer(msgspec.Struct, frozen=True):
     received_ms: int | None
 
 
+class Part(msgspec.Struct, frozen=True):
+    """A further record of a tick too large for one."""
+
+    batch_id: str
+    sequence: int
+
+
 class Carried(msgspec.Struct, frozen=True):
     """One batch that brought rows of this poll: a tick of ``lane`` on ``host``, or a replay.
 
-    ``on_disk``: its record still lies in the spool of this host; it goes some time after all stores have it.
+    ``on_disk``: its record still lies in the spool of this host; it goes some time after all stores have it. While it
+    does, ``answers_in`` tells the record of this miner's answers where that is another one.
     """
 
     lane: str
@@ -51,6 +60,7 @@ class Carried(msgspec.Struct, frozen=True):
     sequence: int | None
     run_id: str | None
     on_disk: bool
+    answers_in: Part | None = None
 
 
 class Trace(msgspec.Struct, frozen=True):
@@ -176,7 +186,8 @@ def _carried(store: Store, spool: Path, miner_id: str, time: int) -> list[Carrie
             batch_id=row["batch_id"],
             sequence=row["sequence"],
             run_id=row["run_id"],
-            on_disk=_on_disk(spool / row["lane"], row["sequence"]),
+            on_disk=(on_disk := _on_disk(spool / row["lane"], row["sequence"])),
+            answers_in=_answers_in(spool / row["lane"], row, miner_id) if on_disk else None,
         )
         for row in _at(store, COLLECTOR_TICK, time, {})
         if row["lane"]
@@ -191,3 +202,23 @@ def _on_disk(lane: Path, sequence: int | None) -> bool:
         return False
     extent = LaneReader(lane).extent()
     return extent.oldest.sequence < sequence <= extent.newest.sequence
+
+
+def _answers_in(lane: Path, tick: Mapping[str, Any], miner_id: str) -> Part | None:
+    """The record after that of ``tick`` in which the answers of the miner are; None where they are in the tick's own,
+    or in none."""
+    reader = LaneReader(lane)
+    batches = f"{lane.name}/{int(tick['time'].timestamp())}/"
+    sequence = tick["sequence"] - 1
+    while records := reader.records_after(sequence, 1):
+        (record,) = records
+        sequence = record.sequence
+        if not record.batch.batch_id.startswith(batches):
+            return None
+        if any(
+            miner_id in frame.columns["miner_id"]
+            for frame in record.batch.frames
+            if frame.measurement == RAW_PAYLOAD.name
+        ):
+            return None if sequence == tick["sequence"] else Part(record.batch.batch_id, sequence)
+    return None

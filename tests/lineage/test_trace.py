@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from deployments.farm import Fault
 from deployments.status import LANES_WITHOUT_TICKS, read_status
 from storage.declaration import MEASUREMENTS, Tier
 from storage.lake.store import EmbeddedStore
+from storage.spool.lane import LaneReader
 from tasks.miners import backfill
 from tasks.miners.payloads import content_id, lodeline_version
 from tasks.normalize import hashrate
 from tasks.replay.replay import LANE
+from tasks.shift.parts import parts_of
 from tests.replay.collected import RUN, START, STEP_S, collect
 
 DEAD = "miner_0002"
@@ -55,6 +58,7 @@ def test_from_a_point_to_all_it_came_from(data: Path) -> None:
     (carried,) = found["carried"]
     assert carried == {
         "lane": "miners", "host": "host", "batch_id": f"miners/{AT}/0", "sequence": 2, "run_id": RUN, "on_disk": True,
+        "answers_in": None,
     }  # fmt: skip
     paths = [answer["path"] for answer in found["answers"]]
     assert paths
@@ -82,6 +86,32 @@ def test_in_words(data: Path) -> None:
     for said in ("miner_telemetry of miner_0001 at 2026-11-25 12:05:00 UTC, in embedded", "read by   vnish-",
                  f"batch miners/{AT}/0, record 2 (still in the spool)", f"by run    {RUN}", ": 200, "):  # fmt: skip
         assert said in result.stdout
+
+
+def test_the_answers_of_a_large_tick_are_in_records_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.shift.recorder.parts_of", partial(parts_of, part_text=6_000))
+    asyncio.run(collect(tmp_path, 2))
+    monkeypatch.setenv("LODELINE_DATA_DIRECTORY", str(tmp_path))
+    lane = LaneReader(tmp_path / "spool" / "miners")
+    holder = {
+        miner: (record.batch.batch_id, record.sequence)
+        for record in lane.records_after(0, 10**6)
+        for frame in record.batch.frames
+        for miner in frame.columns.get("miner_id", ())
+        if frame.measurement == "raw_payload" and record.batch.slot == AT
+    }
+    assert len(set(holder.values())) > 2
+    for miner, (batch_id, sequence) in holder.items():
+        (carried,) = traced(miner=miner)["carried"]
+        assert (carried["batch_id"], carried["on_disk"]) == (f"miners/{AT}/0", True)
+        assert carried["answers_in"] == {"batch_id": batch_id, "sequence": sequence}
+        said = run("trace", "miner_telemetry", "--miner", miner, "--at", str(AT)).stdout
+        assert f"answers   in batch {batch_id}, record {sequence} (still in the spool)" in said
+    shutil.rmtree(tmp_path / "spool")
+    (carried,) = traced()["carried"]
+    assert (carried["batch_id"], carried["on_disk"], carried["answers_in"]) == (f"miners/{AT}/0", False, None)
 
 
 def test_a_miner_that_did_not_answer(data: Path) -> None:

@@ -106,6 +106,17 @@ def test_parts_are_bounded_and_keep_every_row_in_order(bodies, expected):
     assert names == [f"m{row}" for row in range(len(bodies))]
 
 
+def test_what_a_miner_answered_is_in_one_part():
+    bodies = ["a" * 40, "b" * 40, "c" * 40, "d" * 40, "e" * 70, "f" * 70, None]
+    columns: dict[str, list[Any]] = {
+        "miner_id": ["m0", "m0", "m1", "m1", "m2", "m2", "m3"], "path": list("aababab"), "body": bodies,
+        "failure": [None] * 6 + ["timeout"],
+    }  # fmt: skip
+    found = parts_of([build_frame("raw_payload", [SLOT] * len(bodies), columns)], PART_TEXT)
+    kept = [[name for frame in part for name in frame.columns["miner_id"]] for part in found]
+    assert kept == [[], ["m0", "m0"], ["m1", "m1"], ["m2", "m2"], ["m3"]]
+
+
 def test_a_large_tick_is_one_tick_in_several_records(tmp_path, lane):
     recorder = a_recorder(tmp_path, lane)
     report = recorder.record(Slot(SLOT), outcome(readings(), answers()))
