@@ -44,7 +44,7 @@ def print_rows(rows: pa.Table, how: Format) -> None:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(rows.column_names)
         for part in _parts(rows):
-            writer.writerows([_plain(value) for value in row.values()] for row in part)
+            writer.writerows([plain(value) for value in row.values()] for row in part)
     elif how is Format.JSON:
         import msgspec
 
@@ -52,7 +52,7 @@ def print_rows(rows: pa.Table, how: Format) -> None:
         between = ""
         for part in _parts(rows):
             for row in part:
-                shown = {name: _plain(value) for name, value in row.items()}
+                shown = {name: plain(value) for name, value in row.items()}
                 sys.stdout.write(f"{between}{msgspec.json.encode(shown).decode()}")
                 between = ",\n"
         sys.stdout.write("]\n")
@@ -80,7 +80,7 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Times in ISO 8601 with a Z; decimals, which DuckDB makes of sums of integers, as numbers."""
     if isinstance(value, dt.datetime):
         told = value.astimezone(dt.UTC) if value.tzinfo else value
@@ -93,4 +93,4 @@ def _plain(value: Any) -> Any:
 def _shown(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.10g}" if isinstance(value, float) else str(_plain(value))
+    return f"{value:.10g}" if isinstance(value, float) else str(plain(value))
