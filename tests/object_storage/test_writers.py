@@ -2,6 +2,7 @@
 
 import multiprocessing
 
+import pyarrow as pa
 import pytest
 
 from storage.arrow_schema import frame_to_table
@@ -201,3 +202,28 @@ def test_two_roll_ups_that_share_an_hour_which_was_empty_leave_one_answer(root, 
     assert [(row["miner_id"], row["speed_rpm_sum"]) for row in rows] == [("a", 2.0)]
     store.close()
     other.close()
+
+
+def test_a_lake_that_was_copied_from_a_disk_goes_on_where_it_stopped(root, tmp_path):
+    for sequence in (1, 2):
+        LakeSink(tmp_path, "host").deliver([tick(sequence)])
+    for path in tmp_path.rglob("*"):
+        relative = path.relative_to(tmp_path)
+        if path.is_file() and not any(part.startswith(".") for part in relative.parts):
+            (root / str(relative)).write_buffer(pa.py_buffer(path.read_bytes()))
+    for sequence in (2, 3):
+        LakeSink(root, "host").deliver([tick(sequence)])
+    assert stored(root) == rows_of(1, 2, 3)
+    assert compact(LakeTable(root, FAN, Tier.RAW), NOON + 7200) == 3
+
+
+def test_a_commit_puts_two_objects_and_lists_no_more_than_the_log(root, proxy, root_by_proxy):
+    table = LakeTable(root_by_proxy, FAN, Tier.RAW)
+    for sequence in (1, 2):
+        table.append([(sequence, frame_to_table(tick(sequence).batch.frames[0]))], app="host")
+    proxy.asked.clear()
+    table.append([(3, frame_to_table(tick(3).batch.frames[0]))], app="host")
+    assert [status for method, _, status in proxy.asked if method == "PUT"] == [200, 200]
+    listings = [path for method, path, _ in proxy.asked if method == "GET" and "list-type" in path]
+    assert len(listings) <= 4
+    assert all("_delta_log" in path for path in listings)
