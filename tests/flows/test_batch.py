@@ -78,3 +78,17 @@ async def test_a_host_without_a_lake_has_nothing_to_keep(lake, monkeypatch):
     monkeypatch.setenv("LODELINE_INFLUX__URL", "http://127.0.0.1:9")
     state = await maintain_lake(return_state=True)
     assert state.name == "Skipped"
+
+
+async def test_the_warehouse_follows_the_roll_up(lake):
+    from flows.build_warehouse import build_warehouse
+    from flows.downsample import downsample
+    from storage.warehouse.sql import answer
+
+    await downsample(return_state=True)
+    first = await build_warehouse(return_state=True)
+    assert first.is_completed(), first.message
+    rows = answer(lake, "SELECT miner_id, polls, hashrate_hs FROM fact_telemetry_hourly", timeout_s=60)
+    assert rows.to_pylist() == [{"miner_id": "m1", "polls": 60, "hashrate_hs": 29.5}]
+    again = await build_warehouse(return_state=True)
+    assert again.is_completed()
