@@ -20,8 +20,16 @@ SERVER = {
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
 }
 
+MEMORY = {
+    "MALLOC_ARENA_MAX": "2",  # by default each thread has an arena of its own, which keeps the most it ever held
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # else Arrow keeps what it frees in a pool of its own beside malloc's
+}
+"""How memory is shared out in a shift, which works for hours in several threads: with 10,000 miners and their answers
+kept it holds 531 MB in place of 639 MB, at the same CPU time. Read when a process starts."""
+
 WORKER = {
     **QUIET,
+    **MEMORY,
     "PREFECT_WORKER_QUERY_SECONDS": "2",  # half of the gap after a crashed shift, at the default of 10 s
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
     "PREFECT_CLIENT_MAX_RETRIES": "8",  # final states wait 510 s for a server that is away, not 62 s

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from deployments.prefect.environment import MEMORY
 from tests.bench.farm_process import farm, hurt, miners_of
 from tests.bench.figure import Figure
 
@@ -92,7 +93,8 @@ def collect(
     }
     command = [sys.executable, "-m", "tests.bench.readers.collector", json.dumps(asked)]
     limit_s = 900 + every_s * ticks
-    done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
+    environment = {**os.environ, **MEMORY}  # as a worker starts a shift
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=limit_s, check=False)
     if done.returncode:
         raise RuntimeError(f"the collector failed:\n{done.stderr[-3000:]}")
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
