@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from uuid import UUID
 
 import httpx
 
+from deployments.provisioned import note
 from deployments.settings import load_settings
 from deployments.up import processes
 from deployments.up.child import Child, ChildEnded
 from deployments.up.ports import LOOPBACK, choose_port
 from deployments.up.summary import Summary, tick_line
+from storage.audit.trail import Trail
 from storage.errors import LodelineError, NeedsHuman
 from storage.spool.lock import holder_of, try_lock
 from tasks.miners.collection import LANE
@@ -28,6 +31,7 @@ from tasks.shift.journal import Journal
 
 if TYPE_CHECKING:
     from deployments.prefect.runs import Runs
+    from storage.influx.provisioning.plan import Step
 
 LOOK_S = 0.2
 ASK_S = 2.0
@@ -132,15 +136,21 @@ class Supervisor:
         what is collected waits in the spool, and the books tell what is wrong."""
         if self._host.influx is None:
             return
-        from storage.influx.provision import provision  # brings influxdb-client along
+        from storage.influx.provision import provision
+
+        url, trail = self._host.influx.url, Trail.open(self._host.data_directory, socket.gethostname())
+
+        def taken(step: Step) -> None:
+            note(trail, step, actor="lodeline up", server=url)
 
         try:
-            made = provision(self._host.influx, load_settings(config).retention.bucket_days(), only_missing=True)
+            days = load_settings(config).retention.bucket_days()
+            made = provision(self._host.influx, days, only_missing=True, taken=taken)
         except LodelineError as error:
             self._say(f"Buckets were not looked at: {error}")
         else:
-            created = ", ".join(one.bucket for one in made if one.done == "created")
-            self._say(f"InfluxDB at {self._host.influx.url}: {f'made {created}' if created else 'all buckets exist'}")
+            created = "; ".join(map(str, made))
+            self._say(f"InfluxDB at {url}: {created or 'all buckets exist'}")
 
     async def _start_farm(self) -> Path:
         """Start the farm; the folder of the configuration that it wrote."""

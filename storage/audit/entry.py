@@ -26,6 +26,7 @@ class AuditKind(StrEnum):
 
     BUCKET_PROVISIONED = "bucket_provisioned"
     RETENTION_CHANGED = "retention_changed"
+    ACCESS_CHANGED = "access_changed"
     CONFIGURATION_CHANGED = "configuration_changed"
     SCHEMA_CHANGED = "schema_changed"
     ROLLED_UP = "rolled_up"

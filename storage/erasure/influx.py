@@ -97,7 +97,7 @@ def _delete_1(
     where = conditions(measurement, *_span(entity, tier), tags)
     statement = f"DELETE FROM {identifier(measurement.stored_name(tier))} WHERE {where}"  # noqa: S608  # both escaped
     bucket = measurement.buckets[tier]
-    answer = connection.send("POST", "/query", params={"db": bucket, "q": statement})
+    answer = connection.send("POST", "/query", params={"db": connection.settings.database(bucket), "q": statement})
     raise_common_troubles(connection.settings.url, answer)
     if answer.status != 200 or ('"error"' in answer.text and "not found" not in answer.text):
         raise StoreError(f"InfluxDB answered {answer.status} to a deletion in {bucket}: {answer.text[:200]}")
@@ -112,7 +112,7 @@ def _delete_2(
     terms = [f"_measurement={quoted(measurement.stored_name(tier))}"]
     terms += [f"{name}={quoted(value)}" for name, value in tags.items()]
     start, stop = (dt.datetime.fromtimestamp(at, dt.UTC) for at in _span(entity, tier))
-    bucket = measurement.buckets[tier]
+    bucket = settings.bucket(measurement.buckets[tier])
     client = open_client(settings)
     try:
         client.delete_api().delete(start, stop, " AND ".join(terms), bucket=bucket, org=settings.org)

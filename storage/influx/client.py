@@ -57,19 +57,19 @@ class ClientPost:
         self._client = open_client(settings)
         self._client.api_client.set_default_header("Content-Encoding", "gzip")
         self._writer = self._client.write_api(write_options=SYNCHRONOUS)
-        self._url = settings.url
+        self._settings = settings
         self._one_at_a_time = threading.Lock()
 
     def __call__(self, bucket: str, body: bytes) -> Answer:
-        """Send ``body``; raises TryAgain when there was no answer."""
+        """Send ``body`` into the declared ``bucket``; raises TryAgain when there was no answer."""
         with self._one_at_a_time:
             try:
-                self._writer.write(bucket=bucket, record=body, write_precision="s")
+                self._writer.write(bucket=self._settings.bucket(bucket), record=body, write_precision="s")
                 return Answer(self._client.api_client.last_response.status, "")
             except ApiException as error:
-                return answer_of(error, self._url)
+                return answer_of(error, self._settings.url)
             except (HTTPError, UnicodeDecodeError) as error:
-                raise TryAgain(f"no answer from InfluxDB at {self._url}: {type(error).__name__}") from error
+                raise TryAgain(f"no answer from InfluxDB at {self._settings.url}: {type(error).__name__}") from error
 
     def close(self) -> None:
         """Close the client."""

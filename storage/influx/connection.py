@@ -33,10 +33,11 @@ class Dialect(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What answered: ``version`` as it says it, and the dialect that follows from it."""
+    """What answered: ``version`` as it says it, the dialect that follows from it, ``build`` (3.x: Core, Enterprise)."""
 
     version: str
     dialect: Dialect
+    build: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +82,14 @@ class Connection:
         with self.stream("GET", "/ping") as response:
             answer = read_answer(response, self.settings.timeout_s)
             version = response.headers.get("X-Influxdb-Version", "").removeprefix("v")
+            build = response.headers.get("X-Influxdb-Build", "")
         raise_common_troubles(self.settings.url, answer)
         if answer.status not in (200, 204) or version[:1] not in ("1", "2", "3"):
             raise NeedsHuman(
                 f"{self.settings.url}/ping answered {answer.status} without the version of an InfluxDB 1, 2 or 3",
                 remedy="Check the address, and that a proxy in between lets X-Influxdb-Version pass",
             )
-        return Server(version, Dialect(int(version[0])))
+        return Server(version, Dialect(int(version[0])), build)
 
     def send(
         self,

@@ -162,7 +162,7 @@ class InfluxStore:
 
     def _query(self, bucket: str, statement: str, tags: Sequence[str], columns: Sequence[Column]) -> pa.Table:
         """The answer to one statement; never two, since a second one hides the error of the first."""
-        form = {"db": bucket, "q": statement, "epoch": "s", "chunked": "true"}
+        form = {"db": self._connection.settings.database(bucket), "q": statement, "epoch": "s", "chunked": "true"}
         short = len(urlencode(form)) < LONGEST_URL
         with self._connection.stream(
             "GET" if short else "POST",
@@ -179,7 +179,7 @@ class InfluxStore:
         if answer.status == 404:
             raise NeedsHuman(
                 f"InfluxDB at {url} does not know {bucket!r}: {answer.text[:500]}",
-                remedy="Provision the buckets first (storage/influx/provision.py), or correct url and org",
+                remedy="Run lodeline provision, or correct url and org",
             )
         raise StoreError(f"InfluxDB at {url} answered a query with {answer.status}: {answer.text[:500]}")
 

@@ -51,7 +51,7 @@ class LineWriter:
         self._client_post: Post | None = None
 
     def write(self, bucket: str, lines: Sequence[bytes]) -> list[RefusedLine]:
-        """Store ``lines`` in ``bucket`` (whole seconds) and say which were refused; all others are stored.
+        """Store ``lines`` in the declared ``bucket`` (whole seconds) and say which were refused; all others are stored.
 
         Raises:
             TryAgain: no answer, or one that leaves the outcome open.
@@ -74,7 +74,7 @@ class LineWriter:
         if not lines:
             return []
         answer = self._post(dialect)(bucket, gzip_1(b"\n".join(lines)))
-        outcome = judged(self._connection.settings.url, dialect, bucket, answer)
+        outcome = judged(self._connection.settings.url, dialect, self._connection.settings.bucket(bucket), answer)
         if isinstance(outcome, Stored):
             return []
         if isinstance(outcome, Refused):
@@ -106,7 +106,7 @@ class LineWriter:
         return self._connection.send(
             "POST",
             "/write",
-            params={"db": bucket, "precision": "s"},
+            params={"db": self._connection.settings.database(bucket), "precision": "s"},
             content=body,
             headers={"Content-Type": "text/plain; charset=utf-8", "Content-Encoding": "gzip"},
         )

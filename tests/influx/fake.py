@@ -2,6 +2,7 @@
 
 Statuses and bodies follow the tables of docs/decisions: 2.9.1 refuses a whole batch for a malformed line (400) and
 keeps the rest beside a type conflict or an age limit (422); 3.10.1 keeps the rest and lists bad lines (400).
+Tokens, mappings and databases are those of tests/influx/fake_setup.py.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
+from tests.influx.fake_setup import ORG, ORG_ID, TOKEN, Setup2, Setup3
 from tests.influx.lines import Line, Malformed, parse_body, split_lines
 
-TOKEN = "the-token-of-the-fake"
-ORG = "farm"
+__all__ = ["ORG", "TOKEN", "FakeInflux", "Fault", "Request"]
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,16 @@ Key = tuple[str, tuple[tuple[str, str], ...], int]
 class FakeInflux:
     """Use as a context manager. ``points[bucket]`` is what it holds, by (measurement, tags, time)."""
 
-    def __init__(self, version: Literal["2.9.1", "3.10.1"] = "2.9.1", *, largest_body: int = 25_000_000) -> None:
+    def __init__(
+        self,
+        version: Literal["2.3.0", "2.9.1", "3.10.1"] = "2.9.1",
+        *,
+        largest_body: int = 25_000_000,
+        build: Literal["Core", "Enterprise"] = "Enterprise",
+    ) -> None:
         self.version = version
+        self.build = build
+        self.two, self.three = Setup2(version), Setup3(build)
         self.largest_body = largest_body
         self.points: dict[str, dict[Key, dict[str, Any]]] = {}
         self.oldest: dict[str, int] = {}
@@ -66,7 +75,6 @@ class FakeInflux:
         self.requests: list[Request] = []
         self.faults: deque[Fault | None] = deque()
         """Of the next writes and queries; None lets one pass."""
-        self.buckets: dict[str, dict[str, Any]] = {}
         self.query_answers: deque[list[bytes]] = deque()
         """Chunks of the answers to the next queries."""
         self.connections: set[socket.socket] = set()
@@ -90,7 +98,8 @@ class FakeInflux:
         """Make buckets without retention."""
         for name in buckets:
             self.points.setdefault(name, {})
-            self.buckets.setdefault(name, {"id": f"{len(self.buckets) + 1:016x}", "name": name, "retentionRules": []})
+            self.two.make(name)
+            self.three.databases.setdefault(name, None)
 
     def __enter__(self) -> FakeInflux:
         self._thread.start()
@@ -136,38 +145,51 @@ class FakeInflux:
                 return 204, {"X-Influxdb-Version": f"v{self.version}"}, b""
             if not self._may_enter(request):
                 return 401, {}, b'{"error": "the request was not authenticated"}'
-            return 200, {"X-Influxdb-Version": self.version}, json.dumps({"version": self.version}).encode()
+            headers: dict[str, str] = {"X-Influxdb-Version": self.version, "X-Influxdb-Build": self.build}
+            return 200, headers, json.dumps({"version": self.version}).encode()
         if not self._may_enter(request):
             return self._error(401, "unauthorized", "unauthorized access")
         if request.path in ("/write", "/api/v2/write"):
             return self._write(request)
         if request.path == "/query":
+            bucket = self._bucket_of(request)
+            if bucket is not None and not self.two.may(self._secret(request), "read", bucket):
+                return self._error(403, "forbidden", f"read:orgs/{ORG_ID}/buckets/{bucket} is unauthorized")
             return 200, {"Content-Type": "application/json"}, b"".join(self.query_answers.popleft())
-        if request.path == "/api/v2/orgs":
-            known = request.params.get("org") == ORG
-            return 200, {}, json.dumps({"orgs": [{"id": "0" * 16, "name": ORG}] if known else []}).encode()
-        if request.path.startswith("/api/v2/buckets"):
-            return self._bucket(request)
-        if request.path == "/api/v3/configure/database" and self.version.startswith("3"):
-            return self._database(request)
+        setup = self.two if self.version.startswith("2") else self.three
+        answer = setup.answer(request.method, request.path, request.params, request.body, self._secret(request))
+        if answer is not None:
+            return answer[0], {"Content-Type": "application/json"}, json.dumps(answer[1]).encode()
         return self._error(404, "not found", "path not found")
 
     def _may_enter(self, request: Request) -> bool:
-        header = request.headers.get("authorization", "")
-        if header.startswith("Basic "):
-            return base64.b64decode(header[6:]).decode().partition(":")[2] == TOKEN
-        return (header == f"Token {TOKEN}" and request.path != "/write") or header == f"Bearer {TOKEN}"
+        known = self.two.tokens if self.version.startswith("2") else {TOKEN}
+        forms = ("Basic", "Bearer") if request.path == "/write" else ("Basic", "Bearer", "Token")
+        return request.headers.get("authorization", "").startswith(forms) and self._secret(request) in known
+
+    def _secret(self, request: Request) -> str:
+        form, _, rest = request.headers.get("authorization", "").partition(" ")
+        return base64.b64decode(rest).decode().partition(":")[2] if form == "Basic" else rest
+
+    def _bucket_of(self, request: Request) -> str | None:
+        """The bucket that a request is about; on 2.x what its database leads to."""
+        if request.path == "/api/v2/write":
+            return request.params.get("bucket")
+        database = request.params.get("db", "")
+        return self.two.leads_to(database) if self.version.startswith("2") else database
 
     def _error(self, status: int, code: str, message: str) -> tuple[int, dict[str, str], bytes]:
         said = {"error": message} if self.version.startswith("3") else {"code": code, "message": message}
         return status, {"Content-Type": "application/json"}, json.dumps(said).encode()
 
     def _write(self, request: Request) -> tuple[int, dict[str, str], bytes]:
-        bucket = request.params.get("bucket" if request.path == "/api/v2/write" else "db", "")
+        bucket = self._bucket_of(request) or ""
         if request.path == "/api/v2/write" and request.params.get("org") != ORG:
             return self._error(404, "not found", f'organization name "{request.params.get("org")}" not found')
-        if bucket not in self.points:
+        if bucket not in (self.two.buckets if self.version.startswith("2") else self.three.databases):
             return self._error(404, "not found", f'bucket "{bucket}" not found')
+        if not self.two.may(self._secret(request), "write", bucket):
+            return self._error(403, "forbidden", "insufficient permissions for write")
         if len(request.body) > self.largest_body:
             return 413, {}, b"<html>413 Request Entity Too Large</html>"
         assert request.params["precision"] == "s"
@@ -204,28 +226,8 @@ class FakeInflux:
                     f"{type(value).__name__}, already exists as type {stored.__name__}"
                 )
         key = (line.measurement, tuple(sorted(line.tags.items())), line.time)
-        self.points[bucket].setdefault(key, {}).update(line.fields)
+        self.points.setdefault(bucket, {}).setdefault(key, {}).update(line.fields)
         return None
-
-    def _bucket(self, request: Request) -> tuple[int, dict[str, str], bytes]:
-        if request.method == "GET":
-            found = [self.buckets[name] for name in (request.params["name"],) if name in self.buckets]
-            return 200, {}, json.dumps({"buckets": found}).encode()
-        asked = json.loads(request.body)
-        if request.method == "POST":
-            if asked["name"] in self.buckets:
-                return self._error(422, "conflict", f"bucket with name {asked['name']} already exists")
-            self.make(asked["name"])
-        self.buckets[asked["name"]]["retentionRules"] = asked["retentionRules"]
-        return 201 if request.method == "POST" else 200, {}, json.dumps(self.buckets[asked["name"]]).encode()
-
-    def _database(self, request: Request) -> tuple[int, dict[str, str], bytes]:
-        asked = json.loads(request.body)
-        if request.method == "POST" and asked["db"] in self.buckets:
-            return self._error(409, "", "attempted to create a resource that already exists")
-        self.make(asked["db"])
-        self.buckets[asked["db"]]["retention_period"] = asked["retention_period"]
-        return 200, {}, b""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -257,7 +259,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.fake.answer(Request(self.command, parts.path, params, headers, body, size), self)
 
-    do_POST = do_PUT = do_PATCH = do_GET
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
     def give(self, status: int, headers: dict[str, str], body: bytes) -> None:
         """Send an answer."""
