@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from storage.errors import LodelineError
+from storage.log_files import close_log, close_log_in_use
 
 TAIL_LINES = 15
 LOOK_S = 0.05
@@ -26,7 +27,7 @@ class ChildEnded(LodelineError):
 class Child:
     """A process in a session of its own, so that Ctrl-C at the terminal reaches the supervisor alone.
 
-    Output goes to ``<logs>/<name>.log``; the file of the start before is kept as ``<name>.1.log``.
+    Output goes to ``<logs>/<name>.log``; storage/log_files.py says how the file of the start before is kept.
     """
 
     def __init__(self, name: str, arguments: Sequence[str], environ: Mapping[str, str], logs: Path) -> None:
@@ -36,8 +37,7 @@ class Child:
         self._arguments = list(arguments)
         self._environ = dict(environ)
         logs.mkdir(parents=True, exist_ok=True)
-        if self.log.exists():
-            self.log.replace(logs / f"{name}.1.log")
+        close_log(self.log)
         self._process = self._started()
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -100,6 +100,10 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
+
+    def close_log(self, at: float) -> None:
+        """Close the file of the day of ``at`` (Unix seconds), and go on in a new one."""
+        close_log_in_use(self.log, at)
 
     def tail(self, lines: int = TAIL_LINES) -> str:
         """The last lines of its log."""

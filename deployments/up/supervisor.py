@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from storage.influx.provisioning.plan import Step
 
 LOOK_S = 0.2
+DAY_S = 86_400
 ASK_S = 2.0
 FARM_START_S = 60.0
 SERVER_START_S = 180.0
@@ -235,6 +236,7 @@ class Supervisor:
     async def _follow(self) -> None:
         """Print every tick until the time is over or somebody ends it. A process that ended is started again."""
         ends = time.monotonic() + self._options.for_s if self._options.for_s is not None else float("inf")
+        day = time.time() // DAY_S
         while not self._asked.is_set() and time.monotonic() < ends:
             for child in self._children.values():
                 try:
@@ -243,6 +245,10 @@ class Supervisor:
                     child.restart()
                     self._say(f"{ended}\nStarted it again.")
             self._report_ticks()
+            if time.time() // DAY_S > day:
+                for child in self._children.values():
+                    child.close_log(day * DAY_S)
+                day = time.time() // DAY_S
             await asyncio.sleep(LOOK_S)
 
     def _report_ticks(self) -> None:

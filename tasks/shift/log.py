@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import logging
-import logging.handlers
 import time
 from pathlib import Path
 
+from storage.log_files import ERRORS, DailyHandler
+
 LOGGERS = ("flows", "tasks", "storage")
-FILE_BYTES = 4 << 20
-KEPT_FILES = 3
 
 
 def log_to(file: Path, level: str) -> None:
-    """Let everything Lodeline logs from ``level`` on go to ``file`` as well, rotated, with UTC times."""
+    """Let everything Lodeline logs from ``level`` on go to ``file``, errors also to a file beside it; UTC times.
+
+    storage/log_files.py says when a file is closed, compressed and deleted.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.handlers.RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=KEPT_FILES, encoding="utf-8")
     form = logging.Formatter("%(asctime)sZ %(process)d %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
     form.converter = time.gmtime
-    handler.setFormatter(form)
+    handlers = [
+        DailyHandler(file, encoding="utf-8"),
+        DailyHandler(file.with_suffix(f"{ERRORS}.log"), encoding="utf-8", delay=True),
+    ]
+    handlers[1].setLevel(logging.ERROR)
+    for handler in handlers:
+        handler.setFormatter(form)
     for name in LOGGERS:
         logger = logging.getLogger(name)
         logger.setLevel(level)
-        logger.addHandler(handler)
+        for handler in handlers:
+            logger.addHandler(handler)

@@ -107,7 +107,17 @@ def test_the_log_of_the_start_before_is_kept(start, tmp_path):
         child = start(["-c", f"print('{word}')"])
         until(lambda: not child.alive)  # noqa: B023 - called at once
     assert (tmp_path / "child.log").read_text() == "second\n"
-    assert (tmp_path / "child.1.log").read_text() == "first\n"
+    (before,) = tmp_path.glob("child.*.log")
+    assert before.read_text() == "first\n"
+
+
+def test_the_log_of_a_day_is_closed_while_the_child_goes_on(start, tmp_path):
+    child = start(["-c", "import sys; print('first', flush=True); sys.stdin.close(); import time; time.sleep(600)"])
+    until(lambda: (tmp_path / "child.log").read_text() == "first\n")
+    child.close_log(1795478400)
+    assert (tmp_path / "child.2026-11-24.log").read_text() == "first\n"
+    assert (tmp_path / "child.log").read_text() == ""
+    assert child.alive
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help is Linux's")
