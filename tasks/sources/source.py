@@ -6,7 +6,7 @@ with it stays with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -77,4 +77,25 @@ class Source(Protocol):
 
     async def aclose(self) -> None:
         """Let go of connections."""
+        ...
+
+
+Push = Callable[[Sequence[Frame]], Awaitable[None]]
+"""Makes frames durable: spooled when it returns."""
+
+
+class Stream(Protocol):
+    """A connection over which a source sends on its own. Runs beside the requests of a shift, in its event loop."""
+
+    @property
+    def name(self) -> str:
+        """Name of the source that it belongs to."""
+        ...
+
+    async def run(self, push: Push) -> None:
+        """Connect, hand on what comes, and connect again after every loss, until cancelled.
+
+        What comes is pushed within a second, many changes of one thing as the newest of them. It never returns by
+        itself and raises nothing but NeedsHuman from ``push``.
+        """
         ...

@@ -18,6 +18,20 @@ SNAPSHOT = {
         "schedules": {"hourly": ("7 * * * *", "UTC")},
         "reruns": {"prefect.flow-run.Crashed": 0, "prefect.flow-run.Failed": 60},
     },
+    "collect-pools": {
+        "entrypoint": "flows.collect_pools.collect_pools",
+        "queue": "critical",
+        "limit": None,
+        "schedules": {"hourly": ("17 * * * *", "UTC")},
+        "reruns": {"prefect.flow-run.Crashed": 0, "prefect.flow-run.Failed": 60},
+    },
+    "collect-market": {
+        "entrypoint": "flows.collect_market.collect_market",
+        "queue": "critical",
+        "limit": None,
+        "schedules": {"hourly": ("47 * * * *", "UTC")},
+        "reruns": {"prefect.flow-run.Crashed": 0, "prefect.flow-run.Failed": 60},
+    },
     "downsample": {
         "entrypoint": "flows.downsample.downsample",
         "queue": "standard",
@@ -167,7 +181,7 @@ async def test_deployed_twice_is_deployed_once(api):
     assert before["queues"].keys() == {"critical", "standard", "batch", "default"}
     assert before["queues"]["standard"][1:] == (5, 2)
     assert before["deployments"].keys() == SNAPSHOT.keys()
-    assert len(before["automations"]) == 5
+    assert len(before["automations"]) == 9
 
 
 @pytest.mark.prefect
