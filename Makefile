@@ -49,6 +49,7 @@ docs: setup
 	$(BIN)/python -m deployments.configuration_reference
 	$(BIN)/python -m deployments.command_reference
 	$(BIN)/python -m deployments.quality_reference
+	$(BIN)/python -m deployments.warehouse_reference
 	$(BIN)/python -m deployments.grafana.build
 
 # Maintainers: after a change of dependencies; needs uv.
