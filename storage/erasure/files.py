@@ -89,11 +89,16 @@ def erase_from_logs(folder: Path, entity: Entity) -> FilesErased:
     return done
 
 
-def erase_from_trails(data_directory: Path, entity: Entity, *, host: str, actor: str, case: str) -> FilesErased:
-    """Take the content out of entries of this host's audit trail that name ``entity``; the chain stays whole."""
-    trail = Trail.open(data_directory, host)
+def erase_from_trails(data_directory: Path, entity: Entity, *, actor: str, case: str) -> FilesErased:
+    """Take the content out of entries that name ``entity``; the chains stay whole. Torn lines that name it go.
 
-    def names_it(text: str) -> bool:
-        return entity.mentions(text)
-
-    return FilesErased(entries=trail.redact(names_it, actor=actor, case=case))
+    All trails of the folder, for a host may have had another name.
+    """
+    done, folder = FilesErased(), data_directory / "audit"
+    for path in sorted(folder.glob("*.jsonl")):
+        done.entries += Trail.open(data_directory, path.stem).redact(entity.mentions, actor=actor, case=case)
+    for path in sorted(folder.glob("*.torn")):
+        if entity.in_bytes is not None and entity.in_bytes.search(path.read_bytes()):
+            path.unlink()
+            done.files += 1
+    return done

@@ -87,7 +87,7 @@ def erase(
             _count(done, "state", erase_from_state(places.data / "state", entity))
         _erase_from_stores(places, entity, done)
         _count(done, "logs", erase_from_logs(places.data / "logs", entity))
-        trails = erase_from_trails(places.data, entity, host=host, actor=actor, case=case.number)
+        trails = erase_from_trails(places.data, entity, actor=actor, case=case.number)
         _count(done, "audit", trails)
         done.proof = search(places.roots(), entity, whole=whole)
         if done.proof.is_clean:

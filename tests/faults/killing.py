@@ -51,7 +51,7 @@ PAYLOAD_DAYS = 1
 PAUSE_S = 0.15
 """Between two kills, of any role, on average."""
 
-WEIGHTS = {"collect": 3, "deliver": 2, "roll": 1, "merge": 2, "delete": 1}
+WEIGHTS = {"collect": 6, "deliver": 4, "roll": 2, "merge": 4, "delete": 0.5}
 """How often each role is killed: what takes seconds must come to its end now and then, too."""
 
 

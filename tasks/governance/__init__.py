@@ -1,0 +1,1 @@
+"""Steps that keep the record of what is done to data."""
