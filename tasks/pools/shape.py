@@ -1,0 +1,55 @@
+"""Taking an answer apart: the parts that must be there, and those that may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tasks.normalize.number import count, number
+from tasks.sources.failure import SourceFailure, SourceFailureKind
+
+
+def mapping(value: Any, what: str) -> Mapping[str, Any]:
+    """``value`` as an object.
+
+    Raises:
+        SourceFailure: UNEXPECTED; ``what`` says where.
+    """
+    if not isinstance(value, Mapping):
+        raise SourceFailure(SourceFailureKind.UNEXPECTED, f"{what}: expected an object, got {type(value).__name__}")
+    return value
+
+
+def sequence(value: Any, what: str) -> Sequence[Any]:
+    """``value`` as a list; see :func:`mapping`."""
+    if not isinstance(value, list):
+        raise SourceFailure(SourceFailureKind.UNEXPECTED, f"{what}: expected a list, got {type(value).__name__}")
+    return value
+
+
+def part(value: Any, name: str) -> Mapping[str, Any]:
+    """The object ``name`` of ``value``, empty where it is missing: pools leave out what is zero."""
+    found = value.get(name) if isinstance(value, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def objects(value: Any) -> list[Mapping[str, Any]]:
+    """The objects of a list; nothing where it is none."""
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def scaled(value: Any, factor: float) -> float | None:
+    """A number, written as one or as text, times ``factor``."""
+    found = number(value)
+    return None if found is None else found * factor
+
+
+def amount(value: Any) -> float | None:
+    """An amount of coins, never negative; a negative one is none."""
+    found = number(value)
+    return found if found is not None and found >= 0 else None
+
+
+def whole(value: Any) -> int | None:
+    """A whole number, written as one or as text."""
+    return count(number(value))
