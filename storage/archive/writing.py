@@ -1,0 +1,178 @@
+"""One file of the lake as one file of the archive: the same rows, compressed harder, read back before it counts."""
+
+from __future__ import annotations
+
+import hashlib
+import time as clock
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from storage.archive.catalogue import Catalogue, period_of
+from storage.archive.content import ContentSum, content_of
+from storage.archive.part import ArchivedPart, State
+from storage.errors import NeedsHuman
+from storage.lake.disk import explained, make_folder, sync
+from storage.lake.location import readable
+from storage.lake.parquet import SCHEMA_KEY, TABLE_KEY
+from storage.lake.snapshot import Part
+from storage.lake.table import LakeTable
+
+LEVEL = 9
+"""Of zstd: 5 % smaller than the lake's 3 for half a second of the processor per hour and 1,000 miners; 19 would give
+5 % more for four times that (reference/lake.md 7)."""
+
+_BLOCK = 1 << 20
+
+
+def write_part(
+    catalogue: Catalogue, table: LakeTable, part: Part, version_: int, *, compare: bool = True
+) -> ArchivedPart:
+    """Copy ``part`` of ``table`` (at ``version_``) into the archive, verify, and enter it as COPIED; durable.
+
+    With ``compare`` every row is read back and compared with what was read of the source; the hash and the number of
+    rows are checked in any case. The same call again finds what the first wrote. Row groups are rewritten one by one,
+    so memory is that of one.
+
+    Raises:
+        NeedsHuman: the source is damaged, the disk is full, or what was written reads back otherwise.
+    """
+    folder = catalogue.folder(table.measurement, table.tier, part.date)
+    path = folder / part.path.name
+    for known in catalogue.of_period(table.measurement, table.tier, part.date):
+        if known.source == part.path.name and known.state is not State.DAMAGED and path.exists():
+            _check(path, known, compare=None)
+            return known
+    with explained(f"archive {path}"):
+        make_folder(folder)
+        draft = path.with_name(f".{path.name}.new")
+        sums = _rewrite(table, part, draft)
+        sync(draft)
+        draft.replace(path)
+        sync(folder)
+        size, digest = path.stat().st_size, sha256_of(path)
+    start, stop = period_of(part.date, table.period)
+    entered = ArchivedPart(
+        measurement=table.measurement.name,
+        tier=table.tier,
+        date=part.date,
+        start=start,
+        stop=stop,
+        path=path.relative_to(catalogue.root).as_posix(),
+        rows=sums.rows,
+        bytes=size,
+        sha256=digest,
+        content=sums.text(),
+        first=part.first,
+        last=part.last,
+        low=dict(part.low),
+        high=dict(part.high),
+        fingerprint=part.schema,
+        source=part.path.name,
+        source_version=version_,
+        order=part.modified_ms,
+        archived_s=int(clock.time()),
+        lodeline=version("lodeline"),
+        state=State.COPIED,
+    )
+    if sums.rows != part.rows:
+        raise NeedsHuman(
+            f"lake table {table.name}: {part.relative} has {sums.rows} rows, its table says {part.rows}",
+            remedy="Run lodeline's upkeep of the lake; the file was left where it is",
+        )
+    _check(path, entered, compare=sums if compare else None)
+    catalogue.put(entered)
+    return entered
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def pieces_of(path: Path) -> Iterator[pa.Table]:
+    """Row groups of an archived file, page checksums verified.
+
+    Raises:
+        OSError, ValueError: the file is damaged.
+    """
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group)
+
+
+def _rewrite(table: LakeTable, part: Part, draft: Path) -> ContentSum:
+    sums = ContentSum()
+    try:
+        with (
+            pq.ParquetFile(readable(part.path), page_checksum_verification=True) as source,
+            pq.ParquetWriter(
+                draft,
+                source.schema_arrow.remove_metadata(),
+                compression="zstd",
+                compression_level=LEVEL,
+                use_dictionary=[name for name in table.encoding.dictionaries if name in source.schema_arrow.names],
+                column_encoding={
+                    name: "DELTA_BINARY_PACKED" for name in table.encoding.deltas if name in source.schema_arrow.names
+                },
+                write_statistics=list(table.encoding.statistics),
+                write_page_checksum=True,
+                store_schema=False,
+            ) as writer,
+        ):
+            writer.add_key_value_metadata(
+                {SCHEMA_KEY: part.schema, TABLE_KEY: table.measurement.stored_name(table.tier)}
+            )
+            for group in range(source.num_row_groups):
+                rows = source.read_row_group(group)
+                sums.add(rows)
+                writer.write_table(rows, row_group_size=table.encoding.rows_of_group)
+    except (OSError, pa.ArrowException, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk; Arrow's own errors about damage have no number
+        raise NeedsHuman(
+            f"lake table {table.name}: {part.path} is damaged: {error}",
+            remedy="Restore the file from a backup; nothing was archived of it and nothing removed",
+        ) from error
+    return sums
+
+
+def _check(path: Path, entered: ArchivedPart, *, compare: ContentSum | None) -> None:
+    fault = fault_of(path, entered, compare=compare)
+    if fault is not None:
+        raise NeedsHuman(f"archive: {fault}", remedy="Check the disk of the archive; the source was left as it is")
+
+
+def fault_of(path: Path, part: ArchivedPart, *, compare: ContentSum | None = None, read: bool = False) -> str | None:
+    """What is wrong with the file of ``part``, naming it and both hashes; None: nothing.
+
+    ``compare``: the rows must add up to it. ``read``: they must add up to what the catalogue says.
+    """
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        return f"{part.path} cannot be read: {error.strerror or error}"
+    if found != part.sha256:
+        return f"{part.path} is damaged: its SHA-256 is {found}, the catalogue says {part.sha256}"
+    if compare is None and not read:
+        return None
+    try:
+        sums = content_of(pieces_of(path))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        return f"{part.path} cannot be read back: {error}"
+    expected = (part.rows, part.content) if compare is None else (compare.rows, compare.text())
+    if (sums.rows, sums.text()) != expected:
+        return f"{part.path} reads back {sums.rows} rows with the sum {sums.text()}, expected {expected}"
+    return None
+
+
+def order_of(parts: Sequence[ArchivedPart]) -> list[ArchivedPart]:
+    """Parts in the order in which their rows came: of two rows of one key the later part's counts."""
+    return sorted(parts, key=lambda part: (part.start, part.order, part.path))

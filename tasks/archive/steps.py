@@ -1,0 +1,94 @@
+"""Archiving as task runs: one per table, so many at a time, and an artifact of what was done."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from prefect import State, task
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed
+from prefect.tasks import exponential_backoff
+
+from storage.archive.moving import ArchiveReport, archive_table, archived_tables, away_from_upkeep, due_before
+from storage.audit.entry import AuditKind
+from storage.audit.trail import Trail
+from storage.declaration import Measurement, Tier
+from storage.errors import StoreError
+from storage.lake.location import LakeLocation
+from storage.retention_settings import RetentionSettings
+from tasks.archive.notice import in_full, in_words
+from tasks.resilience.interruptible import interruptible
+
+FIRST_DELAY_S = 30
+ACTOR = "flow archive"
+
+
+async def archive_step(
+    lake: LakeLocation, archive: Path, retention: RetentionSettings, *, data_directory: Path, host: str
+) -> ArchiveReport:
+    """Move what is past its retention into the archive, ``archiving.parallel_jobs`` tables at a time.
+
+    Raises:
+        StoreError: tables were in trouble, each named; all others were archived.
+    """
+    days = retention.bucket_days()
+    tables = archived_tables(days)
+    now = int(time.time())
+    jobs = asyncio.Semaphore(retention.archiving.parallel_jobs)
+    total = ArchiveReport()
+
+    async def one(measurement: Measurement, tier: Tier) -> None:
+        nonlocal total
+        before = due_before(now, days[measurement.buckets[tier]])
+        work = partial(
+            archive_table, lake, archive, measurement, tier, before, compare=retention.archiving.verification_enabled
+        )
+        async with jobs:
+            report = await _as_task(f"{measurement.name} {tier}", lambda stop: work(stop=stop))
+        total |= report
+
+    lock = away_from_upkeep(lake)
+    await asyncio.to_thread(lock.__enter__)
+    try:
+        await asyncio.gather(*(one(*table) for table in tables))
+    finally:
+        await asyncio.to_thread(lock.__exit__, None, None, None)
+    trail = Trail.open(data_directory, host)
+    for part in total.moved:
+        detail = {"rows": part.rows, "bytes": part.bytes, "sha256": part.sha256, "first": part.first, "last": part.last}
+        await asyncio.to_thread(partial(trail.record, AuditKind.ARCHIVED, part.path, actor=ACTOR, detail=detail))
+    await acreate_markdown_artifact(
+        in_full(total, retention.archiving.notification_email), key="archive", description="The weekly archive"
+    )
+    if total.troubles:
+        raise StoreError("; ".join(total.troubles))
+    return total
+
+
+async def _as_task(name: str, work: Callable[[Callable[[], bool]], ArchiveReport]) -> ArchiveReport:
+    reports: list[ArchiveReport] = []
+
+    @task(
+        name="archive_table",
+        task_run_name=name,
+        retries=2,
+        retry_delay_seconds=exponential_backoff(FIRST_DELAY_S),
+        retry_jitter_factor=0.5,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
+    async def run() -> State[None]:
+        reports.append(await interruptible(work))
+        return Completed(message=in_words(reports[-1]))
+
+    await run()
+    whole = ArchiveReport()
+    for report in reports:
+        whole |= report
+    whole.troubles = reports[-1].troubles  # what a later try mended is no trouble
+    return whole
