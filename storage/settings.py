@@ -70,6 +70,31 @@ class BatchSettings(Section):
         return self
 
 
+class DiskSettings(Section):
+    """When the guard of the disk acts: at so few days until full, or at so few percent free."""
+
+    compact_below_days: float = Field(default=30, ge=0)
+    """Compact the lake below so many days until full."""
+    compact_below_percent: float = Field(default=20, ge=0, le=100)
+    """Compact the lake below so many percent free."""
+    archive_below_days: float = Field(default=21, ge=0)
+    """Archive at once what is due below so many days until full."""
+    archive_below_percent: float = Field(default=15, ge=0, le=100)
+    """Archive at once what is due below so many percent free."""
+    warn_below_days: float = Field(default=14, ge=0)
+    """Warn below so many days until full."""
+    warn_below_percent: float = Field(default=10, ge=0, le=100)
+    """Warn below so many percent free."""
+
+    @model_validator(mode="after")
+    def _mild_steps_first(self) -> DiskSettings:
+        days = (self.compact_below_days, self.archive_below_days, self.warn_below_days)
+        percents = (self.compact_below_percent, self.archive_below_percent, self.warn_below_percent)
+        if list(days) != sorted(days, reverse=True) or list(percents) != sorted(percents, reverse=True):
+            raise ValueError("expected compact before archive before warn: no later step at more days or percent")
+        return self
+
+
 class StorageSettings(Section):
     """Where data lives on this host, and how batch work over it is spread."""
 
@@ -80,6 +105,7 @@ class StorageSettings(Section):
     lake: LakeSettings = LakeSettings()
     spool: SpoolSettings = SpoolSettings()
     batch: BatchSettings = BatchSettings()
+    disk: DiskSettings = DiskSettings()
 
     @property
     def spool_directory(self) -> Path:

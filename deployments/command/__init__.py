@@ -15,6 +15,7 @@ from deployments.command.audit import audit
 from deployments.command.check import check
 from deployments.command.deploy import deploy
 from deployments.command.discover import discover
+from deployments.command.disk import disk
 from deployments.command.erase import erase
 from deployments.command.errors import CommandGroup
 from deployments.command.gaps import gaps
@@ -27,7 +28,7 @@ from deployments.command.status import status
 from deployments.command.trace import trace
 from deployments.command.up import up
 
-COMMANDS = (up, check, status, page, deploy, provision, discover, trace, replay, gaps, query, sql, erase, audit)
+COMMANDS = (up, check, status, page, deploy, provision, discover, trace, replay, gaps, query, sql, erase, audit, disk)
 
 app = typer.Typer(
     name="lodeline",

@@ -41,6 +41,7 @@ class AuditKind(StrEnum):
     ERASED = "erased"
     OVERRIDE_SET = "override_set"
     WAREHOUSE_BUILT = "warehouse_built"
+    DISK_LOW = "disk_low"
     TRAIL_CUT = "trail_cut"
     REDACTED = "redacted"
 

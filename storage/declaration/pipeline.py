@@ -95,3 +95,35 @@ SOURCE_REQUEST = Measurement(
     ),
     {Tier.RAW: "mining_operational"},
 )
+
+PIPELINE_DISK = Measurement(
+    "pipeline_disk",
+    "pipeline",
+    "bytes of one measurement and tier, lane or bucket on disk",
+    (
+        Tag("host", "host that looked"),
+        Tag("place", "lake, warehouse, spool, archive, influx, logs, or another folder of the data directory"),
+        Tag("of", "measurement, lane or bucket"),
+        Tag("tier", "raw, hourly or daily; empty where a place has none"),
+    ),
+    (
+        level("size", "bytes", "bytes on disk"),
+        gauge("growth", "bytes", "bytes that come each day; null until two whole days are known"),
+        gauge("days_until_full", "days", "until the volume is full if nothing else grew; null where it never is"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)
+
+PIPELINE_VOLUME = Measurement(
+    "pipeline_volume",
+    "pipeline",
+    "a file system that holds data of the pipeline",
+    (Tag("host", "host that looked"), Tag("volume", "folder of ours that lies on it")),
+    (
+        level("total", "bytes", "size of it"),
+        level("free", "bytes", "bytes that can still be written"),
+        gauge("days_until_full", "days", "until it is full, all growth together; null where it never is or unknown"),
+        text("actions", "steps of the guard that are due, comma-separated"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)

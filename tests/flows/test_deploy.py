@@ -53,6 +53,13 @@ SNAPSHOT = {
         "schedules": {"hourly": ("27 * * * *", "UTC")},
         "reruns": {},
     },
+    "guard-disk": {
+        "entrypoint": "flows.guard_disk.guard_disk",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {"hourly": ("52 * * * *", "UTC")},
+        "reruns": {},
+    },
     "fill-gaps": {
         "entrypoint": "flows.fill_gaps.fill_gaps",
         "queue": "standard",

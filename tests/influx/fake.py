@@ -147,6 +147,8 @@ class FakeInflux:
                 return 401, {}, b'{"error": "the request was not authenticated"}'
             headers: dict[str, str] = {"X-Influxdb-Version": self.version, "X-Influxdb-Build": self.build}
             return 200, headers, json.dumps({"version": self.version}).encode()
+        if request.path == "/metrics" and self.version.startswith("2"):
+            return 200, {}, self.two.metrics(4_188_743).encode()
         if not self._may_enter(request):
             return self._error(401, "unauthorized", "unauthorized access")
         if request.path in ("/write", "/api/v2/write"):

@@ -69,6 +69,16 @@ class Setup2:
             for one in permissions
         )
 
+    def metrics(self, shard_bytes: int) -> str:
+        """Prometheus' text: two shards of ``shard_bytes`` for each bucket, and two of a bucket that is gone."""
+        lines = [
+            f'storage_shard_disk_size{{bucket="{identity}",engine="tsm1",id="{number}",path="/x",walPath="/y"}} '
+            f"{shard_bytes:.6e}"
+            for identity in (*(bucket["id"] for bucket in self.buckets.values()), "gone")
+            for number in (1, 2)
+        ]
+        return "\n".join(["# TYPE storage_shard_disk_size gauge", *lines, "go_threads 7", ""])
+
     def answer(self, method: str, path: str, params: Mapping[str, str], body: bytes, token: str) -> Answered | None:
         """Status and document, None for a path that this server does not have."""
         room = "/".join(path.split("/")[:4])

@@ -1,0 +1,1 @@
+"""The disk budget as task runs."""
