@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from deployments.command.options import JsonOption
+from deployments.command.options import ConfigOption, JsonOption
 from storage.errors import NeedsHuman
 
 
@@ -22,9 +22,12 @@ def deploy(
     file: Annotated[
         Path | None, typer.Option("--file", help="Another prefect.yaml than the project's.", show_default=False)
     ] = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Register deployments, work pool, queues, limits and automations on a Prefect server. May be run again any time.
+
+    The schedule of the archive is what archiving.schedule and general.timezone of data_retention_config.yaml say.
 
     Example: lodeline deploy --api-url http://127.0.0.1:4200/api
     """
@@ -35,8 +38,9 @@ def deploy(
     os.environ.update(QUIET, PREFECT_API_URL=api_url)  # before Prefect is imported: it reads them once
     from deployments.prefect.deploy import register
     from deployments.prefect.plan import PLAN_FILE, read_plan
+    from deployments.settings import load_settings
 
-    plan = read_plan(file or PLAN_FILE)
+    plan = read_plan(file or PLAN_FILE).scheduled(load_settings(config).retention)
     registered = asyncio.run(register(plan))
     if as_json:
         names = {"queues": registered.queues, "deployments": registered.deployments}

@@ -56,6 +56,7 @@ def query(
     from deployments.command.rows import print_rows
     from deployments.settings import load_settings
     from storage.across_tiers import AcrossTiers
+    from storage.archive.reading import ArchiveReader
     from storage.declaration import MEASUREMENTS
     from storage.opening import open_store
 
@@ -71,8 +72,11 @@ def query(
     start, stop = moment(since), moment(until) if until else now
     tags = tag_conditions(where or [])
     store = open_store(settings.host)
+    archived = settings.retention.general.archive_base_path
     try:
-        answer = AcrossTiers(store, None, settings.retention.bucket_days(), now).read(
+        answer = AcrossTiers(
+            store, ArchiveReader(archived) if archived else None, settings.retention.bucket_days(), now
+        ).read(
             declared,
             start,
             stop,

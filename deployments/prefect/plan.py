@@ -12,8 +12,12 @@ from prefect.events import DeploymentEventTrigger
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from storage.errors import ConfigurationError
+from storage.retention_settings import RetentionSettings
 
 PLAN_FILE = Path(__file__).parents[2] / "prefect.yaml"
+
+ARCHIVE = "archive"
+"""The deployment whose schedule users say in data_retention_config.yaml."""
 
 
 class _Part(BaseModel):
@@ -106,6 +110,15 @@ class Plan(_Part):
     def pool(self) -> Pool:
         """The work pool of all deployments."""
         return self.definitions.pool
+
+    def scheduled(self, retention: RetentionSettings) -> Plan:
+        """The plan with what a user's configuration says of when runs start: the archive's schedule and time zone."""
+        said = Schedule(slug="weekly", cron=retention.archiving.schedule, timezone=retention.general.timezone)
+        deployments = [
+            deployment.model_copy(update={"schedules": [said]}) if deployment.name == ARCHIVE else deployment
+            for deployment in self.deployments
+        ]
+        return self.model_copy(update={"deployments": deployments})
 
 
 def read_plan(path: Path = PLAN_FILE) -> Plan:

@@ -199,7 +199,7 @@ class Supervisor:
         from deployments.prefect.plan import read_plan
         from deployments.prefect.runs import Runs
 
-        plan = read_plan()
+        plan = read_plan().scheduled(load_settings(self._options.config).retention)
         registered = await register(plan)
         runs = await Runs(plan.pool.name).open()
         if self._owns_server:

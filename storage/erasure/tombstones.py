@@ -14,11 +14,11 @@ import time
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from storage.declaration import MEASUREMENTS
+from storage.declaration import MEASUREMENTS, Measurement
 from storage.erasure.entity import Entity
 from storage.erasure.rows import tags_of, without_rows
 from storage.errors import NeedsHuman
@@ -26,6 +26,9 @@ from storage.frame import Frame
 from storage.sink import Receipt, Sink
 from storage.spool.durable import replace_file, sync_directory
 from storage.spool.record import Batch, SpoolRecord
+
+if TYPE_CHECKING:  # comes with the extra [lake]; deliveries need none
+    import pyarrow as pa
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,6 +131,23 @@ class Tombstones:
                 if any(case.holds(frame.measurement, tags, at) for case in cases):
                     dropped.add(row)
         return without_rows(frame, dropped) if dropped else frame
+
+    def without_erased_rows(self, measurement: Measurement, rows: pa.Table) -> pa.Table:
+        """``rows`` (tags, and ``time`` as a timestamp) without those that were erased; what a restore writes."""
+        cases = self.cases()
+        if not cases:
+            return rows
+        known = {said for case in cases for said in case.tags.values()}
+        columns = {name: rows[name].cast("string").to_pylist() for name in measurement.tag_names}
+        words = {word for values in columns.values() for word in values if word is not None}
+        if not any(digest(case.salt, word) in known for case in cases for word in words):
+            return rows
+        times = [int(at) for at in rows["time"].cast("timestamp[s, tz=UTC]", safe=False).cast("int64").to_pylist()]
+        keep = [
+            not any(case.holds(measurement.name, tags_of(measurement, columns, row), at) for case in cases)
+            for row, at in enumerate(times)
+        ]
+        return rows.filter(keep)
 
     def _write(self, case: Case) -> Case:
         made = not self.folder.is_dir()

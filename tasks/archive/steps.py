@@ -15,7 +15,7 @@ from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
 from storage.archive.moving import ArchiveReport, archive_table, archived_tables, away_from_upkeep, due_before
-from storage.audit.entry import AuditKind
+from storage.audit.entry import AuditKind, Detail
 from storage.audit.trail import Trail
 from storage.declaration import Measurement, Tier
 from storage.errors import StoreError
@@ -60,7 +60,13 @@ async def archive_step(
         await asyncio.to_thread(lock.__exit__, None, None, None)
     trail = Trail.open(data_directory, host)
     for part in total.moved:
-        detail = {"rows": part.rows, "bytes": part.bytes, "sha256": part.sha256, "first": part.first, "last": part.last}
+        detail: dict[str, Detail] = {
+            "rows": part.rows,
+            "bytes": part.bytes,
+            "sha256": part.sha256,
+            "first": part.first,
+            "last": part.last,
+        }
         await asyncio.to_thread(partial(trail.record, AuditKind.ARCHIVED, part.path, actor=ACTOR, detail=detail))
     await acreate_markdown_artifact(
         in_full(total, retention.archiving.notification_email), key="archive", description="The weekly archive"
