@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from deployments.command.archive import archive
 from deployments.command.audit import audit
 from deployments.command.check import check
 from deployments.command.deploy import deploy
@@ -28,7 +29,24 @@ from deployments.command.status import status
 from deployments.command.trace import trace
 from deployments.command.up import up
 
-COMMANDS = (up, check, status, page, deploy, provision, discover, trace, replay, gaps, query, sql, erase, audit, disk)
+COMMANDS = (
+    up,
+    check,
+    status,
+    page,
+    deploy,
+    provision,
+    discover,
+    trace,
+    replay,
+    gaps,
+    query,
+    sql,
+    erase,
+    audit,
+    archive,
+    disk,
+)
 
 app = typer.Typer(
     name="lodeline",

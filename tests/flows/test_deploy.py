@@ -53,6 +53,13 @@ SNAPSHOT = {
         "schedules": {"hourly": ("27 * * * *", "UTC")},
         "reruns": {},
     },
+    "archive": {
+        "entrypoint": "flows.archive.archive",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {"weekly": ("0 0 * * 0", "UTC")},
+        "reruns": {},
+    },
     "guard-disk": {
         "entrypoint": "flows.guard_disk.guard_disk",
         "queue": "batch",
@@ -92,6 +99,22 @@ def test_all_deployments():
         }
         for deployment in read_plan().deployments
     } == SNAPSHOT
+
+
+def test_the_archive_runs_when_the_configuration_says():
+    from storage.retention_settings import load_retention_settings
+
+    said = {
+        "LODELINE_RETENTION__ARCHIVING__SCHEDULE": "30 2 * * 6",
+        "LODELINE_RETENTION__GENERAL__TIMEZONE": "Europe/Berlin",
+    }
+    plan = read_plan().scheduled(load_retention_settings(None, said, lambda name: None))
+    (archive,) = (deployment for deployment in plan.deployments if deployment.name == "archive")
+    (schedule,) = archive.schedules
+    assert (schedule.slug, schedule.cron, schedule.timezone) == ("weekly", "30 2 * * 6", "Europe/Berlin")
+    assert [other for other in plan.deployments if other.name != "archive"] == [
+        other for other in read_plan().deployments if other.name != "archive"
+    ]
 
 
 def test_pool_and_queues():
