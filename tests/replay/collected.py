@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from deployments.farm import DEFAULT_MIX, Farm, Fault
+from deployments.farm import ALL_VARIANTS, Farm, Fault
 from storage.delivery.delivery import Delivery
 from storage.lake.sink import LakeSink
 from storage.spool.lane import Lane
@@ -32,27 +33,36 @@ async def collect(
 ) -> list[TickOutcome]:
     """Poll a farm of every variant ``ticks`` times, ``step_s`` apart, and store it; ``faults`` by tick and miner."""
     clock = Clock()
-    outcomes = []
-    async with Farm(len(DEFAULT_MIX), port=0, clock=clock) as farm:
+    async with Farm(len(ALL_VARIANTS), port=0, clock=clock, mix=ALL_VARIANTS) as farm:
         miners = [MinerSettings.model_validate(each) for each in farm.configuration()["miners"]]
         if password is not None:
             for at, miner in enumerate(miners):
                 if miner.driver == "vnish-rest":  # reading needs none, and any other driver would not get in
                     miners[at] = miner.model_copy(update={"password": SecretStr(password)})
-        polled = Fleet(miners, SETTINGS, payloads="every")
-        with Lane.open(data / "spool", "miners", cap_bytes=2**28) as lane:
-            recorder = Recorder(
-                lane, data / "spool" / "miners", Journal(data / "state", "miners"),
-                host="host", store="embedded", sinks=["lake"], run_id=RUN,
-            )  # fmt: skip
+
+        def slots() -> Iterator[int]:
             for number in range(ticks):
                 clock.now = START + step_s * number
                 farm.clear()
                 for miner_id, fault in (faults or {}).get(number, {}).items():
                     farm.inject(miner_id, fault)
-                outcomes.append(await polled.tick(int(clock.now)))
-                recorder.record(Slot(int(clock.now)), outcomes[-1])
-        await polled.aclose()
+                yield int(clock.now)
+
+        return await keep(data, Fleet(miners, SETTINGS, payloads="every"), slots())
+
+
+async def keep(data: Path, polled: Fleet, slots: Iterable[int]) -> list[TickOutcome]:
+    """Poll at each of ``slots``, spool, and deliver to the lake at the end; closes the fleet."""
+    outcomes = []
+    with Lane.open(data / "spool", "miners", cap_bytes=2**28) as lane:
+        recorder = Recorder(
+            lane, data / "spool" / "miners", Journal(data / "state", "miners"),
+            host="host", store="embedded", sinks=["lake"], run_id=RUN,
+        )  # fmt: skip
+        for slot in slots:
+            outcomes.append(await polled.tick(slot))
+            recorder.record(Slot(slot), outcomes[-1])
+    await polled.aclose()
     deliver(data)
     return outcomes
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
-from deployments.farm import DEFAULT_MIX, Fault
+from deployments.farm import ALL_VARIANTS, Fault
 from storage.declaration import MEASUREMENTS, Tier
 from storage.declaration.payload import RAW_PAYLOAD
 from storage.downsample.run import roll_up
 from storage.lake.store import EmbeddedStore
 from storage.spool.lane import Lane, LaneReader
 from storage.spool.record import Batch
+from tasks.miners.fleet import Fleet
+from tasks.miners.settings import MinerSettings
 from tasks.normalize import hashrate
 from tasks.replay.replay import LANE, Replayed, replay
-from tests.replay.collected import START, STEP_S, collect, deliver
+from tests.miners.library_payloads import board, library_reading, rate
+from tests.miners.test_asic_rs import SILENT
+from tests.replay.collected import SETTINGS, START, STEP_S, collect, deliver, keep
 
 STOP = START + 3600
 TELEMETRY = MEASUREMENTS["miner_telemetry"]
@@ -62,17 +69,17 @@ KINDS: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-async def test_all_variants_with_every_fault_read_the_same_again(tmp_path: Path) -> None:
+async def test_every_dialect_with_every_fault_reads_the_same_again(tmp_path: Path) -> None:
     """Faults go round over the miners, so that every variant has several of them, each between two sound polls."""
-    names = [f"miner_{number:04}" for number in range(1, len(DEFAULT_MIX) + 1)]
+    names = [f"miner_{number:04}" for number in range(1, len(ALL_VARIANTS) + 1)]
     faults = {
         tick: {
             name: msgspec.structs.replace(KINDS[(tick * 5 + at) % len(KINDS)], start=START + STEP_S * tick - 1)
             for at, name in enumerate(names)
         }
-        for tick in (1, 3)
+        for tick in range(1, 11, 2)
     }
-    outcomes = await collect(tmp_path, 5, faults)
+    outcomes = await collect(tmp_path, 12, faults)
     polls = sum(outcome.polled for outcome in outcomes)
     failed = sum(outcome.failed for outcome in outcomes)
     assert polls > failed > 3
@@ -92,6 +99,55 @@ async def test_all_variants_with_every_fault_read_the_same_again(tmp_path: Path)
         len([row for row in stored(tmp_path, name) if row.get("reachable") is not False])
         for name in ("miner_telemetry", "miner_board", "miner_fan", "miner_pool", "miner_error", "miner_configuration")
     )
+
+
+class Library(httpx.AsyncBaseTransport):
+    """What driver asic-rs is handed in place of the library: ``readings``, one after the other."""
+
+    def __init__(self, readings: Iterable[tuple[int, Any]]) -> None:
+        self._readings = iter(readings)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        status, said = next(self._readings)
+        content = said if isinstance(said, bytes) else json.dumps(said).encode()
+        return httpx.Response(status, content=content, request=request)
+
+
+async def test_what_the_library_read_is_read_the_same_again(tmp_path: Path) -> None:
+    """The farm speaks no dialect of the library's: here it gives what it was recorded to give."""
+    scrypt = {
+        "hashrate": rate(9_400.0, "MH/s", "Scrypt"), "wattage": None,
+        "hashboards": [board(0, 3_100.0), board(1, 3_100.0, active=False)],
+        "device_info": {"make": "Antminer", "model": "L7", "firmware": "Stock", "algo": "Scrypt"},
+    }  # fmt: skip
+    said: list[tuple[int, Any]] = [
+        (200, library_reading()),
+        (200, library_reading(hashboards=[board(0), board(2)], uptime=93_844.0)),
+        (200, library_reading(**scrypt)),
+        (200, {**SILENT, "ip": "127.79.0.9"}),
+        (404, b"no miner known to the library"),
+        (200, b'{"hashrate": {"value": 1'),
+        (502, b"the library failed"),
+        (200, library_reading(hashrate=rate(114e12, "H/s"), uptime=94_000.0)),
+    ]
+    miners = [
+        MinerSettings(id=f"w{at}", ip=f"127.79.0.{at + 1}", driver="asic-rs", model=model, adaptive=False)
+        for at, model in enumerate(("WHATSMINER_M50", "ANTMINER_L7", "unheard of"))
+    ]
+
+    def opened(base_url: httpx.URL, *, connect_timeout_s: float, deadline_s: float) -> Library:
+        at = int(base_url.host.rpartition(".")[2]) - 1
+        return Library([*said[at:], *said[:at]])
+
+    fleet = Fleet(miners, SETTINGS, payloads="every", open_transport=opened)
+    outcomes = await keep(tmp_path, fleet, range(START, START + len(said) * STEP_S, STEP_S))
+    failed = sum(outcome.failed for outcome in outcomes)
+    assert (sum(outcome.polled for outcome in outcomes), failed) == (3 * len(said), 3 * 4)
+    found = await replayed(tmp_path)
+    assert found.difference.fields == {}
+    assert (found.polls, sum(found.failed.values()), found.newly_failed) == (3 * len(said), failed, 0)
+    assert (found.unreadable, found.difference.rows_added, found.difference.rows_gone) == ({}, 0, 0)
+    assert found.difference.rows > 3 * 4 * 6
 
 
 @pytest.fixture
@@ -201,9 +257,10 @@ async def test_a_mask_never_replaces_what_was_read_before_it(tmp_path: Path) -> 
 
 
 async def test_what_is_asked_seldom_is_known_from_polls_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Presets are asked every ten minutes: a session that begins in between asks at slots that have none kept."""
+    """Presets are asked every ten minutes, what a stock firmware is at the first poll and with its configuration: a
+    session that begins in between asks at slots that have none kept."""
     await collect(tmp_path, 5, step_s=200)
-    monkeypatch.setattr("tasks.replay.replay.WARM_UP_S", 600)
+    monkeypatch.setattr("tasks.replay.replay.WARM_UP_S", 800)
     store = opened(tmp_path)
     found = await replay(store, store, START + 800, STOP)
     store.close()
