@@ -55,6 +55,15 @@ def figures() -> list[Figure]:
             ok=lake / csv_gz <= 0.5,
             note=f"{lake / points:.2f} bytes a point against {csv_gz / points:.2f} of CSV gzip; {size}",
         ),
+        Figure(
+            name="disk_miner_day",
+            value=round((ours + lake) / MINERS / 1000),
+            unit="kB",
+            target="none; docs/operations.md tells it",
+            ok=None,
+            note=f"kB that a miner polled every 60 s adds in a day: InfluxDB {ours / MINERS / 1000:.0f}, lake "
+            f"{lake / MINERS / 1000:.0f}; raw tier, without what it answered word for word",
+        ),
     ]
 
 
