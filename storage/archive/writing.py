@@ -8,16 +8,18 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.archive.catalogue import Catalogue, period_of
 from storage.archive.content import ContentSum, content_of
 from storage.archive.part import ArchivedPart, State
+from storage.arrow_schema import file_schema, numbers
 from storage.errors import NeedsHuman
 from storage.lake.disk import explained, make_folder, sync
 from storage.lake.location import readable
-from storage.lake.parquet import SCHEMA_KEY, TABLE_KEY
+from storage.lake.parquet import SCHEMA_KEY, TABLE_KEY, Encoding
 from storage.lake.snapshot import Part
 from storage.lake.table import LakeTable
 
@@ -88,6 +90,52 @@ def write_part(
     return entered
 
 
+def rewrite_part(catalogue: Catalogue, part: ArchivedPart, rows: pa.Table) -> ArchivedPart:
+    """Put ``rows``, those of ``part`` less some, in its place: a new file, verified, entered, and the old one deleted.
+
+    The same call again after a kill ends the same. Of no rows at all nothing is left.
+
+    Raises:
+        NeedsHuman: the disk is full, or what was written reads back otherwise.
+    """
+    if not rows.num_rows:
+        catalogue.drop(part)
+        return part
+    encoding = Encoding.of(part.declared, part.tier, file_schema(part.declared, part.tier))
+    sums = content_of([rows])
+    path = catalogue.path(part)
+    path = path.with_name(f"{path.stem}.{sums.text()}.parquet")
+    with explained(f"archive {path}"):
+        draft = path.with_name(f".{path.name}.new")
+        with _writer(draft, rows.schema, encoding) as writer:
+            writer.add_key_value_metadata(
+                {SCHEMA_KEY: part.fingerprint, TABLE_KEY: part.declared.stored_name(part.tier)}
+            )
+            writer.write_table(rows, row_group_size=encoding.rows_of_group)
+        sync(draft)
+        draft.replace(path)
+        sync(path.parent)
+        size, digest = path.stat().st_size, sha256_of(path)
+    words = {tag: [word or "" for word in rows[tag].cast(pa.string()).unique().to_pylist()] for tag in part.low}
+    times = numbers(rows["time"])
+    entered = msgspec.structs.replace(
+        part,
+        path=path.relative_to(catalogue.root).as_posix(),
+        rows=rows.num_rows,
+        bytes=size,
+        sha256=digest,
+        content=sums.text(),
+        first=int(times.min()) // 1_000_000,
+        last=-(-int(times.max()) // 1_000_000),
+        low={tag: min(found) for tag, found in words.items()},
+        high={tag: max(found) for tag, found in words.items()},
+    )
+    _check(path, entered, compare=sums)
+    catalogue.put(entered)
+    catalogue.drop(part)
+    return entered
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, in hex."""
     digest = hashlib.sha256()
@@ -113,19 +161,7 @@ def _rewrite(table: LakeTable, part: Part, draft: Path) -> ContentSum:
     try:
         with (
             pq.ParquetFile(readable(part.path), page_checksum_verification=True) as source,
-            pq.ParquetWriter(
-                draft,
-                source.schema_arrow.remove_metadata(),
-                compression="zstd",
-                compression_level=LEVEL,
-                use_dictionary=[name for name in table.encoding.dictionaries if name in source.schema_arrow.names],
-                column_encoding={
-                    name: "DELTA_BINARY_PACKED" for name in table.encoding.deltas if name in source.schema_arrow.names
-                },
-                write_statistics=list(table.encoding.statistics),
-                write_page_checksum=True,
-                store_schema=False,
-            ) as writer,
+            _writer(draft, source.schema_arrow.remove_metadata(), table.encoding) as writer,
         ):
             writer.add_key_value_metadata(
                 {SCHEMA_KEY: part.schema, TABLE_KEY: table.measurement.stored_name(table.tier)}
@@ -142,6 +178,21 @@ def _rewrite(table: LakeTable, part: Part, draft: Path) -> ContentSum:
             remedy="Restore the file from a backup; nothing was archived of it and nothing removed",
         ) from error
     return sums
+
+
+def _writer(draft: Path, schema: pa.Schema, encoding: Encoding) -> pq.ParquetWriter:
+    """A writer of archived files: the lake's encodings of those columns that are there, compressed harder."""
+    return pq.ParquetWriter(
+        draft,
+        schema,
+        compression="zstd",
+        compression_level=LEVEL,
+        use_dictionary=[name for name in encoding.dictionaries if name in schema.names],
+        column_encoding={name: "DELTA_BINARY_PACKED" for name in encoding.deltas if name in schema.names},
+        write_statistics=list(encoding.statistics),
+        write_page_checksum=True,
+        store_schema=False,
+    )
 
 
 def _check(path: Path, entered: ArchivedPart, *, compare: ContentSum | None) -> None:

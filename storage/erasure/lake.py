@@ -1,4 +1,4 @@
-"""Out of a lake: live files, older versions of the tables, files that killed writers left, and the log's statistics.
+"""Out of a lake and its warehouse: live files, older versions of tables, files of killed writers, the log's statistics.
 
 Live files are written anew one by one by the lake's own writer, so encodings, page checksums and memory stay as they
 are. What is no longer live is deleted at once, which the vacuum refuses below 24 h: here the lake's upkeep and the
@@ -32,6 +32,8 @@ from storage.lake.layout import declared_tables
 from storage.lake.parquet import read_file
 from storage.lake.snapshot import Part, Snapshot
 from storage.lake.table import LakeTable
+from storage.warehouse.star import STAR, Fact, StarTable
+from storage.warehouse.table import WarehouseTable
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +67,25 @@ def erase_from_lake(root: Path, entity: Entity, *, stop: Callable[[], bool] = la
             if entity.wants(measurement) and table.exists():
                 _rewrite_live(table, entity, done)
                 _delete_dead(table, entity, done)
+        for star in STAR:
+            if stop():
+                break
+            star_table = WarehouseTable(root, star)
+            if _wants_star(star, entity) and star_table.exists():
+                if isinstance(star, Fact):
+                    star_table.tier = star.source.tier  # whose windows count whole
+                _rewrite_live(star_table, entity, done)
+                _delete_dead(star_table, entity, done)
     return done
+
+
+def _wants_star(star: StarTable, entity: Entity) -> bool:
+    """Facts go with the measurement that they are made of, dimensions only where all measurements are meant."""
+    if entity.measurements is not None and not (
+        isinstance(star, Fact) and star.source.measurement.name in entity.measurements
+    ):
+        return False
+    return entity.word is not None or set(entity.tags) <= set(star.identity)
 
 
 def _folder(table: LakeTable) -> Path:

@@ -109,6 +109,10 @@ def _erase_from_stores(places: Places, entity: Entity, done: Erasure) -> None:
                 for table, totals in erased.others.items():
                     known = done.others.setdefault(f"{name}/{table}", [0, 0, 0.0, 0.0])
                     done.others[f"{name}/{table}"] = [a + b for a, b in zip(known, totals, strict=True)]
+        if places.archive is not None and places.archive.is_dir():
+            from storage.erasure.archive import erase_from_archive
+
+            _count(done, "archive", erase_from_archive(places.archive, entity))
     if places.influx is not None:
         from storage.erasure.influx import erase_from_influx
 

@@ -142,9 +142,9 @@ class Tombstones:
         words = {word for values in columns.values() for word in values if word is not None}
         if not any(digest(case.salt, word) in known for case in cases for word in words):
             return rows
-        times = [int(at) for at in rows["time"].cast("timestamp[s, tz=UTC]", safe=False).cast("int64").to_pylist()]
+        times = [at.timestamp() // 1 for at in rows["time"].to_pylist()]
         keep = [
-            not any(case.holds(measurement.name, tags_of(measurement, columns, row), at) for case in cases)
+            not any(case.holds(measurement.name, tags_of(measurement, columns, row), int(at)) for case in cases)
             for row, at in enumerate(times)
         ]
         return rows.filter(keep)

@@ -1,0 +1,67 @@
+"""Out of the archive: files that hold the entity are written anew without it, and the catalogue with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from storage.archive.catalogue import Catalogue
+from storage.archive.part import ArchivedPart
+from storage.archive.writing import fault_of, pieces_of, rewrite_part
+from storage.erasure.entity import Entity
+from storage.erasure.rows import scrub_table
+from storage.errors import NeedsHuman
+
+
+@dataclass(slots=True)
+class ArchiveErased:
+    """What was done. Files without a row left are deleted."""
+
+    rows: int = 0
+    redacted: int = 0
+    files_rewritten: int = 0
+    files_deleted: int = 0
+
+
+def erase_from_archive(root: Path, entity: Entity) -> ArchiveErased:
+    """Take ``entity`` out of every archived file under ``root``. Killed anywhere, the same call again finishes.
+
+    One file is held in memory at a time: as much as the lake's upkeep merges at once.
+
+    Raises:
+        NeedsHuman: a file is damaged; what it holds cannot be told, so it is named and left.
+    """
+    done = ArchiveErased()
+    catalogue = Catalogue.open(root)
+    for part in catalogue.parts():
+        if not entity.wants(part.declared) or not _may_hold(part, entity):
+            continue
+        path = catalogue.path(part)
+        fault = fault_of(path, part)
+        if fault is not None:
+            raise NeedsHuman(
+                f"archive: {fault}", remedy="Put a whole copy in its place, or delete file and entry, and erase again"
+            )
+        rows = pa.concat_tables(pieces_of(path))
+        scrubbed = scrub_table(rows, part.declared.tag_names, part.tier, entity)
+        if scrubbed.kept is None:
+            continue
+        rewrite_part(catalogue, part, scrubbed.kept)
+        done.rows += scrubbed.removed
+        done.redacted += scrubbed.redacted
+        if scrubbed.kept.num_rows:
+            done.files_rewritten += 1
+        else:
+            done.files_deleted += 1
+    for leftover in root.rglob(".*.parquet.new"):  # of a run that was killed while it wrote
+        leftover.unlink()
+    return done
+
+
+def _may_hold(part: ArchivedPart, entity: Entity) -> bool:
+    start, stop = entity.span(part.tier)
+    if part.first >= stop or part.last < start:
+        return False
+    return entity.word is not None or all(part.holds(tag, value) for tag, value in entity.tags.items())
