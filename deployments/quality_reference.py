@@ -50,8 +50,9 @@ def _expected() -> str:
     rows = [(f"`{name}`", f"{share:g}") for name, share in EXPECTED.items()]
     text = f"""`quality` is the product of the weights of all words on the record, each once ({UNNAMED_WEIGHT:g} for a
         word that is not in the table), times the share of the expected fields that are there. A miner that runs is
-        expected to give the fields below; one that is paused, stopped or starting need not. A miner that did not answer
-        has quality 0."""
+        expected to give the fields below, but for what its make cannot tell: Bitmain's own firmware knows no power. One
+        that is paused, stopped or starting need not. A miner that did not answer has quality 0. What a miner remembers
+        of an outage of the collector is judged as a poll is, by the fields that a history has."""
     return f"## Score\n\n{_wrapped(text)}\n\n" + markdown_table(("field", "share of a whole reading"), rows)
 
 

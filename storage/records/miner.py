@@ -73,7 +73,10 @@ class MinerErrorReading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MinerTelemetry(msgspec.Struct, frozen=True, kw_only=True):
-    """One miner at one poll slot (``time``, whole UTC seconds); fields as in measurement ``miner_telemetry``."""
+    """One miner at one poll slot (``time``, whole UTC seconds); fields as in measurement ``miner_telemetry``.
+
+    ``cannot_tell`` is not stored: fields that this make and firmware never tells, so that their null is no fault.
+    """
 
     time: int
     miner: Miner
@@ -112,6 +115,7 @@ class MinerTelemetry(msgspec.Struct, frozen=True, kw_only=True):
     fans: tuple[FanReading, ...] = ()
     pools: tuple[PoolReading, ...] = ()
     errors: tuple[MinerErrorReading, ...] = ()
+    cannot_tell: frozenset[str] = frozenset()
 
 
 class MinerConfiguration(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,16 +11,15 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 
 import httpx
 
 from storage.frame import Frame, build_frame
 from storage.opening import open_store
 from storage.precision import rounded
-from storage.records.miner import Miner
+from storage.records.miner import Miner, MinerTelemetry
 from storage.settings import StorageSettings
 from storage.spool.lane import Lane
 from storage.spool.record import Batch
@@ -32,9 +31,8 @@ from tasks.miners.gaps import Gap, stored_times
 from tasks.miners.memory import MemoryFile
 from tasks.miners.settings import MinerSettings
 from tasks.miners.transport import transport_for
-from tasks.normalize.efficiency import efficiency_j_th
-from tasks.normalize.hashrate import unit_is_suspect
-from tasks.normalize.quality import rule_of
+from tasks.normalize.judging import judge
+from tasks.normalize.quality import EXPECTED
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,6 +45,8 @@ _FINEST_S = 60
 _CLOCK_S = 120
 """How far its clock may be off by the newest point, beside the point's own interval: else all rows would be too."""
 
+_REMEMBERED = ("hashrate_hs", "efficiency_j_th", "chip_temp_max_c", "pcb_temp_max_c", "fan_duty_percent")
+_NOT_REMEMBERED = frozenset(EXPECTED) - {"hashrate_hs", "power_w", "chip_temp_max_c"}
 _AT_ONCE = 32
 _TOGETHER = 256
 _DEADLINE_S = 30.0
@@ -220,20 +220,12 @@ def nearest(slots: Sequence[int], points: Sequence[HistoryPoint], every_s: int) 
 
 
 def rows(miner: Miner, points: Mapping[int, HistoryPoint], nominal_hs: float | None) -> Frame:
-    """Rows of ``miner_telemetry`` by slot. A hashrate a hundred times off ``nominal_hs`` has a wrong unit: null."""
-    hashrates = [point.hashrate_hs for point in points.values()]
-    suspect = [unit_is_suspect(hashrate, nominal_hs) for hashrate in hashrates]
-    hashrates = [None if wrong else hashrate for hashrate, wrong in zip(hashrates, suspect, strict=True)]
-    powers = [point.power_w for point in points.values()]
+    """Rows of ``miner_telemetry`` by slot, judged as polled ones are; ``nominal_hs`` is the hashrate promised then."""
+    records = [_judged(miner, slot, point, nominal_hs) for slot, point in points.items()]
+    number = len(records)
     columns: dict[str, list[float | None]] = {
-        "hashrate_hs": hashrates,
-        "efficiency_j_th": [efficiency_j_th(*pair) for pair in zip(powers, hashrates, strict=True)],
-        "chip_temp_max_c": [point.chip_temp_max_c for point in points.values()],
-        "pcb_temp_max_c": [point.pcb_temp_max_c for point in points.values()],
-        "fan_duty_percent": [point.fan_duty_percent for point in points.values()],
+        name: rounded([getattr(record, name) for record in records]) for name in _REMEMBERED
     }
-    words = [(FLAG, "unit_suspect") if wrong else (FLAG,) for wrong in suspect]
-    number = len(points)
     return build_frame(
         "miner_telemetry",
         list(points),
@@ -241,17 +233,34 @@ def rows(miner: Miner, points: Mapping[int, HistoryPoint], nominal_hs: float | N
             "miner_id": [miner.miner_id] * number,
             "model": [miner.model] * number,
             "site": [miner.site] * number,
-            **{name: rounded(values) for name, values in columns.items()},
-            "power_w": powers,
-            "quality": [_quality(flags) for flags in words],
-            "quality_flags": [",".join(flags) for flags in words],
+            **columns,
+            "power_w": [record.power_w for record in records],
+            "quality": [record.quality for record in records],
+            "quality_flags": [record.quality_flags for record in records],
         },
     )
 
 
-def _quality(flags: Iterable[str]) -> float:
-    weights = [rule.weight for flag in flags if (rule := rule_of(flag)) is not None]
-    return round(prod(weights), 4)
+def _judged(miner: Miner, slot: int, point: HistoryPoint, nominal_hs: float | None) -> MinerTelemetry:
+    """What the miner remembers, without what cannot be. It ran then: of times without power it remembers nothing.
+
+    Each point is judged by itself: a history has no counters by which a repetition could be told.
+    """
+    remembered = MinerTelemetry(
+        time=slot,
+        miner=miner,
+        reachable=True,
+        state="mining" if point.hashrate_hs else "stopped",
+        hashrate_hs=point.hashrate_hs,
+        hashrate_nominal_hs=nominal_hs,
+        power_w=point.power_w,
+        chip_temp_max_c=point.chip_temp_max_c,
+        pcb_temp_max_c=point.pcb_temp_max_c,
+        fan_duty_percent=point.fan_duty_percent,
+        quality_flags=FLAG,
+        cannot_tell=_NOT_REMEMBERED,
+    )
+    return judge(remembered).record
 
 
 def _batch_id(miner_id: str, slots: Mapping[int, HistoryPoint]) -> str:

@@ -11,6 +11,9 @@ _MOST = 1_000
 COSTS_ITS_FIELDS = ("http_status", "not_json", "truncated", "schema")
 """Failures of a secondary answer that cost its fields only; others mean that the miner itself does not answer."""
 
+NO_POWER = frozenset({"power_w"})
+"""What machines without a meter for their power cannot tell: Bitmain's own firmware, on most of its models."""
+
 Item = TypeVar("Item")
 Number = TypeVar("Number", int, float)
 

@@ -2,7 +2,8 @@
 
 One model is sold in several bins that differ by a fifth, so a row holds a usual one. That is enough for what the table
 is for: readings are compared with it within a factor of two, units within a factor of a hundred, and the algorithm
-tells what a miner means by *GHS* (tasks/normalize/hashrate.py). Figures are the makers' public ones.
+tells what a miner means by *GHS* (tasks/normalize/hashrate.py). Figures are the makers' public ones; those of the L11,
+out since September 2025, are as public price lists repeat them (asicminervalue.com), the maker's page was not at hand.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ _SHA256D_TH = (
 _SCRYPT_MH = (
     # Bitmain
     ("L3", 250, 400), ("L3+", 504, 800), ("L3++", 580, 942), ("L7", 9_500, 3425), ("L9", 16_000, 3360),
+    ("L11", 20_000, 3680), ("L11 Pro", 21_000, 3612), ("L11 Hyd", 33_000, 5676), ("L11 Hyd 6U", 33_000, 5676),
+    ("L11 Hyd 2U", 35_000, 5775),
     # ElphaPex
     ("DG1", 11_000, 3420), ("DG1+", 14_000, 3920), ("DG Home1", 2_100, 630),
     # Goldshell

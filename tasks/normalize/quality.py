@@ -1,12 +1,13 @@
 """Words of ``quality_flags`` and what each costs. The table below is the declaration; docs/quality.md is made from it.
 
 The score of a record is the product of the weights of its flags, each word once, times the share of the expected fields
-that are there. An unreachable miner has 0: nothing was read. Words that no rule knows cost what an unnamed one costs.
+that are there, of those that its make can tell. An unreachable miner has 0: nothing was read. Words that no rule knows
+cost what an unnamed one costs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
@@ -58,11 +59,11 @@ EXPECTED = {
     "boards_mining": 0.1,
     "fans_running": 0.1,
 }
-"""Fields that a running miner should give, and their share of a whole reading. Sums to one."""
+"""Fields that a running miner should give, and their share of a whole reading. Sums to one; what a make cannot tell is
+left out, and the others count for more (MinerTelemetry.cannot_tell)."""
 
 _RUNNING = frozenset({"mining", "degraded", "tuning"})
 _expected = attrgetter(*EXPECTED)
-_SHARES = tuple(EXPECTED.values())
 _EXACT = {rule.word: rule for rule in RULES if not rule.word.endswith("*")}
 _OPEN = tuple((rule.word[:-1], rule) for rule in RULES if rule.word.endswith("*"))
 
@@ -84,5 +85,15 @@ def score(record: MinerTelemetry, flags: Iterable[str]) -> float:
     if record.state in _RUNNING:
         values = _expected(record)
         if None in values:
-            found *= sum(share for share, value in zip(_SHARES, values, strict=True) if value is not None)
+            found *= _share_told(values, record.cannot_tell)
     return round(found, 4)
+
+
+def _share_told(values: Sequence[object], cannot_tell: Container[str]) -> float:
+    told = able = 0.0
+    for (name, share), value in zip(EXPECTED.items(), values, strict=True):
+        if value is not None:
+            told += share
+        if value is not None or name not in cannot_tell:
+            able += share
+    return told / able if able else 1.0

@@ -354,5 +354,26 @@ def test_a_hashrate_in_a_wrong_unit_is_null() -> None:
     assert [value is None for value in frame.columns["hashrate_hs"]] == [False, True]
     assert [value is None for value in frame.columns["efficiency_j_th"]] == [False, True]
     assert frame.columns["power_w"] == [3_000, 3_000]
-    assert frame.columns["quality"] == [0.5, 0.25]
+    assert frame.columns["quality"] == pytest.approx([0.5, 0.5 * 0.5 * 0.2 / 0.6], abs=1e-4)  # of 0.4 + 0.1 + 0.1
     assert frame.columns["quality_flags"] == ["backfilled", "backfilled,unit_suspect"]
+
+
+@pytest.mark.parametrize(
+    ("over", "lost", "word", "quality"),
+    [
+        ({"chip_temp_max_c": 200.0}, ["chip_temp_max_c"], "impossible:chip_temp_max_c", 0.5 * 0.8 * 0.5 / 0.6),
+        ({"power_w": -5}, ["power_w", "efficiency_j_th"], "impossible:power_w", 0.5 * 0.8 * 0.5 / 0.6),
+        ({"power_w": 9_000}, ["power_w", "efficiency_j_th"], "implausible:power_w", 0.5 * 0.7 * 0.5 / 0.6),
+        ({"power_w": None}, ["power_w", "efficiency_j_th"], None, 0.5 * 0.5 / 0.6),
+        ({"hashrate_hs": 0.0, "power_w": 20}, ["efficiency_j_th"], None, 0.5),  # it stood still then
+    ],
+)
+def test_what_a_miner_remembers_is_judged_as_a_poll_is(
+    over: dict[str, Any], lost: list[str], word: str | None, quality: float
+) -> None:
+    frame = rows(Miner("m", "ANTMINER_S19", "north"), {60: point(60, **over)}, 96e12)
+    told = {name: values[0] for name, values in frame.columns.items() if values[0] is not None}
+    assert set(lost) & set(told) == set()
+    assert {"hashrate_hs", "pcb_temp_max_c", "fan_duty_percent"} <= set(told)
+    assert told["quality_flags"] == ",".join(sorted(filter(None, ["backfilled", word])))
+    assert told["quality"] == pytest.approx(quality, abs=1e-4)

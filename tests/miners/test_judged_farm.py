@@ -7,7 +7,7 @@ from collections import defaultdict
 import httpx
 import pytest
 
-from deployments.farm import Farm, Fault
+from deployments.farm import ALL_VARIANTS, Farm, Fault
 from tasks.miners.drivers import DRIVERS
 from tasks.miners.settings import MinerSettings
 from tasks.miners.transport import transport_for
@@ -21,7 +21,7 @@ async def test_sound_miners_have_no_flags_and_a_restart_is_one_reset() -> None:
     clock = Clock()
     flags: dict[str, list[str | None]] = defaultdict(list)
     worst: dict[str, float] = defaultdict(lambda: 1.0)
-    async with Farm(16, port=0, clock=clock) as farm:
+    async with Farm(len(ALL_VARIANTS) + 1, port=0, clock=clock, mix=ALL_VARIANTS) as farm:
         miners = [MinerSettings.model_validate(each) for each in farm.configuration()["miners"]]
         faults = dict(
             zip([miner.id for miner in miners], ("reboot", "paused", "board_lost", "overheating"), strict=False)

@@ -26,6 +26,10 @@ from tasks.normalize.nameplates import NAMEPLATES, nameplate
         ("WhatsMiner M30S++ VH40", "M30S++"),
         ("M30S+_V50", "M30S+"),
         ("AvalonMiner A1246", "Avalon 1246"),
+        ("ANTMINER_L11", "L11"),
+        ("Antminer L11 20G", "L11"),
+        ("Antminer L11 Pro", "L11 Pro"),
+        ("Antminer L11 Hydro 2U", "L11 Hyd 2U"),
         ("DG-Home1", "DG Home1"),
         ("DG1+", "DG1+"),
         ("S19 something", None),  # may be another machine
@@ -43,7 +47,7 @@ def test_every_nameplate_is_found_by_its_own_name_and_is_of_a_machine_that_exist
     for plate in NAMEPLATES:
         assert nameplate(plate.model) == plate
         # J/TH of SHA-256d machines since 2016, and J/MH of Scrypt machines since 2017
-        least, most = (10, 150) if plate.algorithm == "sha256d" else (0.2e6, 2e6)
+        least, most = (10, 150) if plate.algorithm == "sha256d" else (0.15e6, 2e6)
         assert least < plate.efficiency_j_th < most, plate
 
 

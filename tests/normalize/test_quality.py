@@ -52,11 +52,15 @@ def test_words_are_declared_once_and_weights_are_shares() -> None:
         (["unit_suspect"], {"hashrate_hs": None}, 0.5 * 0.6),
         ([], {"hashrate_hs": None, "power_w": None, "state": "paused"}, 1.0),  # need not say more
         ([], dict.fromkeys(EXPECTED), 0.0),
+        ([], {"power_w": None, "cannot_tell": frozenset({"power_w"})}, 1.0),
+        ([], {"power_w": None, "uptime_s": None, "cannot_tell": frozenset({"power_w"})}, 0.8 / 0.9),
+        ([], {"cannot_tell": frozenset({"power_w"})}, 1.0),  # and yet it did
+        ([], {**dict.fromkeys(EXPECTED), "cannot_tell": frozenset(EXPECTED)}, 1.0),
         ([], {"reachable": False, "state": "unreachable"}, 0.0),
     ],
 )
 def test_scores(flags: list[str], over: dict[str, Any], expected: float) -> None:
-    assert score(sound(**over), flags) == pytest.approx(expected)
+    assert score(sound(**over), flags) == pytest.approx(expected, abs=5e-5)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def rows(*records: MinerTelemetry | MinerConfiguration) -> list[dict[str, Any]]:
             **{
                 name: getattr(r, name)
                 for name in r.__struct_fields__
-                if name not in ("miner", "boards", "fans", "pools", "errors")
+                if name not in ("miner", "boards", "fans", "pools", "errors", "cannot_tell")
             },
         }
         for r in records

@@ -11,7 +11,7 @@ from storage.records.miner import Miner, MinerConfiguration, MinerTelemetry, Poo
 from tasks.miners import numbered
 from tasks.miners.antminer_legacy.answers import Device, MinerStatus, Pool, Said, Settings, SystemInfo
 from tasks.miners.inferred import degraded, miner_state, pool_status
-from tasks.miners.reading import by_id, flags_text, hottest, mean, total
+from tasks.miners.reading import NO_POWER, by_id, flags_text, hottest, mean, total
 from tasks.normalize.difficulty import difficulty
 from tasks.normalize.duration import clock_s
 from tasks.normalize.hashrate import ghs_factor, hashrate_hs
@@ -84,6 +84,7 @@ def telemetry(
         boards=boards,
         fans=fans,
         pools=pools,
+        cannot_tell=NO_POWER,
     )
 
 

@@ -18,7 +18,7 @@ from storage.records.miner import (
 )
 from tasks.miners.antminer_stock.answers import Chain, Check, Info, Pool, Settings, Stats, Summary, SystemInfo
 from tasks.miners.inferred import board_status, degraded, fan_status, miner_state, pool_status
-from tasks.miners.reading import by_id, flags_text, hottest, mean, total
+from tasks.miners.reading import NO_POWER, by_id, flags_text, hottest, mean, total
 from tasks.normalize.difficulty import difficulty
 from tasks.normalize.duration import clock_s
 from tasks.normalize.hashrate import hashrate_factor, hashrate_hs
@@ -117,6 +117,7 @@ def telemetry(
         fans=fans,
         pools=own,
         errors=errors,
+        cannot_tell=NO_POWER,
     )
 
 

@@ -11,8 +11,8 @@ from storage.records.miner import (
     MinerTelemetry,
     PoolReading,
 )
-from tasks.miners.asic_rs.answers import Board, Fan, HashRate, Message, Pool, Reading
-from tasks.miners.reading import by_id, flags_text, hottest, mean, total
+from tasks.miners.asic_rs.answers import Board, DeviceInfo, Fan, HashRate, Message, Pool, Reading
+from tasks.miners.reading import NO_POWER, by_id, flags_text, hottest, mean, total
 from tasks.normalize.efficiency import efficiency_j_th
 from tasks.normalize.hashrate import hashrate_factor, hashrate_hs
 from tasks.normalize.identifier import algorithm, mac_address, named, pool_url, text
@@ -97,6 +97,14 @@ def telemetry(time: int, miner: Miner, reading: Reading, boards_seen: int, flags
         fans=fans,
         pools=pools,
         errors=errors,
+        cannot_tell=NO_POWER if _has_no_meter(reading.device_info) else frozenset(),
+    )
+
+
+def _has_no_meter(device: DeviceInfo | None) -> bool:
+    return device is not None and ((device.make or "").lower(), (device.firmware or "").lower()) == (
+        "antminer",
+        "stock",
     )
 
 

@@ -18,7 +18,7 @@ from storage.records.miner import (
 from tasks.miners import numbered
 from tasks.miners.cgminer_socket.answers import Reply
 from tasks.miners.inferred import degraded, miner_state, pool_status
-from tasks.miners.reading import by_id, flags_text, hottest, mean, total
+from tasks.miners.reading import NO_POWER, by_id, flags_text, hottest, mean, total
 from tasks.miners.vnish_words import STATES
 from tasks.normalize.difficulty import difficulty
 from tasks.normalize.duration import clock_s
@@ -119,6 +119,7 @@ def telemetry(
         fans=fans,
         pools=pools,
         errors=errors,
+        cannot_tell=frozenset() if any(key.startswith("chain_consumption") for key in body) else NO_POWER,
     )
 
 
