@@ -88,7 +88,11 @@ def test_bucket_names_hold_on_every_influxdb() -> None:
 @pytest.mark.parametrize(
     ("struct", "measurement", "own"),
     [
-        (miner.MinerTelemetry, "miner_telemetry", {"time", "miner", "boards", "fans", "pools", "errors", "cannot_tell"}),
+        (
+            miner.MinerTelemetry,
+            "miner_telemetry",
+            {"time", "miner", "boards", "fans", "pools", "errors", "cannot_tell"},
+        ),
         (miner.BoardReading, "miner_board", {"board"}),
         (miner.FanReading, "miner_fan", {"fan"}),
         (miner.PoolReading, "miner_pool", {"slot"}),
