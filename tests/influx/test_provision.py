@@ -253,6 +253,14 @@ def test_a_token_of_2_with_other_rights_is_told_and_left() -> None:
         assert len(fake.two.authorizations) == 1
 
 
+def test_a_token_of_2_that_was_switched_off_is_no_access() -> None:
+    with FakeInflux("2.9.1") as fake:
+        given(settings(fake), "writer")
+        (writer,) = fake.two.authorizations.values()
+        writer["status"] = "inactive"
+        assert set(given(settings(fake), "writer")) == {"writer"}
+
+
 def test_a_secret_that_cannot_be_kept_is_taken_back() -> None:
     with FakeInflux("2.9.1") as fake:
         desired = desired_state(settings(fake), {}, ["writer"])

@@ -105,6 +105,14 @@ def test_processes_that_close_one_file_at_once_lose_no_line(tmp_path: Path) -> N
     assert len(contents(tmp_path)) >= 8
 
 
+def test_who_comes_second_closes_nothing(tmp_path: Path, handler: DailyHandler) -> None:
+    emit(handler, "one", NOON - DAY_S)
+    seen = (tmp_path / "flow.log").stat().st_ino
+    emit(handler, "two", NOON)
+    log_files._close(tmp_path / "flow.log", seen)
+    assert contents(tmp_path) == {f"flow.{YESTERDAY}.log": "one\n", "flow.log": "two\n"}
+
+
 def test_closed_files_are_compressed_and_nothing_is_lost(tmp_path: Path, handler: DailyHandler, monkeypatch) -> None:
     emit(handler, "one", NOON - DAY_S)
     emit(handler, "two", NOON)
