@@ -5,7 +5,7 @@ make the tick of the others longer. Every miner has a time budget, with retries 
 within its own budget is *skipped*: counted, without a row, since nobody asked the miner and its state is not known.
 
 When a miner is due is said by its pace (tasks/miners/cadence.py) and its breaker (tasks/miners/breaker.py). A host that
-is short of time gives up configurations before telemetry.
+is short of time gives up configurations before telemetry, but never all of them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,10 @@ _TICK_SHARE = 0.8
 _NOT_STORABLE = (FrameError, TypeError, ValueError)
 """What a record raises on its way to a frame when it does not fit the declaration; values of another type too."""
 _CONFIGURATION_SHARE = 0.5
-"""Share of the tick's budget after which telemetry that still waits goes before every configuration."""
+"""Share of the tick's budget after which telemetry that still waits goes before configurations."""
+_ALWAYS_ONE_OF = 10
+"""One of so many configurations is read however short of time the host is: else a host that is always so would never
+see a changed setting."""
 
 
 class Opener(Protocol):
@@ -101,14 +104,16 @@ class TickOutcome:
 
 @dataclass(slots=True)
 class _Tick:
-    """What is gathered while a tick runs. ``waiting`` miners are due and not yet asked."""
+    """What is gathered while a tick runs. ``waiting`` miners are due and not yet asked. Of those whose configuration is
+    wanted, some are read ``at_any_rate``, however short of time the host is."""
 
     slot: int
     began: float
     ends: float
     lag: LoopLag
     waiting: int
-    wants_configuration: set[str]
+    wants_configuration: frozenset[str]
+    at_any_rate: frozenset[str]
     telemetry: list[MinerTelemetry] = field(default_factory=list)
     configurations: list[MinerConfiguration] = field(default_factory=list)
     configurations_failed: int = 0
@@ -208,8 +213,10 @@ class Fleet:
         due = sorted((m for m in self._members if m.due(slot)), key=lambda member: member.memory.polled or 0)
         main = [member for member in due if member.memory.failures_in_a_row < _SECOND_LANE_FROM]
         second = [member for member in due if member.memory.failures_in_a_row >= _SECOND_LANE_FROM]
+        turns = self._whose_configuration(due, slot)
+        at_any_rate = frozenset(turns[: -(-len(turns) // _ALWAYS_ONE_OF)])
         async with LoopLag() as lag, asyncio.TaskGroup() as group:
-            tick = _Tick(slot, began, began + self._budget_s, lag, len(main), self._whose_configuration(due, slot))
+            tick = _Tick(slot, began, began + self._budget_s, lag, len(main), frozenset(turns), at_any_rate)
             for lane, width, retries in (
                 (main, self._settings.concurrency, self._settings.retries),
                 (second, self._settings.second_lane, 0),
@@ -250,15 +257,15 @@ class Fleet:
         soonest = min((memory.next_poll(slot) for memory in memories), default=None)
         return None if soonest is None else max(slot + self.grid_s, math.ceil(soonest / self.grid_s) * self.grid_s)
 
-    def _whose_configuration(self, due: list[Member], slot: int) -> set[str]:
-        """The miners whose configuration is read too: those waiting longest, so many that the whole fleet has its turn
-        within two thirds of the interval, and not more, since at the first tick all are waiting. Miners that do not
-        answer would take the turns of others."""
+    def _whose_configuration(self, due: list[Member], slot: int) -> list[str]:
+        """The miners whose configuration is read too: those waiting longest, the longest first, so many that the whole
+        fleet has its turn within two thirds of the interval, and not more, since at the first tick all are waiting.
+        Miners that do not answer would take the turns of others."""
         waiting = [m for m in due if m.configuration_due(slot) and not m.memory.failures_in_a_row]
         waiting.sort(key=lambda member: member.memory.configured or 0)
         every = min((member.memory.configuration.interval_s for member in waiting), default=1)
         fair = 1.5 * len(self._members) * self.usual_s / every
-        return {member.miner_id for member in waiting[: max(_CONFIGURATIONS_AT_LEAST, round(fair))]}
+        return [member.miner_id for member in waiting[: max(_CONFIGURATIONS_AT_LEAST, round(fair))]]
 
     async def _work(self, waiting: Iterator[Member], tick: _Tick, retries: int) -> None:
         for member in waiting:
@@ -297,7 +304,7 @@ class Fleet:
 
     async def _configure(self, member: Member, tick: _Tick, ends: float) -> MinerConfiguration | None:
         """Read the configuration in what is left of the miner's time. Its failure costs the configuration only."""
-        if self._overloaded(tick):
+        if self._overloaded(tick) and member.miner_id not in tick.at_any_rate:
             tick.configurations_dropped += 1  # it stays due
             return None
         try:

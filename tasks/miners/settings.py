@@ -148,7 +148,7 @@ class FleetSettings(Section):
     breaker_longest_seconds: int = Field(default=900, ge=1, le=86_400)
     """Longest time between two probes of a miner that is left alone."""
     overload_lag_ms: float = Field(default=1_000.0, gt=0, le=60_000)
-    """Lateness of the event loop from which no configuration is read, so that telemetry goes first."""
+    """Lateness of the event loop from which only one of ten configurations is read, so that telemetry goes first."""
 
     @model_validator(mode="after")
     def _nested(self) -> FleetSettings:

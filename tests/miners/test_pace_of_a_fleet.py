@@ -196,23 +196,42 @@ async def test_a_miner_that_asks_for_less_is_asked_at_its_slowest() -> None:
     assert set(gaps(told, "m1")) == {120}
 
 
-@pytest.mark.parametrize("lag_ms", [0.0, 5_000.0])
-async def test_configurations_go_before_telemetry_when_the_host_is_busy(
-    monkeypatch: pytest.MonkeyPatch, lag_ms: float
+class Late(LoopLag):
+    """The loop of a host that is short of processor time, all the time."""
+
+    async def __aenter__(self) -> LoopLag:
+        self.newest_ms = 5_000.0
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_configurations_are_given_up_before_telemetry_when_the_host_is_busy(
+    monkeypatch: pytest.MonkeyPatch, busy: bool
 ) -> None:
-    class Lag(LoopLag):
-        async def __aenter__(self) -> LoopLag:
-            self.newest_ms = lag_ms
-            return self
-
-        async def __aexit__(self, *_: object) -> None:
-            pass
-
-    monkeypatch.setattr("tasks.miners.fleet.LoopLag", Lag)
+    if busy:
+        monkeypatch.setattr("tasks.miners.fleet.LoopLag", Late)
     told = Told()
     outcome = await fleet_of(told, [miner(i) for i in range(1, 31)], ONCE).tick(START)
-    read, dropped = (0, 30) if lag_ms else (30, 0)
+    read, dropped = (3, 27) if busy else (30, 0)
     assert (outcome.polled, outcome.configurations, outcome.configurations_dropped) == (30, read, dropped)
+
+
+async def test_a_host_that_is_always_busy_reads_every_configuration_in_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tasks.miners.fleet.LoopLag", Late)
+    told = Told(lambda _, slot: steady(slot))
+    fleet = fleet_of(told, [miner(i, adaptive=False) for i in range(1, 31)], ONCE)
+    for tick in range(20):
+        outcome = await fleet.tick(START + 60 * tick)
+        assert (outcome.polled, outcome.failed) == (30, 0)
+        due = outcome.configurations + outcome.configurations_dropped
+        assert outcome.configurations == -(-due // 10) or due == 0
+    read = [name for name, _ in told.configured]
+    assert set(read[:30]) == {f"m{i}" for i in range(1, 31)}, "nobody twice before everybody once"
 
 
 async def test_configurations_are_given_up_when_the_tick_runs_out_of_time_and_read_later() -> None:
