@@ -28,10 +28,11 @@ class TableRetention(Section):
     """Days that it is kept."""
     storage_format: Literal["parquet"] = "parquet"
     """Form of the files."""
-    compression: Literal["snappy", "zstd", "gzip", "lz4", "brotli", "none"] = "snappy"
-    """Compression of the files."""
+    compression: Literal["snappy", "zstd", "gzip", "lz4", "brotli", "none"] = "zstd"
+    """Compression of the files. snappy takes a quarter more bytes than zstd, and no less time of the processor."""
     partition_by: Annotated[tuple[Part, ...], Field(min_length=1)] = ("date",)
-    """What reads must be able to skip by: time first, then the entity."""
+    """What reads must be able to skip by. The finest of date, month and year is the length of a partition of the lake;
+    the entity comes first in the order of its files."""
 
 
 class HourlyRetention(TableRetention):
@@ -153,10 +154,13 @@ class RetentionSettings(Section):
     system_data: SystemDataRetention = SystemDataRetention()
     archiving: ArchivingSettings = ArchivingSettings()
 
+    def bucket_tables(self) -> dict[str, TableRetention]:
+        """How each bucket of storage.declaration keeps its rows."""
+        return {name: attrgetter(key)(self) for name, key in BUCKET_KEYS.items()}
+
     def bucket_days(self) -> dict[str, int]:
         """Days that each bucket of storage.declaration keeps its rows."""
-        tables: dict[str, TableRetention] = {name: attrgetter(key)(self) for name, key in BUCKET_KEYS.items()}
-        return {bucket: table.retention_days for bucket, table in tables.items()}
+        return {bucket: table.retention_days for bucket, table in self.bucket_tables().items()}
 
 
 BUCKET_KEYS = {

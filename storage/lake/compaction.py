@@ -19,7 +19,7 @@ from deltalake.exceptions import CommitFailedError
 
 from storage.arrow_schema import integers
 from storage.errors import LodelineError, NeedsHuman, StoreError
-from storage.lake.layout import DAY_S, Period
+from storage.lake.layout import DAY_S, Period, date_of
 from storage.lake.location import readable
 from storage.lake.parquet import read_file
 from storage.lake.snapshot import Part, Snapshot
@@ -44,11 +44,8 @@ def compact(table: LakeTable, now: int, *, stop: Callable[[], bool] = lambda: Fa
         StoreError: somebody else removed what was being merged; the next run finds what is left.
     """
     count = 0
-    for period in table.period.up_to():
-        snapshot = table.snapshot()
-        if snapshot is None:
-            return count
-        for parts in _closed(table, snapshot.parts, period, now):
+    for groups in _steps(table, now):
+        for parts in groups:
             if stop():
                 return count
             snapshot = table.snapshot()
@@ -58,10 +55,32 @@ def compact(table: LakeTable, now: int, *, stop: Callable[[], bool] = lambda: Fa
     return count
 
 
+def _steps(table: LakeTable, now: int) -> Iterator[list[list[Part]]]:
+    """What is to be merged with what: first into the right partitions, then window by window, the finest first."""
+    snapshot = table.snapshot()
+    if snapshot is None:
+        return
+    yield _misplaced(table, snapshot.parts, now)
+    for period in table.period.up_to():
+        snapshot = table.snapshot()
+        if snapshot is not None:
+            yield _closed(table, snapshot.parts, period, now)
+
+
 def rows_at_once(table: LakeTable) -> int:
     """Rows of ``table`` that are rewritten at a time."""
     long = sum(field.long for field in table.measurement.fields)
     return max(1, CELLS_AT_ONCE // (len(table.schema) + long * _CELLS_OF_LONG))
+
+
+def _misplaced(table: LakeTable, parts: Sequence[Part], now: int) -> list[list[Part]]:
+    """Parts that are not in the partition of their rows, since those of the table were longer or shorter before."""
+    groups: dict[int, list[Part]] = {}
+    for part in parts:
+        first, after = table.period.window(part.first)
+        if (part.last >= after or part.date != date_of(first)) and part.modified_ms / 1000 + _QUIET_S <= now:
+            groups.setdefault(first, []).append(part)
+    return list(groups.values())
 
 
 def _closed(table: LakeTable, parts: Sequence[Part], period: Period, now: int) -> list[list[Part]]:

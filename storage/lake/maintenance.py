@@ -16,9 +16,10 @@ from deltalake import CommitProperties
 from storage.errors import LodelineError, NeedsHuman
 from storage.lake import doctor
 from storage.lake.compaction import compact
-from storage.lake.layout import DAY_S, declared_tables
+from storage.lake.layout import DAY_S, Layout, declared_tables
 from storage.lake.location import LakeLocation, locked_if_free, open_table, require_usable, sync
 from storage.lake.table import NO_HOOKS, LakeTable
+from storage.retention_settings import TableRetention
 
 VACUUM_HOURS = 24
 """Removed files stay this long: readers that opened the table before still need them."""
@@ -36,6 +37,7 @@ class MaintenanceReport:
     """
 
     tables: int = 0
+    layouts_changed: int = 0
     files_merged: int = 0
     files_expired: int = 0
     files_deleted: int = 0
@@ -49,11 +51,13 @@ def maintain(
     now: int,
     *,
     retention_days: Mapping[str, int] | None = None,
+    tables: Mapping[str, TableRetention] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> MaintenanceReport:
     """Keep every table under ``root`` in shape as of ``now`` (Unix seconds). ``stop`` is asked between steps.
 
     ``retention_days`` by bucket: of these, files go whose rows are all older. Give only buckets that nobody archives.
+    ``tables`` by bucket says how files are split, sorted and compressed; without it tables stay as they are.
     """
     report = MaintenanceReport()
     require_usable(root)
@@ -67,9 +71,11 @@ def maintain(
                 break
             if table.exists():
                 try:
-                    days = (retention_days or {}).get(measurement.buckets[tier])
-                    if days is not None:
-                        report.files_expired += expire(table, now - days * DAY_S)
+                    bucket = measurement.buckets[tier]
+                    if tables is not None:
+                        report.layouts_changed += table.lay_out(Layout.of(measurement, tier, tables[bucket]))
+                    if retention_days is not None and bucket in retention_days:
+                        report.files_expired += expire(table, now - retention_days[bucket] * DAY_S)
                     _keep(table, now, report, stop)
                 except LodelineError as error:
                     report.troubles.append(str(error))

@@ -21,12 +21,15 @@ from deltalake.transaction import AddAction
 
 from storage.arrow_schema import INGEST_MS, INGEST_VERSION, PARTITION, fingerprint, numbers
 from storage.declaration import Kind, Measurement, Tier
-from storage.lake.layout import date_of
+from storage.lake.layout import DEFAULT_COMPRESSION, date_of
 from storage.lake.location import LakeLocation, make_folder, readable, sync, write_whole
 
 ROW_GROUP_ROWS = 131_072
 LONG_ROW_GROUP_ROWS = 4_096
 """Of tables with a long text: a reader of one miner unpacks some 20 MB."""
+
+_LEVELS = {"zstd": 3, "gzip": 6, "brotli": 5}
+"""Where a codec has levels: more costs several times the time for some five per cent (reference/lake.md 4)."""
 
 SCHEMA_KEY = "lodeline.schema"
 TABLE_KEY = "lodeline.table"
@@ -42,6 +45,7 @@ class Encoding:
     rows_of_group: int
     fingerprint: str
     metadata: Mapping[str, str]
+    compression: str = DEFAULT_COMPRESSION
 
     @staticmethod
     def of(measurement: Measurement, tier: Tier, schema: pa.Schema) -> Encoding:
@@ -89,8 +93,8 @@ def write_file(
         with pq.ParquetWriter(
             file,
             rows.schema,
-            compression="zstd",
-            compression_level=3,
+            compression=encoding.compression,
+            compression_level=_LEVELS.get(encoding.compression),
             use_dictionary=list(encoding.dictionaries),
             column_encoding=dict.fromkeys(encoding.deltas, "DELTA_BINARY_PACKED"),
             write_statistics=list(encoding.statistics),

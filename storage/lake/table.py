@@ -13,6 +13,7 @@ whose answer got lost counts as its own. Files of a lost race stay for the vacuu
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import random
 import threading
 import time as clock
@@ -31,7 +32,7 @@ from storage.arrow_schema import INGEST_MS, INGEST_VERSION, PARTITION, file_sche
 from storage.declaration import Measurement, Tier
 from storage.errors import NeedsHuman, StoreError
 from storage.lake import doctor
-from storage.lake.layout import partition_period, row_order, table_folder
+from storage.lake.layout import Layout, table_folder
 from storage.lake.location import (
     LakeLocation,
     entries,
@@ -74,15 +75,23 @@ class LakeTable:
         self.tier = tier
         self.name = f"{measurement.buckets[tier]}/{measurement.stored_name(tier)}"
         self.folder: LakeLocation = table_folder(root.absolute(), measurement, tier)
-        self.period = partition_period(measurement, tier)
-        self.order = row_order(measurement)
         self.schema = file_schema(measurement, tier)
         self.encoding = Encoding.of(measurement, tier, self.schema)
+        self._lie(Layout.of(measurement, tier))
         self._lock_path = self.folder.parent / f".{self.folder.name}.lock"
         self._log = self.folder / "_delta_log"
         self._examined = False
         self._snapshot: Snapshot | None = None
         self._guard = threading.Lock()
+
+    @property
+    def layout(self) -> Layout:
+        """How rows that are written now will lie."""
+        return Layout(self.period, self.order, self.encoding.compression)
+
+    def _lie(self, layout: Layout) -> None:
+        self.period, self.order = layout.period, layout.order
+        self.encoding = dataclasses.replace(self.encoding, compression=layout.compression)
 
     def exists(self) -> bool:
         """Whether anything was ever committed."""
@@ -111,6 +120,7 @@ class LakeTable:
                     pass  # the doctor has been there
             with self.failures():
                 self._snapshot = Snapshot.of(self.folder, self.measurement.tag_names)
+                self._lie(self.layout.follow(self._snapshot.handle.metadata().configuration))
             return self._snapshot
 
     # Writing
@@ -187,6 +197,23 @@ class LakeTable:
         for name, value in ((INGEST_MS, clock.time_ns() // 1_000_000), (INGEST_VERSION, version)):
             rows = rows.append_column(self.schema.field(name), integers(np.full(rows.num_rows, value)))
         return rows
+
+    def lay_out(self, layout: Layout) -> bool:
+        """Make ``layout`` the table's for all that is written from now on; whether that changed anything."""
+
+        def change() -> bool:
+            handle = self._ready_for_writing()
+            if self.layout == layout:
+                return False
+            before = handle.version()
+            handle.alter.set_table_properties(
+                layout.properties, raise_if_not_exists=False, post_commithook_properties=NO_HOOKS
+            )
+            self.make_durable(before)
+            self._lie(layout)
+            return True
+
+        return self.exclusively(change)
 
     def write(self, rows: pa.Table) -> list[AddAction]:
         """Write ``rows`` (file schema) into one durable file per partition; nothing refers to them before a commit."""
@@ -282,6 +309,7 @@ class LakeTable:
             handle.alter.add_columns(missing, post_commithook_properties=NO_HOOKS)
             self.make_durable(before)
             handle = open_table(self.folder)
+        self._lie(self.layout.follow(handle.metadata().configuration))
         return handle
 
     def _create(self) -> None:
