@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 
 from prefect import State, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
+from storage.audit.entry import AuditKind
+from storage.audit.trail import Trail
 from storage.errors import StoreError
 from storage.lake.location import LakeLocation
 from storage.lake.maintenance import MaintenanceReport, maintain
 from tasks.resilience.interruptible import interruptible
 
 FIRST_DELAY_S = 30
+ACTOR = "flow maintain-lake"
 
 
 async def maintain_step(root: LakeLocation, retention_days: Mapping[str, int] | None = None) -> MaintenanceReport:
@@ -47,11 +53,26 @@ async def maintain_step(root: LakeLocation, retention_days: Mapping[str, int] | 
     return reports[-1]
 
 
+async def tell_trail_step(data_directory: Path, host: str, report: MaintenanceReport) -> None:
+    """Record in the audit trail what was merged, expired and deleted; nothing where nothing was."""
+    done = (
+        (AuditKind.COMPACTED, report.files_merged),
+        (AuditKind.EXPIRED, report.files_expired),
+        (AuditKind.VACUUMED, report.files_deleted),
+    )
+    trail = Trail.open(data_directory, host)
+    for kind, files in done:
+        if files:
+            note = partial(trail.record, kind, "lake", actor=ACTOR, detail={"files": files})
+            await asyncio.to_thread(note)
+
+
 def in_words(report: MaintenanceReport) -> str:
     """A run in one line."""
     if report.skipped:
         return "another process is at it"
     return (
-        f"{report.tables} tables: {report.files_merged} files merged, {report.files_deleted} deleted, "
+        f"{report.tables} tables: {report.files_merged} files merged, {report.files_expired} past their retention, "
+        f"{report.files_deleted} deleted, "
         f"{report.checkpoints} checkpoints"
     )

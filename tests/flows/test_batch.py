@@ -92,3 +92,59 @@ async def test_the_warehouse_follows_the_roll_up(lake):
     assert rows.to_pylist() == [{"miner_id": "m1", "polls": 60, "hashrate_hs": 29.5}]
     again = await build_warehouse(return_state=True)
     assert again.is_completed()
+
+
+@pytest.fixture
+def aged(lake, tmp_path):
+    """The lake with fans of 2023 as well: past every retention of raw rows."""
+    sink = LakeSink(tmp_path / "lake", "host")
+    columns = {"miner_id": ["m1"], "fan": ["0"], "speed_rpm": [5_200]}
+    frame = build_frame("miner_fan", [1_700_000_000], columns)
+    sink.deliver([SpoolRecord("miners", 2, 60, Batch("miners/2/0", 1_700_000_000, "run", [frame]))])
+    return lake
+
+
+def fans(lake):
+    store = EmbeddedStore(lake)
+    rows = store.read(MEASUREMENTS["miner_fan"], Tier.RAW, 0, 2**32).num_rows
+    store.close()
+    return rows
+
+
+async def test_without_an_archive_retention_ends_in_the_lake_and_the_trail_says_so(aged, tmp_path):
+    from flows.maintain_lake import maintain_lake
+    from storage.audit.trail import Trail
+
+    assert fans(aged) == 1
+    state = await maintain_lake(return_state=True)
+    assert "past their retention" in state.message
+    assert fans(aged) == 0
+    (path,) = (tmp_path / "audit").glob("*.jsonl")
+    assert "expired" in {entry.kind for entry in Trail.open(tmp_path, path.stem).entries()}
+
+
+async def test_with_an_archive_what_is_past_its_retention_moves_there(aged, tmp_path, monkeypatch):
+    from flows.archive import archive
+    from flows.maintain_lake import maintain_lake
+    from storage.archive.reading import ArchiveReader
+    from storage.audit.trail import Trail
+
+    monkeypatch.setenv("LODELINE_RETENTION__GENERAL__ARCHIVE_BASE_PATH", str(tmp_path / "archive"))
+    await maintain_lake(return_state=True)
+    assert fans(aged) == 1  # the upkeep leaves to the archive what is the archive's
+    state = await archive(return_state=True)
+    assert state.is_completed()
+    assert fans(aged) == 0
+    assert ArchiveReader(tmp_path / "archive").read(MEASUREMENTS["miner_fan"], Tier.RAW, 0, 2**32).num_rows == 1
+    assert "0 files" in (await archive(return_state=True)).message
+    (path,) = (tmp_path / "audit").glob("*.jsonl")
+    archived = [entry for entry in Trail.open(tmp_path, path.stem).entries() if entry.kind == "archived"]
+    assert [entry.detail["rows"] for entry in archived if "miner_fan" in entry.subject] == [1]
+
+
+async def test_without_a_path_the_archive_says_what_to_set(lake):
+    from flows.archive import archive
+
+    state = await archive(return_state=True)
+    assert state.name == "Skipped"
+    assert "general.archive_base_path" in state.message
