@@ -38,6 +38,14 @@ def query(
         str | None,
         typer.Option("--every", help="Windows of this length, e.g. 15m, 1h, 1d: divides a day or is whole days, UTC."),
     ] = None,
+    interpolate: Annotated[
+        bool,
+        typer.Option(
+            "--interpolate",
+            help="Close gaps of up to two polls in raw rows of miner_telemetry where nothing can have happened; column "
+            "interpolated names the fields that are worked out.",
+        ),
+    ] = False,
     how: FormatOption = Format.TABLE,
     config: ConfigOption = None,
 ) -> None:
@@ -52,6 +60,7 @@ def query(
     """
     import time
 
+    from deployments.command.interpolating import interpolated_table, needed
     from deployments.command.options import moment
     from deployments.command.rows import print_rows
     from deployments.settings import load_settings
@@ -68,6 +77,9 @@ def query(
         meant = nearest(measurement, list(MEASUREMENTS))
         hint = f"Did you mean {meant}" if meant else "docs/data-dictionary.md lists them"
         raise NeedsHuman(f"There is no measurement {measurement!r}", remedy=hint)
+    if interpolate and (measurement != "miner_telemetry" or every):
+        raise NeedsHuman("--interpolate is for raw rows of miner_telemetry", remedy="Leave out --interpolate")
+    asked = [name.strip() for name in columns.split(",")] if columns else None
     now = int(time.time())
     start, stop = moment(since), moment(until) if until else now
     tags = tag_conditions(where or [])
@@ -82,7 +94,7 @@ def query(
             stop,
             resolution_s=seconds(every) if every else None,
             where=tags,
-            columns=[name.strip() for name in columns.split(",")] if columns else None,
+            columns=needed(asked) if interpolate and asked else asked,
         )
     except ValueError as error:
         raise NeedsHuman(str(error), remedy="lodeline query --help says what can be asked") from error
@@ -90,7 +102,10 @@ def query(
         store.close()
     for piece in answer.pieces:
         typer.echo(in_words(piece), err=True)
-    print_rows(answer.table, how)
+    table = answer.table
+    if interpolate:
+        table = interpolated_table(table, settings.collection.miners, asked)
+    print_rows(table, how)
 
 
 def tag_conditions(texts: list[str]) -> dict[str, list[str]]:

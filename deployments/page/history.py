@@ -6,9 +6,11 @@ null where it has no data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from tasks.normalize.interpolation import INTERPOLATED
 
 Columns = Mapping[str, Sequence[Any]]
 """A table by column; ``time`` in Unix seconds, stamped with the window's start."""
@@ -135,10 +137,12 @@ def _expected(window: list[tuple[float, float | None]]) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class MinerHistory:
-    """Lines of one miner, by column name ``<field>_<aggregate>``."""
+    """Lines of one miner, by column name ``<field>_<aggregate>``. ``interpolated`` has values only of windows in which
+    nothing was read and nothing can have happened."""
 
     grid: Grid
     lines: dict[str, Points]
+    interpolated: dict[str, Points] = field(default_factory=dict)
 
 
 MINER_AGGREGATES = {
@@ -155,8 +159,8 @@ MINER_AGGREGATES = {
 def miner_history(columns: Columns, grid: Grid) -> MinerHistory:
     """Lines from the windows of one miner. Of two series in one window, as after a rename, the later is shown."""
     lines: dict[str, Points] = {}
-    for field, aggregate in MINER_AGGREGATES.items():
-        name = f"{field}_{aggregate}"
+    for told, aggregate in MINER_AGGREGATES.items():
+        name = f"{told}_{aggregate}"
         line: list[float | None] = [None] * len(grid.times)
         for time, value in zip(columns["time"], columns[name], strict=True):
             slot = (time - grid.start) // grid.every_s
@@ -164,6 +168,32 @@ def miner_history(columns: Columns, grid: Grid) -> MinerHistory:
                 line[slot] = value
         lines[name] = tuple(line)
     return MinerHistory(grid, lines)
+
+
+def with_short_gaps_closed(history: MinerHistory, rows: Iterable[Mapping[str, Any]]) -> MinerHistory:
+    """``history`` with its ``interpolated`` values, from raw ``rows`` as interpolated_rows gives them."""
+    grid = history.grid
+    found: dict[str, list[float | None]] = {}
+    for row in rows:
+        slot = (row["time"] - grid.start) // grid.every_s
+        for name in (row[INTERPOLATED] or "").split(","):
+            line = f"{name}_{MINER_AGGREGATES.get(name)}"
+            if 0 <= slot < len(grid.times) and line in history.lines and history.lines[line][slot] is None:
+                found.setdefault(line, [None] * len(grid.times))[slot] = row[name]
+    return replace(history, interpolated={name: tuple(values) for name, values in found.items()})
+
+
+def bridge(line: Points, interpolated: Points) -> Points:
+    """``interpolated`` values and, at both ends of each stretch, the neighbour in ``line``, so that a line joins it."""
+    last = len(line) - 1
+    return tuple(
+        value
+        if value is not None
+        else line[at]
+        if interpolated[max(at - 1, 0)] is not None or interpolated[min(at + 1, last)] is not None
+        else None
+        for at, value in enumerate(interpolated)
+    )
 
 
 def _grouped(slots: Sequence[int], values: Sequence[float | None], size: int) -> list[list[float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from fastapi import Request
 from nicegui import ui
@@ -10,7 +11,7 @@ from nicegui import ui
 from deployments.page import quantity
 from deployments.page.charts import Line
 from deployments.page.detail import Detail, Number, Parts
-from deployments.page.history import MinerHistory
+from deployments.page.history import MinerHistory, bridge
 from deployments.page.reading import PageReader
 from deployments.page.view import ChartCard, Frame, SpanChoice, resolution
 
@@ -102,27 +103,39 @@ class MinerPage:
         self._history = history
         self._resolution.text = resolution(history.grid)
         divisor, unit = quantity.hashrate_scale(self._detail.line.algorithm)
-        lines = history.lines
+
+        def line(name: str, column: str, colour: str, divisor: float = 1.0, **look: bool) -> list[Line]:
+            return lines_of(history, column, Line(name, history.lines[column], colour, divisor, **look))
+
         self._hashrate.show(
             history.grid,
             [
-                Line("delivered", lines["hashrate_hs_mean"], _TEAL, divisor, filled=True),
-                Line("expected", lines["hashrate_nominal_hs_mean"], _GREY, divisor, dashed=True),
+                *line("delivered", "hashrate_hs_mean", _TEAL, divisor, filled=True),
+                *line("expected", "hashrate_nominal_hs_mean", _GREY, divisor, dashed=True),
             ],
             unit,
         )
-        self._power.show(history.grid, [Line("power", lines["power_w_mean"], _BLUE, filled=True)], "W")
+        self._power.show(history.grid, line("power", "power_w_mean", _BLUE, filled=True), "W")
         self._temperature.show(
             history.grid,
             [
-                Line("hottest chip, °C", lines["chip_temp_max_c_max"], _RED),
-                Line("hottest board, °C", lines["pcb_temp_max_c_max"], _AMBER),
-                Line("intake air, °C", lines["ambient_temp_c_mean"], _BLUE),
-                Line("fan drive, %", lines["fan_duty_percent_mean"], _GREY, dashed=True),
+                *line("hottest chip, °C", "chip_temp_max_c_max", _RED),
+                *line("hottest board, °C", "pcb_temp_max_c_max", _AMBER),
+                *line("intake air, °C", "ambient_temp_c_mean", _BLUE),
+                *line("fan drive, %", "fan_duty_percent_mean", _GREY, dashed=True),
             ],
             "",
             from_zero=False,
         )
+
+
+def lines_of(history: MinerHistory, column: str, line: Line) -> list[Line]:
+    """``line``, and beside it what is interpolated in its short gaps, dashed."""
+    put_in = history.interpolated.get(column)
+    if put_in is None:
+        return [line]
+    points = bridge(line.points, put_in)
+    return [line, replace(line, name=f"{line.name}, interpolated", points=points, dashed=True, filled=False)]
 
 
 def _as_of(moment: float | None, now: float) -> str:

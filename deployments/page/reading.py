@@ -23,6 +23,7 @@ from deployments.page.history import (
     fleet_history,
     grid_of,
     miner_history,
+    with_short_gaps_closed,
 )
 from deployments.page.model import STALE_INTERVALS, Fleet, MinerLine, RosterEntry, Row, build_fleet
 from storage.declaration import Measurement, Tier
@@ -36,6 +37,7 @@ from storage.declaration.miner import (
 )
 from storage.store import Store
 from tasks.miners.report import MinerStanding, TickReport
+from tasks.normalize.interpolation import LONGEST_GAP, NEEDED, interpolated_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -228,7 +230,21 @@ class PageReader:
 
     def _ask_miner_history(self, miner_id: str, span: Span) -> MinerHistory:
         grid = self._grid(span)
-        return miner_history(self._windows(grid, span, MINER_AGGREGATES, miner_id), grid)
+        history = miner_history(self._windows(grid, span, MINER_AGGREGATES, miner_id), grid)
+        if span.hourly or not any(None in line for line in history.lines.values()):
+            return history
+        around_s = (LONGEST_GAP + 1) * self._interval_s
+        table = self._store().read(
+            MINER_TELEMETRY,
+            Tier.RAW,
+            grid.start - around_s,
+            grid.stop + around_s,
+            where={"miner_id": miner_id},
+            columns=list(dict.fromkeys([*MINER_AGGREGATES, *NEEDED])),
+        )
+        intervals = {entry.miner_id: entry.interval_s for entry in self._roster}
+        rows = interpolated_rows(rows_of(table), cadence_s=lambda miner: intervals.get(miner, self._assumed_interval_s))
+        return with_short_gaps_closed(history, rows)
 
     def _windows(
         self, grid: Grid, span: Span, aggregates: dict[str, str], miner_id: str | None

@@ -12,14 +12,14 @@ known from its two ends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby, pairwise
 from typing import Any
 
 import msgspec
 
-from storage.records.miner import MinerTelemetry
-from tasks.normalize.quality import score
+from storage.records.miner import Miner, MinerTelemetry
+from tasks.normalize.quality import EXPECTED, score
 
 LONGEST_GAP = 2
 
@@ -29,6 +29,13 @@ FIELDS = (
 )  # fmt: skip
 """Levels that change smoothly. ``power_w`` is rounded to whole watts again."""
 
+INTERPOLATED = "interpolated"
+"""Flag of a record, and column of a row: which of its fields are none that the miner gave."""
+
+NEEDED = ("reachable", "state", "quality", "quality_flags", *EXPECTED)
+"""Fields of ``miner_telemetry`` that rows to be interpolated need beside those of interest."""
+
+_TAGS = ("miner_id", "model", "site")
 _BARRIERS = frozenset({"counter_reset", "stale"})
 
 
@@ -54,6 +61,45 @@ def interpolated(
         for row, found in zip(filled, values, strict=True)
         if found or row.time not in made
     ]
+
+
+def interpolated_rows(
+    rows: Sequence[Mapping[str, Any]], *, cadence_s: Callable[[str], int], longest_gap: int = LONGEST_GAP
+) -> list[dict[str, Any]]:
+    """:func:`interpolated` for rows of ``miner_telemetry`` as a store gives them, of any number of miners.
+
+    ``rows`` are sorted by tags, then ``time`` (Unix seconds), and have the fields in ``NEEDED``; ``cadence_s`` gives
+    the longest interval at which a miner is polled by its id. Rows given come out with column ``interpolated``: the
+    fields that were put in, separated by commas, None where there are none. Added rows have all columns of the others.
+    """
+    found: list[dict[str, Any]] = []
+    for tags, group in groupby(rows, key=lambda row: tuple(row[tag] for tag in _TAGS)):
+        known = {row["time"]: row for row in group}
+        miner = Miner(*(tag or "" for tag in tags))
+        records = [_record(miner, row) for row in known.values()]
+        for record in interpolated(records, cadence_s=cadence_s(miner.miner_id), longest_gap=longest_gap):
+            row = known.get(record.time) or _empty_row(next(iter(known.values())), record)
+            put_in = [
+                name for name in FIELDS if name in row and row[name] is None and getattr(record, name) is not None
+            ]
+            changed = [*put_in, "quality", "quality_flags"] if put_in else []
+            found.append(
+                {**row, **{name: getattr(record, name) for name in changed}, INTERPOLATED: ",".join(put_in) or None}
+            )
+    return found
+
+
+def _record(miner: Miner, row: Mapping[str, Any]) -> MinerTelemetry:
+    """What of a row decides about gaps. What was not read counts as null, for it is not asked for."""
+    levels: dict[str, Any] = {name: row.get(name) for name in {*FIELDS, *NEEDED[2:]}}
+    return MinerTelemetry(
+        time=row["time"], miner=miner, reachable=row["reachable"] is True, state=row["state"] or "", **levels
+    )
+
+
+def _empty_row(like: Mapping[str, Any], record: MinerTelemetry) -> dict[str, Any]:
+    row = {name: like[name] if name in _TAGS else None for name in like}
+    return row | {"time": record.time, "reachable": True, "state": record.state}
 
 
 def _with_missing_rows(
@@ -91,6 +137,6 @@ def _between(before: MinerTelemetry, after: MinerTelemetry, time: int, name: str
 
 
 def _flagged(row: MinerTelemetry, values: dict[str, Any]) -> MinerTelemetry:
-    words = set(filter(None, (row.quality_flags or "").split(","))) | {"interpolated"}
+    words = set(filter(None, (row.quality_flags or "").split(","))) | {INTERPOLATED}
     found = msgspec.structs.replace(row, **values)
     return msgspec.structs.replace(found, quality=score(found, words), quality_flags=",".join(sorted(words)))

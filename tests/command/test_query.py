@@ -73,6 +73,24 @@ def test_parquet_can_be_read_again(runner: CliRunner) -> None:
     assert rows.num_rows == 192
 
 
+def test_short_gaps_are_closed_where_asked_for_and_marked(tmp_path: Path) -> None:
+    columns: dict[str, Sequence[Value]] = {
+        "miner_id": ["m1"] * 4, "state": ["mining"] * 4, "reachable": [True] * 4, "power_w": [3000, 3010, 3040, 3100],
+        "hashrate_hs": [90e12, None, 92e12, 93e12],
+    }  # fmt: skip
+    frame = build_frame("miner_telemetry", [T, T + 300, T + 900, T + 2100], columns)
+    LakeSink(tmp_path / "lake", "host").deliver([SpoolRecord("miners", 1, 0, Batch("m/1", T, "run", [frame]))])
+    runner = CliRunner(env={"LODELINE_CONFIG": None, "LODELINE_DATA_DIRECTORY": str(tmp_path), "COLUMNS": "100"})
+    asked = [*ASKED, "--columns", "power_w,hashrate_hs", "--format", "json"]
+    told = json.loads(runner.invoke(app, [*asked, "--interpolate"]).stdout)
+    assert [(r["time"][11:16], r["power_w"], r["interpolated"]) for r in told] == [
+        ("00:00", 3000, None), ("00:05", 3010, "hashrate_hs"), ("00:10", 3025, "hashrate_hs,power_w"),
+        ("00:15", 3040, None), ("00:35", 3100, None),  # three polls in a row are too long a gap
+    ]  # fmt: skip
+    assert set(told[0]) == {"time", "miner_id", "model", "site", "power_w", "hashrate_hs", "interpolated"}
+    assert [r["power_w"] for r in json.loads(runner.invoke(app, asked).stdout)] == [3000, 3010, 3040, 3100]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -83,6 +101,8 @@ def test_parquet_can_be_read_again(runner: CliRunner) -> None:
         ([*ASKED, "--where", "miner=m1"], "no tag ['miner']"),
         ([*ASKED, "--every", "1w"], "no length of time"),
         ([*ASKED, "--every", "7h"], "neither divide a day"),
+        ([*ASKED, "--every", "1h", "--interpolate"], "raw rows of miner_telemetry"),
+        (["query", "miner_board", "--from", DAY, "--interpolate"], "raw rows of miner_telemetry"),
     ],
 )
 def test_a_mistake_is_told_in_a_line(runner: CliRunner, arguments: list[str], told: str) -> None:

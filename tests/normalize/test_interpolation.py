@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.records.miner import MinerTelemetry
-from tasks.normalize.interpolation import interpolated
+from tasks.normalize.interpolation import NEEDED, interpolated, interpolated_rows
 from tests.normalize.records import SLOT, sound
 
 EVERY_S = 60
@@ -99,3 +99,40 @@ def test_readings_are_never_changed(polls: list[tuple[int, Any, str, str | None]
         if row.state == "unreachable" or row.quality_flags in ("stale", "counter_reset"):
             assert kept == row
     assert all(row.quality_flags == "interpolated" for row in found.values())
+
+
+def row(slot: int, miner: str = "m1", **over: Any) -> dict[str, Any]:
+    """As a store gives one that was asked for hashrate and power."""
+    record = at(slot, 90e12 + slot * 1e12, power_w=3_000 + slot)
+    levels = {name: getattr(record, name) for name in ("hashrate_hs", "power_w", *NEEDED)}
+    return {"time": record.time, "miner_id": miner, "model": "S19", "site": None, **levels, **over}
+
+
+def test_rows_of_a_store_say_of_each_value_whether_it_was_read() -> None:
+    rows = [
+        row(0), row(1, power_w=None), row(3),
+        row(0, "slow"), row(2, "slow"), row(6, "slow"),  # polled every two minutes: one is missing
+        row(0, "off"), row(1, "off", state="unreachable", reachable=False, hashrate_hs=None), row(2, "off"),
+        row(0, "filled"), row(1, "filled", state=None, reachable=None, hashrate_hs=None), row(2, "filled"),
+    ]  # fmt: skip
+    found = interpolated_rows(rows, cadence_s=lambda miner: 120 if miner == "slow" else 60)
+    assert [(r["miner_id"], (r["time"] - SLOT) // 60, r["interpolated"]) for r in found if r["interpolated"]] == [
+        ("m1", 1, "power_w"), ("m1", 2, "hashrate_hs,chip_temp_max_c,power_w"),
+        ("slow", 4, "hashrate_hs,chip_temp_max_c,power_w"),
+    ]  # fmt: skip
+    assert [{k: v for k, v in r.items() if k != "interpolated"} for r in found if not r["interpolated"]] == [
+        r for r in rows if r != rows[1]
+    ]
+    put_in, made = found[1], found[2]
+    assert (put_in["power_w"], made["power_w"], made["hashrate_hs"]) == (3_001, 3_002, pytest.approx(92e12))
+    assert put_in["hashrate_hs"] == rows[1]["hashrate_hs"]
+    assert (put_in["quality"], put_in["quality_flags"]) == (0.5, "interpolated")
+    assert set(made) == set(put_in)
+    assert (made["state"], made["uptime_s"], made["shares_accepted"]) == ("mining", None, None)
+    assert made["quality"] == pytest.approx(0.5 * 0.6), "hashrate, power and temperature of seven"
+
+
+def test_what_was_not_read_is_not_put_in() -> None:
+    rows = [{name: value for name, value in row(slot).items() if name != "power_w"} for slot in (0, 2)]
+    (_, made, _) = interpolated_rows(rows, cadence_s=lambda _: 60)
+    assert made["interpolated"] == "hashrate_hs,chip_temp_max_c"

@@ -5,7 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.page.charts import Line, line_chart
-from deployments.page.history import FLEET_AGGREGATES, SPANS, Columns, Grid, fleet_history, grid_of
+from deployments.page.history import (
+    FLEET_AGGREGATES,
+    MINER_AGGREGATES,
+    SPANS,
+    Columns,
+    Grid,
+    bridge,
+    fleet_history,
+    grid_of,
+    miner_history,
+    with_short_gaps_closed,
+)
 
 T = 1_795_478_400
 GRID = Grid(T, T + 240, 60)
@@ -69,3 +80,25 @@ def test_gaps_are_drawn_as_gaps_and_a_lone_point_is_seen():
 def test_long_spans_are_read_from_the_hourly_tier(key):
     assert SPANS[key].hourly
     assert grid_of(SPANS[key], T, 60).every_s == 3600
+
+
+def test_short_gaps_of_a_miner_are_lines_of_their_own() -> None:
+    start = GRID.start
+    empty: dict[str, Any] = {f"{name}_{how}": [None, None] for name, how in MINER_AGGREGATES.items()}
+    columns = empty | {"time": [start, start + 2 * GRID.every_s], "power_w_mean": [3_000.0, 3_020.0]}
+    history = miner_history(columns, GRID)
+    assert history.interpolated == {}
+    rows: list[dict[str, Any]] = [
+        {"time": start, "power_w": 3_000, "hashrate_hs": None, "interpolated": None},
+        {"time": start + GRID.every_s, "power_w": 3_010, "hashrate_hs": 9e13, "interpolated": "hashrate_hs,power_w"},
+        {"time": start + 2 * GRID.every_s, "power_w": 3_021, "interpolated": "power_w"},  # another row was read then
+        {"time": GRID.stop, "power_w": 3_030, "interpolated": "power_w"},
+        {"time": start + GRID.every_s, "voltage_v": 13.0, "interpolated": "voltage_v"},  # no line of the page
+    ]
+    closed = with_short_gaps_closed(history, rows)
+    assert closed.lines == history.lines
+    assert closed.interpolated == {
+        "hashrate_hs_mean": (None, 9e13, None, None), "power_w_mean": (None, 3_010, None, None),
+    }  # fmt: skip
+    assert bridge(closed.lines["power_w_mean"], closed.interpolated["power_w_mean"]) == (3_000, 3_010, 3_020, None)
+    assert bridge(closed.lines["hashrate_hs_mean"], closed.interpolated["hashrate_hs_mean"]) == (None, 9e13, None, None)

@@ -64,6 +64,15 @@ async def test_history_and_detail_from_the_store(reader):
     assert (await reader.detail("nobody")).value is None
 
 
+async def test_a_missed_poll_of_a_miner_is_interpolated_and_told_apart(reader, tmp_path, clock):
+    write(tmp_path / "store", frames_at(T + 120))
+    clock.now = T + 180
+    history = (await reader.miner_history("a1", SPANS["1h"])).value
+    read, put_in = history.lines["hashrate_hs_mean"], history.interpolated["hashrate_hs_mean"]
+    assert (read[-4:-2], read[-2], put_in[-4:-2], put_in[-1]) == ((read[-4], read[-3]), None, (None, None), None)
+    assert put_in[-2] == pytest.approx((read[-3] + read[-1]) / 2)
+
+
 async def test_an_unreachable_miner_keeps_its_parts_with_their_age_but_no_numbers(reader, tmp_path, clock):
     gone = [frame for frame in frames_at(T + 60) if frame.measurement == "miner_telemetry"]
     gone[0].columns["reachable"][:] = [False] * 5
