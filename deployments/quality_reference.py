@@ -70,9 +70,9 @@ def _comparisons() -> str:
         f"""**Counter reset**: one of {_names(COUNTERS)} fell, or the uptime is shorter than the time since the last
         reading. Rises over a reset are counted from zero by the roll-ups; nothing is ever negative.""",
         f"""**Interpolated** values are not stored. A reader that wants them asks for them: `lodeline query
-        miner_telemetry --interpolate` names the fields in a column of its own, the page draws a miner's as a dashed line
-        of its own. `tasks/normalize/interpolation.py` closes gaps of at most {LONGEST_GAP} polls, never across a change of
-        state, an unreachable miner or a reset, in {_names(FIELDS)}.""",
+        miner_telemetry --interpolate` names the fields in a column of its own, the page draws a miner's as a dashed
+        line of its own. `tasks/normalize/interpolation.py` closes gaps of at most {LONGEST_GAP} polls, never across a
+        change of state, an unreachable miner or a reset, in {_names(FIELDS)}.""",
     )
     return "## Comparisons\n\n" + "".join(f"{_wrapped(point, bullet=True)}\n" for point in points)
 
