@@ -45,9 +45,9 @@ def require_on_disk(root: LakeLocation, what: str) -> Path:
     raise NeedsHuman(f"{what} needs the lake on a disk, and it is at {root}", remedy="See docs/scale-out.md")
 
 
-def open_table(folder: LakeLocation) -> DeltaTable:
-    """A fresh handle of the Delta table in ``folder``."""
-    return DeltaTable(str(folder), storage_options=storage_options(folder))
+def open_table(folder: LakeLocation, version: int | None = None) -> DeltaTable:
+    """A fresh handle of the Delta table in ``folder``, at its newest version where none is given."""
+    return DeltaTable(str(folder), version=version, storage_options=storage_options(folder))
 
 
 def storage_options(folder: LakeLocation) -> dict[str, str] | None:

@@ -14,17 +14,15 @@ from pathlib import Path
 from deltalake import CommitProperties
 
 from storage.errors import LodelineError, NeedsHuman
-from storage.lake import doctor
 from storage.lake.compaction import compact
+from storage.lake.history import checkpoint
 from storage.lake.layout import DAY_S, Layout, declared_tables
-from storage.lake.location import LakeLocation, locked_if_free, open_table, require_usable, sync
+from storage.lake.location import LakeLocation, locked_if_free, open_table, require_usable
 from storage.lake.table import NO_HOOKS, LakeTable
 from storage.retention_settings import TableRetention
 
 VACUUM_HOURS = 24
 """Removed files stay this long: readers that opened the table before still need them."""
-
-COMMITS_BEFORE_CHECKPOINT = 20
 
 _LINK_LEFTOVER = re.compile(r"\d{20}\.json#\d+")
 
@@ -150,26 +148,6 @@ def vacuum(table: LakeTable, *, hours: int = VACUUM_HOURS, full: bool = False) -
         return paths
 
     return table.exclusively(clean)
-
-
-def checkpoint(table: LakeTable) -> bool:
-    """Make a durable checkpoint and drop old commits, once enough commits have gathered; whether it did.
-
-    The checkpoint is fsynced and read back by the doctor before any commit that it stands for is deleted.
-    """
-    log = table.folder / "_delta_log"
-    with table.locked(), table.failures():
-        handle = open_table(table.folder)
-        version = handle.version()
-        if version - doctor.newest_checkpoint(log) < COMMITS_BEFORE_CHECKPOINT:
-            return False
-        handle.create_checkpoint()
-        sync(log / f"{version:020}.checkpoint.parquet")
-        sync(log / "_last_checkpoint")
-        sync(log)
-        doctor.examine(table.folder, table.name)
-        open_table(table.folder).cleanup_metadata()
-        return True
 
 
 def _sweep(table: LakeTable) -> None:

@@ -57,13 +57,13 @@ class Snapshot:
     parts: tuple[Part, ...]
 
     @staticmethod
-    def of(folder: LakeLocation, tags: Sequence[str]) -> Snapshot:
-        """Open the table in ``folder`` at its newest version.
+    def of(folder: LakeLocation, tags: Sequence[str], version: int | None = None) -> Snapshot:
+        """Open the table in ``folder`` at its newest version, or the given one.
 
         Raises:
             DeltaError: it cannot be opened.
         """
-        handle = open_table(folder)
+        handle = open_table(folder, version)
         return Snapshot(handle, handle.version(), tuple(_parts(folder, live_files(handle), tags)))
 
 

@@ -18,6 +18,7 @@ from storage.arrow_schema import ANSWER_TIME, END_OF_TIME_S, answer_schema, conf
 from storage.declaration import MEASUREMENTS, Measurement, Tier
 from storage.errors import LodelineError, StoreError
 from storage.frame import Frame
+from storage.lake.history import snapshot_as_of
 from storage.lake.location import LakeLocation, require_usable
 from storage.lake.object_store import explanation
 from storage.lake.query import (
@@ -41,15 +42,18 @@ _SPILL = Path(tempfile.gettempdir()) / "lodeline-spill"
 class EmbeddedStore:
     """Store ``embedded`` over the lake under ``root``. Threads may share it.
 
+    With ``as_of`` (Unix seconds) it answers as it would have then, at most history.UNDO_HOURS back, and takes nothing.
+
     Raises:
         NeedsHuman: ``root`` cannot hold a lake.
     """
 
     name = "embedded"
 
-    def __init__(self, root: LakeLocation) -> None:
+    def __init__(self, root: LakeLocation, *, as_of: int | None = None) -> None:
         require_usable(root)
         self._root = root
+        self._as_of = as_of
         self._tables: dict[tuple[str, Tier], LakeTable] = {}
         self._guard = threading.Lock()
         self._connection = duckdb.connect(
@@ -118,10 +122,12 @@ class EmbeddedStore:
 
     def replace(self, measurement: Measurement, tier: Tier, start: int, stop: int, rows: pa.Table) -> None:
         """See :meth:`storage.store.Store.replace`; here series that are missing in ``rows`` are gone as well."""
+        self._refuse_the_past()
         replace_rows(self._table(measurement, tier), start, stop, conformed(rows, measurement, tier))
 
     def write(self, frames: Sequence[Frame]) -> None:
         """See :meth:`storage.store.Store.write`."""
+        self._refuse_the_past()
         batches: dict[str, list[tuple[int, pa.Table]]] = {}
         for frame in frames:
             batches.setdefault(frame.measurement, []).append((0, frame_to_table(frame)))
@@ -131,6 +137,10 @@ class EmbeddedStore:
     def close(self) -> None:
         """See :meth:`storage.store.Store.close`."""
         self._connection.close()
+
+    def _refuse_the_past(self) -> None:
+        if self._as_of is not None:
+            raise ValueError("a store of the past is read-only")
 
     def _table(self, measurement: Measurement, tier: Tier) -> LakeTable:
         key = (measurement.name, tier)
@@ -143,7 +153,7 @@ class EmbeddedStore:
         """Run ``query`` over the files chosen; once more, freshly, when one was merged away and deleted under it."""
         table = self._table(selection.measurement, selection.tier)
         for fresh in (False, True):
-            snapshot = table.snapshot(fresh=fresh)
+            snapshot = table.snapshot(fresh=fresh) if self._as_of is None else snapshot_as_of(table, self._as_of)
             parts = [] if snapshot is None else selection.chosen(snapshot.parts)
             if not parts:
                 return schema.empty_table()

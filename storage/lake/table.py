@@ -50,8 +50,8 @@ from storage.lake.snapshot import Part, Snapshot
 PROPERTIES: Mapping[str, str] = {
     "delta.checkpointInterval": "1000000000",  # maintenance makes the checkpoints, durable ones
     "delta.enableExpiredLogCleanup": "false",
-    # How far back time travel reaches. A day of one-minute commits with hourly checkpoints would be 4 MB a table.
-    "delta.logRetentionDuration": "interval 6 hours",
+    # Of a table on an object store; on a disk history.py keeps the log.
+    "delta.logRetentionDuration": "interval 24 hours",
     # Longer than vacuum's 24 h: a checkpoint forgets removed files after this, and only what it remembers is deleted.
     "delta.deletedFileRetentionDuration": "interval 25 hours",
 }

@@ -11,7 +11,8 @@ from storage.declaration import Tier
 from storage.errors import NeedsHuman
 from storage.lake import doctor
 from storage.lake.compaction import compact
-from storage.lake.maintenance import checkpoint, maintain
+from storage.lake.history import checkpoint
+from storage.lake.maintenance import maintain
 from storage.lake.sink import LakeSink
 from storage.lake.store import EmbeddedStore
 from storage.lake.table import LakeTable
@@ -92,7 +93,7 @@ def test_a_live_file_missing_or_of_another_size_refuses_to_start(lake, damage):
 
 @pytest.fixture
 def with_checkpoint(lake, monkeypatch):
-    monkeypatch.setattr("storage.lake.maintenance.COMMITS_BEFORE_CHECKPOINT", CHECKPOINT)
+    monkeypatch.setattr("storage.lake.history.COMMITS_BEFORE_CHECKPOINT", CHECKPOINT)
     table = LakeTable(lake, FAN, Tier.RAW)
     sink = LakeSink(lake, "host")
     for sequence in range(4, CHECKPOINT + 1):
