@@ -76,6 +76,21 @@ def open_lake(settings: StorageSettings) -> Store | None:
     return EmbeddedStore(lake_location(settings))
 
 
+def open_past(settings: StorageSettings, as_of: int) -> Store:
+    """The lake of this host as it was at ``as_of`` (Unix seconds), to be read only. Its reads raise NeedsHuman where
+    that is further back than it can be read.
+
+    Raises:
+        NeedsHuman: it is off, or its packages are missing.
+    """
+    if not settings.lake.enabled:
+        raise NeedsHuman("Only the lake can be read as of the past, and it is off here", remedy="Leave out --as-of")
+    _require_lake("The lake is enabled")
+    from storage.lake.store import EmbeddedStore
+
+    return EmbeddedStore(lake_location(settings), as_of=as_of)
+
+
 def lake_location(settings: StorageSettings) -> LakeLocation:
     """Where the lake of this host lies. Needs the extra [lake]; asks nobody.
 

@@ -46,6 +46,12 @@ def query(
             "interpolated names the fields that are worked out.",
         ),
     ] = False,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            "--as-of", help=f"Answer as the lake would have then, at most 24 hours ago. {MOMENT}", show_default=False
+        ),
+    ] = None,
     how: FormatOption = Format.TABLE,
     config: ConfigOption = None,
 ) -> None:
@@ -67,7 +73,7 @@ def query(
     from storage.across_tiers import AcrossTiers
     from storage.archive.reading import ArchiveReader
     from storage.declaration import MEASUREMENTS
-    from storage.opening import open_store
+    from storage.opening import open_past, open_store
 
     settings = load_settings(config)
     declared = MEASUREMENTS.get(measurement)
@@ -83,7 +89,7 @@ def query(
     now = int(time.time())
     start, stop = moment(since), moment(until) if until else now
     tags = tag_conditions(where or [])
-    store = open_store(settings.host)
+    store = open_store(settings.host) if as_of is None else open_past(settings.host, moment(as_of))
     archived = settings.retention.general.archive_base_path
     try:
         answer = AcrossTiers(

@@ -111,3 +111,19 @@ def test_a_mistake_is_told_in_a_line(runner: CliRunner, arguments: list[str], to
     assert told in result.stderr
     assert "Traceback" not in result.output
     assert result.stdout == ""
+
+
+def test_the_past_of_the_lake_and_what_is_before_it(runner: CliRunner, tmp_path: Path) -> None:
+    time.sleep(1.1)  # versions are told apart by the second
+    now = f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
+    time.sleep(1.1)
+    frame = build_frame("miner_telemetry", [T + 60], {"miner_id": ["m1"], "power_w": [1]})
+    LakeSink(tmp_path / "lake", "host").deliver([SpoolRecord("miners", 2, 0, Batch("m/2", T, "run", [frame]))])
+    asked = [*ASKED, "--where", "miner_id=m1", "--columns", "power_w", "--format", "json"]
+    assert len(json.loads(runner.invoke(app, asked).stdout)) == 97
+    assert len(json.loads(runner.invoke(app, [*asked, "--as-of", now]).stdout)) == 96
+    assert json.loads(runner.invoke(app, [*asked, "--as-of", DAY]).stdout) == [], "there was no table yet"
+    off = runner.invoke(
+        app, [*asked, "--as-of", now], env={"LODELINE_LAKE__ENABLED": "false", "LODELINE_INFLUX__URL": "http://[::1]:9"}
+    )
+    assert (off.exit_code, "it is off here" in off.output) == (2, True)
