@@ -10,6 +10,7 @@ from storage.configuration import Name, Resolver, Section, Unique, load
 from tasks.market.settings import MarketSettings
 from tasks.miners.settings import FleetSettings, MinerSettings
 from tasks.pools.prohashing.settings import ProhashingSettings
+from tasks.pools.settings import PoolSettings
 
 FILE_NAME = "data_collection_config.yaml"
 PREFIX = "LODELINE_COLLECTION__"
@@ -34,6 +35,8 @@ class CollectionSettings(Section):
     """Miners to poll; an id, and an address with its port, may be there once."""
     fleet: FleetSettings = FleetSettings()
     prohashing: ProhashingSettings | None = None
+    pools: Annotated[tuple[PoolSettings, ...], Unique(("id",))] = ()
+    """Accounts at further pools; an id may be there once."""
     market_data: MarketSettings = MarketSettings()
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import SecretStr
+
 from storage.records.market import MarketRecords, NetworkData, market_frames
 from storage.records.pool import (
     CoinMined,
@@ -22,9 +24,10 @@ from storage.records.pool import (
 )
 from tasks.derive.network import DAY_S, SCRYPT_SHARE, TERA, network_hashrate_hs
 from tasks.normalize.number import number
+from tasks.pools.settings import PoolSettings
 from tasks.pools.shape import amount, mapping, objects, part, scaled, whole
 from tasks.pools.worker_name import worker_id
-from tasks.resilience.http import Api, Reply
+from tasks.resilience.http import Api, Pace, Reply
 from tasks.sources.failure import SourceFailure, SourceFailureKind
 from tasks.sources.source import Answer, Gathered, Request
 
@@ -38,10 +41,24 @@ _SAMPLE_TOLERANCE = 0.05
 """Both published samples fit their own arithmetic within 0.06 %; beyond this a unit or a field has changed."""
 
 
+def open_pool(settings: PoolSettings, key: SecretStr, pace: Pace) -> Litecoinpool:
+    """The source of a live account."""
+    intervals = settings.polling_intervals
+    return Litecoinpool(
+        settings.id,
+        settings.account,
+        Api(
+            settings.id, settings.base_url or BASE_URL, secrets=[key], pace=pace, ca_file=settings.ca_file,
+        ),
+        key,
+        every_s=min(intervals.workers, intervals.profitability, intervals.payouts),
+    )  # fmt: skip
+
+
 class Litecoinpool:
     """One account; see the module."""
 
-    def __init__(self, name: str, account: str, api: Api, api_key: Any, *, every_s: int) -> None:
+    def __init__(self, name: str, account: str | None, api: Api, api_key: SecretStr, *, every_s: int) -> None:
         self.name = name
         self.requests = (Request("account", every_s),)
         self._account = account
@@ -70,7 +87,9 @@ def answer_of(reply: Reply, page: int = 1) -> Answer:
     return Answer(reply.status, reply.text, reply.size, reply.address, reply.received_ms, page)
 
 
-def records_of(data: Mapping[str, Any], *, pool_id: str, account: str, slot: int) -> tuple[PoolRecords, MarketRecords]:
+def records_of(
+    data: Mapping[str, Any], *, pool_id: str, account: str | None, slot: int
+) -> tuple[PoolRecords, MarketRecords]:
     """The records of one answer. Pure; what cannot be read of it is None."""
     user, pool, network, market = (part(data, name) for name in ("user", "pool", "network", "market"))
     workers: list[WorkerPerformance] = []

@@ -9,9 +9,9 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from storage.configuration import Name, PollingInterval, Section, WebAddress
 
-PoolKind = Literal["litecoinpool", "viabtc", "mining_dutch", "f2pool"]
+PoolKind = Literal["litecoinpool"]
 
-_NEED_ACCOUNT: frozenset[str] = frozenset({"f2pool", "litecoinpool"})
+_NEED_ACCOUNT: frozenset[str] = frozenset({"litecoinpool"})
 
 
 class PoolIntervals(Section):
@@ -45,6 +45,13 @@ class PoolSettings(Section):
     ca_file: Path | None = None
     """Certificates to trust in the place of the system's."""
     polling_intervals: PoolIntervals = PoolIntervals()
+
+    @field_validator("id")
+    @classmethod
+    def _id_of_no_other_section(cls, name: str) -> str:
+        if name == "prohashing":
+            raise ValueError("is what the pool of section prohashing is called; take another")
+        return name
 
     @field_validator("api_key")
     @classmethod
