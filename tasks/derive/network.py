@@ -17,6 +17,9 @@ SCRYPT_SHARE = 2.0**16
 DAY_S = 86_400
 TERA = 1e12
 
+_HALVINGS = {"bitcoin": (50.0, 210_000), "bitcoin-cash": (50.0, 210_000), "litecoin": (50.0, 840_000)}
+"""First reward, and blocks until it halves; rules of the chains."""
+
 _LIKE_BITCOIN = frozenset({"sha256d", "scrypt"})
 
 
@@ -36,6 +39,15 @@ def network_hashrate_hs(algorithm: str, difficulty: float | None, block_time_s: 
     if algorithm not in _LIKE_BITCOIN or not difficulty or not block_time_s or difficulty < 0 or block_time_s < 0:
         return None
     return difficulty * HASHES_A_SHARE / block_time_s
+
+
+def subsidy(coin_id: str, height: int | None) -> float | None:
+    """Coins that the block after ``height`` brings by the rules of its chain, without fees; None for chains whose rule
+    is not known here."""
+    if height is None or height < 0 or coin_id not in _HALVINGS:
+        return None
+    first, blocks = _HALVINGS[coin_id]
+    return first / 2.0 ** ((height + 1) // blocks)
 
 
 def coins_per_day(chain: Chain, hashrate_hs: float) -> float | None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from storage.configuration import PollingInterval, Section
+from tasks.market.network.settings import NetworkSettings
 
 Coin = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
 """A provider's id of a coin or currency: lower case, e.g. ``bitcoin`` (not BTC)."""
@@ -68,3 +69,11 @@ class MarketSettings(Section):
 
     coingecko: CoinGeckoSettings | None = None
     coinmarketcap: CoinMarketCapSettings | None = None
+    network: NetworkSettings = NetworkSettings()
+
+    @property
+    def watched_coins(self) -> tuple[str, ...]:
+        """Lodeline's ids of the coins whose networks are watched and whose mining is valued."""
+        if self.network.coins is not None:
+            return self.network.coins
+        return self.coingecko.coins if self.coingecko is not None else ()

@@ -43,6 +43,13 @@ def algorithm(value: str | None) -> str | None:
     return _ALGORITHMS.get(re.sub(r"[^a-z0-9]", "", value.lower()), "unknown")
 
 
+def same_algorithm(told: object, ours: str | None) -> bool:
+    """Whether ``told``, in whatever spelling (``SHA-256``, ``X11``), is ``ours`` of the table of coins."""
+    if not isinstance(told, str) or ours is None:
+        return False
+    return ours in (algorithm(told), re.sub(r"[^a-z0-9]", "", told.lower()))
+
+
 def pool_url(value: str | None) -> str | None:
     """The address of a pool without the user and password that some people put into it."""
     found = text(value)

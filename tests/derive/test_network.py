@@ -10,6 +10,7 @@ from tasks.derive.network import (
     merged_usd_per_th_day,
     network_hashrate_hs,
     pps_per_share,
+    subsidy,
     usd_per_th_day,
 )
 
@@ -83,3 +84,16 @@ def test_nothing_is_not_zero() -> None:
     assert network_hashrate_hs("scrypt", None, 150) is None
     assert network_hashrate_hs("equihash", 1.0, 75) is None
     assert pps_per_share("sha256d", 0, 6.25) is None
+
+
+@pytest.mark.parametrize(
+    ("coin_id", "height", "coins"),
+    [
+        # the blocks of the halvings are public: Bitcoin's fourth was 840,000, Litecoin's third 2,520,000
+        ("bitcoin", 0, 50), ("bitcoin", 839_998, 6.25), ("bitcoin", 839_999, 3.125), ("bitcoin", 904_064, 3.125),
+        ("litecoin", 2_519_998, 12.5), ("litecoin", 2_519_999, 6.25), ("bitcoin-cash", 839_999, 3.125),
+        ("dogecoin", 4_535_804, None), ("bitcoin", None, None), ("bitcoin", -1, None),
+    ],
+)  # fmt: skip
+def test_what_a_block_brings_by_its_height(coin_id: str, height: int | None, coins: float | None) -> None:
+    assert subsidy(coin_id, height) == coins
