@@ -32,6 +32,10 @@ Made from `storage/declaration` by `python -m deployments.data_dictionary`; a te
 - Roll-ups are tables of their own, `<measurement>_hourly` and `<measurement>_daily`, stamped with the start of the
   window. `_count` counts the rows in which the field is not null; `_mean` of a day is sum of sums / sum of counts;
   `_inc` is the rise of a counter over the window, aware of resets. Columns are named `<field><suffix>`.
+- `_seconds` are seconds of the window in which the field was known, `_true_seconds` and `_<state>_seconds` those in one
+  state: a row stands until the next row of its series, for so long at most as its measurement says. What nobody knows
+  is in no state. `_integral` is value x seconds (of W: J), `_integral / _seconds` the mean over time; `_mean` is over
+  rows, of which there are more while something goes on. `_last_at` is the Unix time of the row of `_last`.
 """
 
 
@@ -67,10 +71,11 @@ def _measurement(measurement: Measurement) -> str:
     rolled_up = Tier.HOURLY in measurement.buckets
     fields = [tuple(_field(field, measurement, rolled_up=rolled_up)) for field in measurement.fields]
     header = ("field", "type", "kind", "unit", "meaning", *(["roll-up columns"] if rolled_up else []))
+    stands = f" A row stands for {measurement.stands_s} s at most." if measurement.stands_s else ""
     return "\n".join(
         [
             f"### {measurement.name}\n",
-            f"{measurement.meaning[0].upper()}{measurement.meaning[1:]}.\n",
+            f"{measurement.meaning[0].upper()}{measurement.meaning[1:]}.{stands}\n",
             markdown_table(("tier", "table", "bucket", "kept"), tiers),
             markdown_table(("tag", "meaning"), tags),
             markdown_table(header, fields),

@@ -200,6 +200,10 @@ def _unit_faults(select: Select, bucket: str, unit: str) -> Iterator[str]:
             yield f"column {column.name!r} is in {declared!r}, shown as {unit!r}"
 
 
+_UNITS_OF_THEIR_OWN = ("_count", "_seconds", "_integral", "_last_at")
+"""Ends of rolled-up columns that have another unit than their field."""
+
+
 def _declared_unit(select: Select, column: Column, bucket: str) -> str | None:
     if column.unit_of is None:
         return None
@@ -210,7 +214,7 @@ def _declared_unit(select: Select, column: Column, bucket: str) -> str | None:
     if found is None:
         return None
     declared = _fields_of(*found).get(column.unit_of)
-    if declared is None or column.unit_of.endswith("_count") or declared.kind in (Kind.STATE, Kind.TEXT):
+    if declared is None or column.unit_of.endswith(_UNITS_OF_THEIR_OWN) or declared.kind in (Kind.STATE, Kind.TEXT):
         return None
     return declared.unit
 

@@ -299,10 +299,10 @@ _DAYS_ROW = Row(
     "Days",
     (
         _lines(
-            "Polls answered per day",
-            "Share of the polls that were answered, from the daily roll-up. A collector that stood still polled less; "
-            "that is not a poll unanswered.",
-            [Target(queries.ratio(_MINER_DAYS, "reachable_true_count", ("reachable_count",), "site"), "$tag_site")],
+            "Time reachable per day",
+            "Share of the time that miners were watched in which they answered, from the daily roll-up. Time in which "
+            "the collector stood still is not in it.",
+            [Target(queries.ratio(_MINER_DAYS, "reachable_true_seconds", ("reachable_seconds",), "site"), "$tag_site")],
             "ratio",
             bucket=_DAILY,
             width=12,
@@ -310,8 +310,8 @@ _DAYS_ROW = Row(
         ),
         _lines(
             "Mean hashrate of a miner per day",
-            "Sum of all readings over their count, by model, from the daily roll-up.",
-            [_by_model(queries.ratio(_MINER_DAYS, "hashrate_hs_sum", ("hashrate_hs_count",), "model"))],
+            "Mean over the time that it is known, by model, from the daily roll-up.",
+            [_by_model(queries.ratio(_MINER_DAYS, "hashrate_hs_integral", ("hashrate_hs_seconds",), "model"))],
             "H/s",
             bucket=_DAILY,
             width=12,

@@ -13,8 +13,16 @@ from storage.across_tiers.borders import end_of, runs, slices
 from storage.across_tiers.places import Found, Places, days_of
 from storage.arrow_schema import ARROW_TYPES, answer_schema, integers
 from storage.declaration import Kind, Measurement, Tier
-from storage.declaration.rollup import RollupColumn, rollup_columns
-from storage.downsample.rollup import COUNTER_MEMORY_S, DAY_S, HOUR_S, days_of_hours, hours_of_raw, window_of
+from storage.declaration.rollup import (
+    RollupColumn,
+    carried_columns,
+    carried_fields,
+    rollup_columns,
+    timed_fields,
+)
+from storage.downsample.carried import carried_rows
+from storage.downsample.growth import COUNTER_MEMORY_S
+from storage.downsample.rollup import DAY_S, HOUR_S, days_of_hours, hours_of_raw, window_of
 from storage.downsample.windows import unix_seconds
 from storage.lake.merge import merged
 from storage.store import Where
@@ -82,7 +90,7 @@ class Question:
         strangers = sorted(set(where or {}) - set(measurement.tag_names))
         if strangers:
             raise ValueError(f"{measurement.name} has no tag {strangers}; it has {list(measurement.tag_names)}")
-        needed = {column.field.name for column in known.values()}
+        needed = {name for column in known.values() for name in _made_of(measurement, column)}
         reduced = dataclasses.replace(measurement, fields=tuple(f for f in measurement.fields if f.name in needed))
         return Question(places, measurement, reduced, resolution_s, where, known)
 
@@ -191,19 +199,20 @@ class Question:
             folded = hours_of_raw(self.reduced, found.rows, before, every_s)
             piece = Piece(first, end, Tier.RAW, found.place(first, end), found.rows.num_rows, why)
             parts.append(Part(piece, self._chosen(folded), every_s))
-            before = merged(pa.concat_tables([before, folded.select(before.column_names)]), self.measurement.tag_names)
+            carried = carried_rows(self.reduced, folded)
+            before = merged(pa.concat_tables([before, carried]), self.measurement.tag_names)
         return parts
 
     def _before(self, start: int) -> pa.Table:
-        """Where counters stood before ``start``, which their growth in the first window counts from.
+        """Where counters and states stood before ``start``, which the first window goes on from.
 
-        Without rows where no growth is asked for.
+        Without rows where nothing that goes on is asked for.
         """
-        fields = tuple(field for field in self.reduced.fields if field.kind is Kind.COUNTER)
-        counters = dataclasses.replace(self.measurement, fields=fields)
-        lasts = [f"{field.name}_last" for field in fields]
-        empty = answer_schema(counters, Tier.HOURLY, lasts).empty_table()
-        if all(column.aggregate != "inc" for column in self.columns.values()):
+        fields = carried_fields(self.reduced)
+        going_on = dataclasses.replace(self.measurement, fields=fields)
+        names = carried_columns(going_on)
+        empty = answer_schema(going_on, Tier.HOURLY, names).empty_table()
+        if not any(_goes_on(column) for column in self.columns.values()):
             return empty
         hour = window_of(start, HOUR_S)
         first = hour - COUNTER_MEMORY_S
@@ -213,15 +222,12 @@ class Question:
             of_raw = set(range(first, hour + 1, HOUR_S))
         tables = [empty]
         for since, until, is_raw in runs(first, start, HOUR_S, of_raw):
+            tier, columns = (Tier.RAW, [field.name for field in fields]) if is_raw else (Tier.HOURLY, names)
+            rows = self.places.rows(self.measurement, tier, since, until, where=self.where, columns=columns).rows
             if is_raw:
-                names = [field.name for field in fields]
-                rows = self.places.rows(self.measurement, Tier.RAW, since, until, where=self.where, columns=names).rows
-                tables.append(hours_of_raw(counters, rows, empty).select(empty.column_names))
-            else:
-                rows = self.places.rows(
-                    self.measurement, Tier.HOURLY, since, until, where=self.where, columns=lasts
-                ).rows
-                tables.append(rows)
+                so_far = merged(pa.concat_tables(tables), self.measurement.tag_names)
+                rows = carried_rows(going_on, hours_of_raw(going_on, rows, so_far))
+            tables.append(rows)
         return merged(pa.concat_tables(tables), self.measurement.tag_names)
 
     def _read(self, tier: Tier, start: int, stop: int) -> Found:
@@ -272,6 +278,25 @@ class Question:
         for (name, column), source in zip(self.columns.items(), names, strict=True):
             columns[name] = rows[source].cast(ARROW_TYPES[column.type])
         return pa.table(columns)
+
+
+def _is_timed(column: RollupColumn) -> bool:
+    return column.aggregate.endswith("seconds") or column.aggregate == "integral"
+
+
+def _goes_on(column: RollupColumn) -> bool:
+    """Whether what it is in a window depends on the windows before."""
+    return _is_timed(column) or (column.field.kind is Kind.COUNTER and column.aggregate != "count")
+
+
+def _made_of(measurement: Measurement, column: RollupColumn) -> set[str]:
+    """Fields that the column of a roll-up is worked out of."""
+    names = {column.field.name}
+    if _is_timed(column):
+        names |= {field.name for field in timed_fields(measurement)}  # a row that has any of them ends the one before
+    if column.field.kind is Kind.COUNTER and measurement.uptime is not None:
+        names.add(measurement.uptime)
+    return names
 
 
 def representatives(measurement: Measurement) -> dict[str, RollupColumn]:

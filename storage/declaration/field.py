@@ -41,6 +41,7 @@ class Field:
     ``exact`` keeps a float bit for bit (money, prices, difficulty); others are rounded to 16 significant bits when
     written, a relative error below 1.6e-5 that halves the disk (reference/influx-portable.md 5.2).
     ``values`` lists what a STATE of type string may hold. ``long`` is a text of kilobytes, no two of them alike.
+    ``integrated``: a GAUGE that adds up over time (power to energy, hashrate to hashes), so its roll-up weights it so.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Field:
     exact: bool = False
     values: tuple[str, ...] = ()
     long: bool = False
+    integrated: bool = False
 
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
@@ -59,6 +61,8 @@ class Field:
             raise ValueError(f"field {self.name!r}: a name is lower case with underscores and never 'time'")
         if (self.kind is Kind.STATE) != (self.type is Type.BOOLEAN or bool(self.values)):
             raise ValueError(f"field {self.name}: a STATE is a boolean or has values, and nothing else has them")
+        if self.integrated and self.kind is not Kind.GAUGE:
+            raise ValueError(f"field {self.name}: only a GAUGE adds up over time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +73,14 @@ class Tag:
     meaning: str
 
 
-def gauge(name: str, unit: str, meaning: str, *, exact: bool = False) -> Field:
+def gauge(name: str, unit: str, meaning: str, *, exact: bool = False, integrated: bool = False) -> Field:
     """A float level, e.g. a temperature."""
-    return Field(name, Type.FLOAT, Kind.GAUGE, unit, meaning, exact)
+    return Field(name, Type.FLOAT, Kind.GAUGE, unit, meaning, exact, integrated=integrated)
 
 
-def level(name: str, unit: str, meaning: str) -> Field:
+def level(name: str, unit: str, meaning: str, *, integrated: bool = False) -> Field:
     """A whole-number level, e.g. rpm."""
-    return Field(name, Type.INTEGER, Kind.GAUGE, unit, meaning)
+    return Field(name, Type.INTEGER, Kind.GAUGE, unit, meaning, integrated=integrated)
 
 
 def counter(name: str, unit: str, meaning: str) -> Field:

@@ -16,6 +16,8 @@ class Measurement:
 
     ``record`` is the record kind of MISSION.md it belongs to. ``buckets`` says where each tier lives; a tier that is
     missing is not kept. Raw rows are keyed by (tags, time): the same key again replaces.
+    ``stands_s``: what a row says holds until the next row of its series, but for this many seconds at most; after them
+    nobody knows. ``uptime``: the field that tells for how long, in seconds, what the row is of has been up.
     """
 
     name: str
@@ -24,6 +26,8 @@ class Measurement:
     tags: tuple[Tag, ...]
     fields: tuple[Field, ...]
     buckets: dict[Tier, str]
+    stands_s: int = 0
+    uptime: str | None = None
 
     def __post_init__(self) -> None:
         names = [tag.name for tag in self.tags] + [field.name for field in self.fields]

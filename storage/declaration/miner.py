@@ -21,6 +21,9 @@ MINER_TAGS = (
     Tag("site", "site from the configuration"),
 )
 
+_STANDS_S = 1_200
+"""The longest wait of an open breaker, 900 s, up to the next slot of a miner that is polled every 300 s."""
+
 _TELEMETRY = {Tier.RAW: "mining_raw", Tier.HOURLY: "mining_hourly", Tier.DAILY: "mining_daily"}
 _ON_CHANGE = {Tier.RAW: "mining_hourly"}
 
@@ -33,10 +36,10 @@ MINER_TELEMETRY = Measurement(
         flag("reachable", "the miner answered this poll"),
         state("state", MINER_STATES, "what the miner is doing, or unreachable"),
         state("failure", FAILURE_KINDS, "why the poll failed; null when it did not"),
-        gauge("hashrate_hs", "H/s", "total hashrate now"),
+        gauge("hashrate_hs", "H/s", "total hashrate now", integrated=True),
         gauge("hashrate_average_hs", "H/s", "hashrate averaged by the miner since its start"),
         gauge("hashrate_nominal_hs", "H/s", "hashrate expected of the present preset"),
-        level("power_w", "W", "power drawn, as the miner reports it"),
+        level("power_w", "W", "power drawn, as the miner reports it", integrated=True),
         gauge("efficiency_j_th", "J/TH", "power / hashrate; J/MH is this number / 1e6"),
         gauge("voltage_v", "V", "mean of the boards' voltage"),
         gauge("ambient_temp_c", "degC", "air at the intake"),
@@ -63,6 +66,8 @@ MINER_TELEMETRY = Measurement(
         text("quality_flags", "reasons that lowered the score, comma-separated"),
     ),
     _TELEMETRY,
+    stands_s=_STANDS_S,
+    uptime="uptime_s",
 )
 
 MINER_BOARD = Measurement(
@@ -89,6 +94,7 @@ MINER_BOARD = Measurement(
         level("chips_bad", "count", "chips that the firmware marks red"),
     ),
     _TELEMETRY,
+    stands_s=_STANDS_S,
 )
 
 MINER_FAN = Measurement(
@@ -102,6 +108,7 @@ MINER_FAN = Measurement(
         gauge("speed_percent", "percent", "speed / highest speed"),
     ),
     _TELEMETRY,
+    stands_s=_STANDS_S,
 )
 
 MINER_POOL = Measurement(
@@ -123,6 +130,7 @@ MINER_POOL = Measurement(
         gauge("ping_ms", "ms", "round trip to the pool"),
     ),
     _TELEMETRY,
+    stands_s=_STANDS_S,
 )
 
 MINER_ERROR = Measurement(

@@ -6,6 +6,9 @@ from storage.declaration.bucket import Tier
 from storage.declaration.field import Tag, counter, gauge, level, state, text, work
 from storage.declaration.measurement import Measurement
 
+_STANDS_S = 3_600
+"""The longest interval that a pool is asked at by default."""
+
 _WORKER = (
     Tag("pool_id", "pool from the configuration"),
     Tag("worker_id", "account and worker, lower case"),
@@ -43,6 +46,7 @@ POOL_PERFORMANCE = Measurement(
         text("quality_flags", "why quality is below 1, comma-separated"),
     ),
     {Tier.RAW: "mining_pool_detail", Tier.HOURLY: "mining_pool", Tier.DAILY: "mining_pool"},
+    stands_s=_STANDS_S,
 )
 
 POOL_COIN = Measurement(
@@ -95,6 +99,7 @@ POOL_ACCOUNT = Measurement(
         state("status", ("live", "all_offline", "gone", "refused"), "how the account stands"),
     ),
     {Tier.RAW: "mining_pool", Tier.HOURLY: "mining_pool", Tier.DAILY: "mining_pool"},
+    stands_s=_STANDS_S,
 )
 
 POOL_PAYOUT = Measurement(

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from storage.declaration import Measurement, Type
-from storage.declaration.rollup import RollupColumn, rollup_columns
-from storage.downsample.windows import Column, Groups, unix_seconds
+from storage.arrow_schema import integers
+from storage.declaration import Kind, Measurement, Type
+from storage.declaration.rollup import RollupColumn, rollup_columns, timed_fields
+from storage.downsample.carried import Carried, series_of
+from storage.downsample.growth import Growth, by_order, by_uptime, growth
+from storage.downsample.spans import Spans
+from storage.downsample.windows import Column, Groups
 
 HOUR_S = 3600
 DAY_S = 86400
-
-COUNTER_MEMORY_S = 24 * HOUR_S
-"""A counter that was silent for longer starts anew: growth over a longer hole belongs to no window."""
 
 _ARROW = {Type.FLOAT: pa.float64(), Type.INTEGER: pa.int64(), Type.BOOLEAN: pa.bool_(), Type.STRING: pa.string()}
 
@@ -27,36 +27,78 @@ _ARROW = {Type.FLOAT: pa.float64(), Type.INTEGER: pa.int64(), Type.BOOLEAN: pa.b
 def hours_of_raw(measurement: Measurement, raw: pa.Table, before: pa.Table, every_s: int = HOUR_S) -> pa.Table:
     """Hourly rows (or of ``every_s``) of ``raw`` (as a Store reads it, sorted by tags and time; whole windows only).
 
-    ``before`` holds the hourly rows of the COUNTER_MEMORY_S before, sorted alike; its newest ``<counter>_last`` of a
-    series is where the counter stood before ``raw`` begins.
+    ``before`` holds the carried columns of the hourly rows of the COUNTER_MEMORY_S before, sorted alike: where counters
+    and states stand when ``raw`` begins.
     """
     groups = Groups.of(raw, measurement.tag_names, every_s)
+    if not len(groups):
+        return _empty(measurement)
     columns = {field.name: Column.of(raw[field.name]) for field in measurement.fields}
+    firsts = raw.select(list(measurement.tag_names)).take(integers(np.flatnonzero(groups.series_starts)))
+    carried = Carried.of(measurement, before).of_series(series_of(firsts))
+    growths = _growths(measurement, groups, columns, carried)
+    timed = [field.name for field in timed_fields(measurement)]
+    spans = Spans.of(
+        groups,
+        {name: columns[name] for name in timed},
+        {name: carried.standings[name] for name in timed},
+        measurement.stands_s,
+    )
 
     def fold(column: RollupColumn) -> Column:
-        values = columns[column.field.name]
-        if column.aggregate == "value_count":
-            return groups.count_equal(values, column.value)
-        if column.aggregate == "true_count":
-            return groups.count_equal(values, True)
-        if column.aggregate == "inc":
-            firsts = raw.select(list(measurement.tag_names)).take(pa.array(np.flatnonzero(groups.series_starts)))
-            return groups.increase(values, *_stands_of(firsts, standing(measurement, column, before)), COUNTER_MEMORY_S)
+        name = column.field.name
+        values = columns[name]
+        match column.aggregate:
+            case "value_count":
+                return groups.count_equal(values, column.value)
+            case "true_count":
+                return groups.count_equal(values, True)
+            case "inc":
+                return groups.sum(Column(growths[name].grown, values.valid))
+            case "last" if name in growths:
+                return groups.last(Column(growths[name].stands, values.valid))
+            case "last_at":
+                times = growths[name].stands_at if name in growths else groups.times
+                return groups.last(Column(times, values.valid))
+            case "seconds":
+                return spans.seconds(name, values.valid, carried.standings[name].column.valid)
+            case "true_seconds" | "value_seconds":
+                value = True if column.value is None else column.value
+                return spans.seconds(name, values.equal(value), carried.standings[name].column.equal(value))
+            case "integral":
+                return spans.integral(name, values, carried.standings[name].column)
         return _FOLDS[column.aggregate](groups, values)
 
     return _table(measurement, raw, groups, fold)
+
+
+def _growths(
+    measurement: Measurement, groups: Groups, columns: dict[str, Column], carried: Carried
+) -> dict[str, Growth]:
+    found: dict[str, Growth] = {}
+    order, uptime = None, columns.get(measurement.uptime or "")
+    if measurement.uptime is not None and uptime is not None:
+        order = growth(groups, uptime, carried.standings[measurement.uptime], by_uptime(groups, uptime))
+        found[measurement.uptime] = order
+    for field in measurement.fields:
+        if field.kind is Kind.COUNTER and field.name not in found:
+            values = columns[field.name]
+            found[field.name] = growth(groups, values, carried.standings[field.name], by_order(order, uptime, values))
+    return found
 
 
 def days_of_hours(measurement: Measurement, hourly: pa.Table, every_s: int = DAY_S) -> pa.Table:
     """Daily rows (UTC days, or windows of ``every_s``) of ``hourly`` rows, exact: sums of sums over sums of counts,
     newest of newest."""
     groups = Groups.of(hourly, measurement.tag_names, every_s)
+    if not len(groups):
+        return _empty(measurement)
 
     def fold(column: RollupColumn) -> Column:
         if column.aggregate == "mean":
             return _mean(groups.sum(_of(hourly, column, "sum")), groups.sum(_of(hourly, column, "count")))
         values = Column.of(hourly[column.name])
-        if column.aggregate in ("min", "max", "last"):
+        if column.aggregate in ("min", "max", "last", "last_at"):
             return _FOLDS[column.aggregate](groups, values)
         return groups.sum(values)
 
@@ -83,36 +125,14 @@ _FOLDS: dict[str, Callable[[Groups, Column], Column]] = {
     "max": Groups.maximum,
     "count": Groups.count,
     "last": Groups.last,
+    "last_at": Groups.last,
 }
 
 
-Standing = dict[tuple[str | None, ...], tuple[int | float, int]]
-"""Where a counter stands: series (tag values) to newest value and the window it was in."""
-
-
-def standing(measurement: Measurement, counter: RollupColumn, hourly: pa.Table) -> Standing:
-    """Where ``counter`` stands at the end of ``hourly`` rows (sorted by tags, then time)."""
-    if not hourly.num_rows:
-        return {}
-    series = Groups.of(hourly, measurement.tag_names, _FOREVER_S)
-    lasts = Column.of(hourly[f"{counter.field.name}_last"])
-    newest = series.last(lasts)
-    windows = series.last(Column(unix_seconds(hourly), lasts.valid)).values
-    tags = series.first_rows(hourly, measurement.tag_names)
-    keys = zip(*(tags[tag].to_pylist() for tag in measurement.tag_names), strict=True)
-    rows = zip(keys, newest.values.tolist(), windows.tolist(), newest.valid.tolist(), strict=True)
-    return {key: (value, window) for key, value, window, valid in rows if valid}
-
-
-def _stands_of(series: pa.Table, stands: Standing) -> tuple[Column, npt.NDArray[np.int64]]:
-    """``stands`` in the order of the rows of ``series``."""
-    found = [stands.get(key) for key in zip(*(column.to_pylist() for column in series.columns), strict=True)]
-    known = np.array([stand is not None for stand in found], dtype=np.bool_)
-    values = np.array([stand[0] if stand else 0 for stand in found])
-    return Column(values, known), np.array([stand[1] if stand else 0 for stand in found], dtype=np.int64)
-
-
-_FOREVER_S = 1 << 40
+def _empty(measurement: Measurement) -> pa.Table:
+    tags = [pa.field(tag, pa.string()) for tag in measurement.tag_names]
+    columns = [pa.field(column.name, _ARROW[column.type]) for column in rollup_columns(measurement)]
+    return pa.schema([pa.field("time", pa.timestamp("s", tz="UTC")), *tags, *columns]).empty_table()
 
 
 def _table(
@@ -120,10 +140,6 @@ def _table(
 ) -> pa.Table:
     columns = rollup_columns(measurement)
     names = ["time", *measurement.tag_names, *(column.name for column in columns)]
-    if not len(groups):
-        empty = [pa.timestamp("s", tz="UTC"), *([pa.string()] * len(measurement.tag_names))]
-        types = [*empty, *(_ARROW[column.type] for column in columns)]
-        return pa.schema(list(zip(names, types, strict=True))).empty_table()
     tags = groups.first_rows(source, measurement.tag_names)
     arrays = [
         pa.array(groups.windows[groups.starts]).cast(pa.timestamp("s", tz="UTC")),

@@ -4,8 +4,8 @@ The books are two measurements in the store itself, so any host can run it: ``wi
 the data, see touch.py) and ``window_rolled``. An hour is *due* when it is closed and what ``window_touched`` says of it
 is not what its roll-up ``covered``. The order of writes makes a kill harmless:
 
-1. what depends on the hour is set to REDO: its day, and the next hour already rolled if a counter of it began at a
-   value that has changed now;
+1. what depends on the hour is set to REDO: its day, and of every series that ends the hour otherwise than it did (a
+   counter's value, a state) the next hour that has rows of it;
 2. the hour's rows are replaced;
 3. the hour is marked with what ``window_touched`` said *before* its data was read.
 
@@ -20,17 +20,11 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from storage.declaration import BUCKETS, MEASUREMENTS, Measurement, Tier
-from storage.declaration.rollup import rollup_columns
+from storage.declaration.rollup import carried_columns
 from storage.downsample.books import DONE, REDO, rolled_windows, touched_hours
-from storage.downsample.rollup import (
-    COUNTER_MEMORY_S,
-    DAY_S,
-    HOUR_S,
-    days_of_hours,
-    hours_of_raw,
-    standing,
-    window_of,
-)
+from storage.downsample.carried import carried_rows, heirs, moves
+from storage.downsample.growth import COUNTER_MEMORY_S
+from storage.downsample.rollup import DAY_S, HOUR_S, days_of_hours, hours_of_raw, window_of
 from storage.downsample.touch import ROLLED_MEASUREMENTS
 from storage.downsample.windows import unix_seconds
 from storage.frame import build_frame
@@ -122,14 +116,16 @@ def _roll_up_hours(
 ) -> tuple[pa.Table, set[int]]:
     """Write the hourly rows of ``part`` (neighbouring hours); returns them, and later hours that became due by it."""
     first, end = part[0], part[-1] + HOUR_S
-    counters = [column for column in rollup_columns(measurement) if column.aggregate == "inc"]
-    lasts = [f"{counter.field.name}_last" for counter in counters]
-    before = store.read(measurement, Tier.HOURLY, end - COUNTER_MEMORY_S - SLICE_S, end, columns=lasts)
+    names = carried_columns(measurement)
+    before = store.read(measurement, Tier.HOURLY, first - COUNTER_MEMORY_S, end, columns=names)
     hourly = hours_of_raw(measurement, store.read(measurement, Tier.RAW, first, end), _until(before, first))
-    after = _sorted(pa.concat_tables([_until(before, first), hourly.select(before.column_names)]), measurement)
-    moved = any(standing(measurement, one, before) != standing(measurement, one, after) for one in counters)
-    next_hours = {hour for hour in covered if end <= hour <= part[-1] + COUNTER_MEMORY_S} if moved else set()
-    put_off = {min(next_hours)} if next_hours else set()
+    put_off: set[int] = set()
+    if any(end <= hour <= end + COUNTER_MEMORY_S for hour in covered):
+        now = _sorted(pa.concat_tables([_until(before, first), carried_rows(measurement, hourly)]), measurement)
+        moved = moves(measurement, before, now)
+        if moved:
+            after = store.read(measurement, Tier.HOURLY, end, end + COUNTER_MEMORY_S + HOUR_S, columns=names)
+            put_off = heirs(measurement, moved, after) & covered.keys()
     _mark(store, measurement, Tier.DAILY, {window_of(hour, DAY_S): REDO for hour in part})
     _mark(store, measurement, Tier.HOURLY, dict.fromkeys(put_off, REDO))
     store.replace(measurement, Tier.HOURLY, first, end, hourly)

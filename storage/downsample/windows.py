@@ -39,6 +39,18 @@ class Column:
         filled = array.fill_null(False if pa.types.is_boolean(array.type) else 0)
         return Column(filled.to_numpy(zero_copy_only=False), valid)
 
+    def equal(self, value: object) -> npt.NDArray[np.bool_]:
+        """Rows that hold ``value``."""
+        if self.words is not None:
+            value = self.words.index(value).as_py()  # -1 where no row has the word, which no code equals
+        return np.asarray(self.valid & (self.values == value))
+
+    def taken(self, rows: npt.NDArray[np.int64]) -> Column:
+        """The values of ``rows``, by number; null where that is -1."""
+        if not len(self.values):
+            return Column(np.zeros(len(rows), self.values.dtype), np.zeros(len(rows), np.bool_), self.words)
+        return Column(self.values[rows], self.valid[rows] & (rows >= 0), self.words)
+
     def arrow(self, kind: pa.DataType) -> pa.Array:
         """The column as an Arrow array of ``kind``."""
         if self.words is None:
@@ -51,12 +63,14 @@ class Column:
 class Groups:
     """Runs of rows: ``starts`` of groups, ``series_starts`` marks rows that begin a series.
 
-    ``windows`` holds the start of the window of every row, in Unix seconds.
+    ``times`` and ``windows`` hold the time of every row and the start of its window, in Unix seconds.
     """
 
     starts: npt.NDArray[np.int64]
     series_starts: npt.NDArray[np.bool_]
+    times: npt.NDArray[np.int64]
     windows: npt.NDArray[np.int64]
+    every_s: int
 
     @staticmethod
     def of(table: pa.Table, tags: Sequence[str], every_s: int) -> Groups:
@@ -72,21 +86,26 @@ class Groups:
         windows = times - times % every_s
         new_group = new_series.copy()
         new_group[1:] |= windows[1:] != windows[:-1]
-        return Groups(np.flatnonzero(new_group), new_series, windows)
+        return Groups(np.flatnonzero(new_group), new_series, times, windows, every_s)
 
     def __len__(self) -> int:
         return len(self.starts)
 
+    def series(self) -> npt.NDArray[np.int64]:
+        """Number of the series of every row, from 0."""
+        return np.cumsum(self.series_starts) - 1
+
     def count(self, column: Column) -> Column:
         """Rows that are not null, per group."""
-        return self._whole(np.add.reduceat(column.valid.astype(np.int64), self.starts))
+        return self.total(column.valid.astype(np.int64))
 
     def count_equal(self, column: Column, value: object) -> Column:
         """Rows that hold ``value``, per group."""
-        if column.words is not None:
-            code = column.words.index(value).as_py()  # -1 where no row has the word, which no code equals
-            value = code
-        return self._whole(np.add.reduceat((column.valid & (column.values == value)).astype(np.int64), self.starts))
+        return self.total(column.equal(value).astype(np.int64))
+
+    def total(self, values: Array) -> Column:
+        """Sum per group of one number a row; 0 is a sum like any other."""
+        return self._whole(np.add.reduceat(values, self.starts))
 
     def sum(self, column: Column) -> Column:
         """Sum per group in the column's type; null where the group has no value."""
@@ -108,26 +127,6 @@ class Groups:
         """Newest value that is not null, per group: what InfluxQL ``last()`` gives."""
         newest = np.maximum.reduceat(np.where(column.valid, np.arange(len(self.windows)), -1), self.starts)
         return Column(column.values[np.maximum(newest, 0)], newest >= 0, column.words)
-
-    def increase(self, column: Column, before: Column, before_windows: npt.NDArray[np.int64], memory_s: int) -> Column:
-        """Growth of a counter per group; a fall is a reset, after which the new value is all growth.
-
-        ``before`` holds, for each series, the counter's newest value earlier than the table, ``before_windows`` its
-        window. A value counts as predecessor if its window starts at most ``memory_s`` earlier; without one the first
-        value counts nothing, since nobody saw it grow.
-        """
-        at = np.flatnonzero(column.valid)
-        growth = np.zeros(len(self.windows), dtype=column.values.dtype)
-        if len(at):
-            values, windows = column.values[at], self.windows[at]
-            series = np.cumsum(self.series_starts)[at] - 1
-            first = np.ones(len(at), dtype=np.bool_)
-            first[1:] = series[1:] != series[:-1]
-            previous, previous_windows = np.roll(values, 1), np.roll(windows, 1)
-            previous[first], previous_windows[first] = before.values[series[first]], before_windows[series[first]]
-            known = np.where(first, before.valid[series], True) & (windows - previous_windows <= memory_s)
-            growth[at] = np.where(known, np.where(values >= previous, values - previous, values), 0)
-        return self._filled(column, np.add.reduceat(growth, self.starts))
 
     def first_rows(self, table: pa.Table, names: Sequence[str]) -> pa.Table:
         """``names`` of the first row of every group: its tags."""

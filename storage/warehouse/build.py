@@ -21,7 +21,8 @@ import pyarrow as pa
 from storage.arrow_schema import END_OF_TIME_S, fingerprint
 from storage.declaration import MEASUREMENTS, Tier
 from storage.downsample.books import rolled_windows
-from storage.downsample.rollup import COUNTER_MEMORY_S, DAY_S, HOUR_S, window_of
+from storage.downsample.growth import COUNTER_MEMORY_S
+from storage.downsample.rollup import DAY_S, HOUR_S, window_of
 from storage.lake.compaction import compact
 from storage.lake.layout import Period
 from storage.lake.location import LakeLocation, locked_if_free
@@ -191,7 +192,7 @@ class _Build:
         marks: dict[int, list[tuple[int, int]]] = {}
         for hour, mark in rolled_windows(self._store, source.measurement, source.tier, start, self._now).items():
             marks.setdefault(window_of(hour, DAY_S), []).append((hour, mark))
-        # A late hour also changes the growth of counters in the next one that has any, whose own mark stays as it was.
+        # A late hour also changes the next one that goes on from it, whose own mark stays as it was.
         marks = {day: marks.get(day - COUNTER_MEMORY_S, []) + hours for day, hours in marks.items()}
         refers = any(column.name == "miner_key" for column in fact.columns)
         states = {

@@ -180,11 +180,6 @@ async def test_a_wall_clock_set_back_is_followed_and_doubles_nothing(tmp_path, m
         assert min(collector.growth().values()) >= 0
 
 
-@pytest.mark.xfail(
-    reason="rows that a clock set back dates too early look like a reset of every counter",
-    strict=True,
-    raises=AssertionError,
-)
 async def test_a_wall_clock_set_back_leaves_growth_as_it_was(tmp_path, monkeypatch):
     true = Clock()
     async with farm_of_all(true) as farm, on_shift(farm, tmp_path) as collector:

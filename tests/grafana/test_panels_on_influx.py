@@ -79,7 +79,8 @@ def raw_lines() -> list[str]:
 def rolled_lines(name: str, tier: Tier, step: int) -> list[str]:
     measurement = MEASUREMENTS[name]
     fields = {column.name: value_of(column.type) for column in rollup_columns(measurement)}
-    fields |= {"hashrate_hs_sum": 190e12, "hashrate_hs_count": 2, "reachable_true_count": 30, "reachable_count": 40}
+    fields |= {"hashrate_hs_integral": 190e12 * 7200, "hashrate_hs_seconds": 7200}
+    fields |= {"reachable_true_seconds": 2700, "reachable_seconds": 3600}
     fields |= {"shares_accepted_inc": 97, "shares_rejected_inc": 3, "shares_stale_inc": 1}
     fields = {
         column: value for column, value in fields.items() if column in {c.name for c in rollup_columns(measurement)}
@@ -201,9 +202,11 @@ def test_rollups(server):
     (ratio,) = {v for row in rows_of(server, "Rejected shares") for name, v in row.items() if name != "time"}
     assert ratio == pytest.approx(0.03)
     answered = [
-        v for row in rows_of(server, "Polls answered per day") for n, v in row.items() if n not in ("time", "site")
+        v for row in rows_of(server, "Time reachable per day") for n, v in row.items() if n not in ("time", "site")
     ]
     assert set(answered) == {0.75}
+    means = [v for row in rows_of(server, "Mean hashrate of a miner per day") for n, v in row.items() if n == "sum_sum"]
+    assert set(means) == {190e12}
 
 
 def test_a_choice_of_site_and_miner(server):
