@@ -24,12 +24,13 @@ from storage.records.pool import (
 )
 from tasks.derive.network import DAY_S, SCRYPT_SHARE, TERA, network_hashrate_hs
 from tasks.normalize.number import number
+from tasks.pools.gathering import answer_of
 from tasks.pools.settings import PoolSettings
-from tasks.pools.shape import amount, mapping, objects, part, scaled, whole
+from tasks.pools.shape import amount, instant, mapping, objects, part, scaled, whole
 from tasks.pools.worker_name import worker_id
-from tasks.resilience.http import Api, Pace, Reply
+from tasks.resilience.http import Api, Pace
 from tasks.sources.failure import SourceFailure, SourceFailureKind
-from tasks.sources.source import Answer, Gathered, Request
+from tasks.sources.source import Gathered, Request
 
 BASE_URL = "https://www.litecoinpool.org"
 PER_MINUTE = 2.0
@@ -82,11 +83,6 @@ class Litecoinpool:
         await self._api.aclose()
 
 
-def answer_of(reply: Reply, page: int = 1) -> Answer:
-    """``reply`` as it is kept in the lake."""
-    return Answer(reply.status, reply.text, reply.size, reply.address, reply.received_ms, page)
-
-
 def records_of(
     data: Mapping[str, Any], *, pool_id: str, account: str | None, slot: int
 ) -> tuple[PoolRecords, MarketRecords]:
@@ -136,7 +132,7 @@ def records_of(
         )
         for coin, name in ((LTC, "recent_payouts"), (DOGE, "recent_payouts_doge"))
         for payout in objects(data.get(name))
-        if (time := whole(payout.get("time"))) is not None
+        if (time := instant(payout.get("time"))) is not None
     ]  # fmt: skip
     paid = PoolRecords(
         workers=tuple(workers),

@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from storage.configuration import Name, PollingInterval, Section, WebAddress
+from tasks.market.coins import COINS
 
-PoolKind = Literal["litecoinpool"]
+PoolKind = Literal["litecoinpool", "f2pool"]
 
-_NEED_ACCOUNT: frozenset[str] = frozenset({"litecoinpool"})
+_NEED_ACCOUNT: frozenset[str] = frozenset({"f2pool", "litecoinpool"})
 
 
 class PoolIntervals(Section):
@@ -52,6 +53,16 @@ class PoolSettings(Section):
         if name == "prohashing":
             raise ValueError("is what the pool of section prohashing is called; take another")
         return name
+
+    @field_validator("coins")
+    @classmethod
+    def _known_coins(cls, coins: tuple[str, ...]) -> tuple[str, ...]:
+        for position, coin in enumerate(coins):
+            if coin not in COINS:
+                raise ValueError(f"{coin!r} is no coin that Lodeline knows; one of {', '.join(COINS)}")
+            if coin in coins[:position]:
+                raise ValueError(f"{coin} is there twice")
+        return coins
 
     @field_validator("api_key")
     @classmethod

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from tasks.normalize.number import count, number
 from tasks.sources.failure import SourceFailure, SourceFailureKind
+
+_FIRST_BLOCK = 1_231_006_505
+"""Unix time of the first block of all; nothing was mined before."""
+_YEAR_2100 = 4_102_444_800
 
 
 def mapping(value: Any, what: str) -> Mapping[str, Any]:
@@ -53,3 +58,15 @@ def amount(value: Any) -> float | None:
 def whole(value: Any) -> int | None:
     """A whole number, written as one or as text."""
     return count(number(value))
+
+
+def instant(value: Any) -> int | None:
+    """Unix seconds, written as a number or as text; None for what is no time that something was mined at, e.g. 0."""
+    found = whole(value)
+    return found if found is not None and _FIRST_BLOCK <= found < _YEAR_2100 else None
+
+
+def utc_day(value: Any) -> str | None:
+    """The UTC day of an instant, YYYY-MM-DD."""
+    found = instant(value)
+    return None if found is None else datetime.fromtimestamp(found, UTC).strftime("%Y-%m-%d")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pydantic import SecretStr
 
 from tasks.collection_settings import CollectionSettings
-from tasks.pools import litecoinpool
+from tasks.pools import f2pool, litecoinpool
 from tasks.pools.closed import ClosedPool
 from tasks.pools.settings import PoolKind, PoolSettings
 from tasks.resilience.http import Pace
@@ -27,6 +27,7 @@ class Kind(NamedTuple):
 
 KINDS: dict[PoolKind, Kind] = {
     "litecoinpool": Kind(litecoinpool.open_pool, litecoinpool.PER_MINUTE),
+    "f2pool": Kind(f2pool.open_pool, f2pool.PER_MINUTE),
 }
 
 

@@ -15,6 +15,7 @@ from tasks.pools.litecoinpool import Litecoinpool, records_of
 from tasks.resilience.http import Api
 from tasks.sources.failure import SourceFailure, SourceFailureKind
 from tasks.sources.source import Gathered
+from tests.pools.reading import ODD, rows
 
 KEY = "s3cret-key-of-the-account"
 SLOT = 1_517_124_480
@@ -64,15 +65,6 @@ def pool(answer: Any, *, status: int = 200) -> Litecoinpool:
 async def ask(answer: Any) -> Gathered:
     source = pool(answer)
     return await source.ask(source.requests[0], SLOT)
-
-
-def rows(gathered: Gathered, measurement: str) -> list[dict[str, Any]]:
-    return [
-        {"time": frame.times[row], **{name: values[row] for name, values in frame.columns.items()}}
-        for frame in gathered.frames
-        if frame.measurement == measurement
-        for row in range(len(frame))
-    ]
 
 
 async def test_a_worker_has_hashes_a_second_and_work() -> None:
@@ -142,19 +134,12 @@ async def test_the_key_is_not_kept() -> None:
     assert KEY not in answer.body + answer.address
 
 
-_ODD = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
-    lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(st.text(max_size=5), inner, max_size=2)),
-    max_leaves=4,
-)
-
-
 @given(st.data())
 def test_a_field_that_cannot_be_read_costs_that_field(data: st.DataObject) -> None:
     answer = copy.deepcopy(SAMPLE)
     section = data.draw(st.sampled_from(["user", "pool", "network", "market", "workers"]))
     place = answer[section] if section != "workers" else answer["workers"]["Farm.rack1.l7"]
-    place[data.draw(st.sampled_from(sorted(place)))] = data.draw(_ODD)
+    place[data.draw(st.sampled_from(sorted(place)))] = data.draw(ODD)
     paid, _ = records_of(answer, pool_id="ltc", account="farm", slot=SLOT)
     assert [worker.worker_id for worker in paid.workers] == ["farm.rack1.l7", "farm.spare"]
     assert paid.payouts[0].amount == 0.25

@@ -62,6 +62,8 @@ def test_without_the_section_no_pool_is_asked(tmp_path: Path) -> None:
         ("{id: a, kind: litecoinpool, api_key: k}", "account: is missing; litecoinpool has it before the dot"),
         ("{id: A b, kind: litecoinpool, state: gone}", "id"),
         ("{id: prohashing, kind: litecoinpool, state: gone}", "take another"),
+        ("{id: a, kind: litecoinpool, state: gone, coins: [LTC]}", "no coin that Lodeline knows"),
+        ("{id: a, kind: litecoinpool, state: gone, coins: [litecoin, litecoin]}", "twice"),
         ("{id: a, kind: slushpool, state: gone}", "kind"),
     ],
 )
