@@ -1,4 +1,4 @@
-"""Kill -9 whatever works on a data directory, over and over: collecting, delivering, rolling up, merging, deleting.
+"""Kill -9 whatever works on a data directory: collecting, delivering, rolling up, merging, archiving, deleting.
 
 Run by hand: ``python -m tests.faults.killing --kills 1000``. Every role is a process of its own, forked from one that
 has imported everything and done nothing, so that a new one is at work within a millisecond. One role after another is
@@ -21,11 +21,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from storage.archive.catalogue import Catalogue
+from storage.archive.moving import ArchiveReport, archive_table, away_from_upkeep
+from storage.archive.reading import ArchiveReader
+from storage.archive.verifying import verify as verify_archive
 from storage.audit.trail import AuditKind, Trail
 from storage.audit.verify import Anchor, verify
 from storage.declaration import MEASUREMENTS, Tier
 from storage.delivery.books import books
 from storage.delivery.delivery import Delivery
+from storage.downsample.books import rolled_windows, touched_hours
 from storage.downsample.run import roll_up
 from storage.erasure.entity import Entity
 from storage.erasure.proof import search
@@ -47,11 +52,13 @@ T0 = 1_700_000_000 // 86_400 * 86_400
 STEADY = ("steady-1", "steady-2")
 DOOMED = "doomed"
 HOST = "killed"
+SLOT_S = 300
 PAYLOAD_DAYS = 1
+TELEMETRY = MEASUREMENTS["miner_telemetry"]
 PAUSE_S = 0.15
 """Between two kills, of any role, on average."""
 
-WEIGHTS = {"collect": 6, "deliver": 4, "roll": 2, "merge": 4, "delete": 0.5}
+WEIGHTS = {"collect": 6, "deliver": 4, "roll": 2, "merge": 4, "archive": 3, "delete": 0.5}
 """How often each role is killed: what takes seconds must come to its end now and then, too."""
 
 
@@ -62,7 +69,7 @@ def value(slot: int, miner: int) -> float:
 
 def frames(slot: int) -> list[Frame]:
     """What a tick gives."""
-    ids, at = [*STEADY, DOOMED], [T0 + slot * 60] * 3
+    ids, at = [*STEADY, DOOMED], [T0 + slot * SLOT_S] * 3
     return [
         build_frame("miner_telemetry", at, {"miner_id": ids, "hashrate_hs": [value(slot, n) for n in range(3)]}),
         build_frame("raw_payload", at, {"miner_id": ids, "path": ["/api"] * 3, "body": [f"{x} {slot}" for x in ids]}),
@@ -90,7 +97,7 @@ def collect(data: Path) -> None:
         with lane:
             slot = LaneReader(data / "spool" / "miners").last_sequence
             while not baton.stopped:
-                record = lane.append(Batch(f"miners/{slot}", T0 + slot * 60, "run", frames(slot)))
+                record = lane.append(Batch(f"miners/{slot}", T0 + slot * SLOT_S, "run", frames(slot)))
                 assert record.sequence == slot + 1, f"slot {slot} became record {record.sequence}"
                 os.pwrite(told, f"{slot + 1:012}".encode(), 0)  # at once, or a kill would leave none
                 slot += 1
@@ -133,10 +140,40 @@ def merge(data: Path) -> None:
         time.sleep(0.05)
 
 
+def archive(data: Path) -> None:
+    """Move days that are past their retention into the archive."""
+    while True:
+        if _archive(data).files:
+            _counted(data, "archived")
+        time.sleep(0.05)
+
+
+def _archive(data: Path) -> ArchiveReport:
+    before = _settled(data) // 86_400 * 86_400 - 86_400
+    with away_from_upkeep(data / "lake"):
+        report = archive_table(data / "lake", data / "archive", TELEMETRY, Tier.RAW, before)
+    if report.troubles:
+        raise AssertionError(report.troubles)
+    return report
+
+
+def _settled(data: Path) -> int:
+    """Before this everything is delivered and rolled up. A month of the lake stands for that outside of this script."""
+    store = EmbeddedStore(data / "lake")
+    try:
+        newest = store.newest(TELEMETRY, 0)
+        delivered = max((int(at.timestamp()) for at in newest["time"].to_pylist()), default=T0)
+        rolled = rolled_windows(store, TELEMETRY, Tier.HOURLY, T0, delivered)
+        touched = touched_hours(store, TELEMETRY, T0, delivered)
+        return min([delivered, *(hour for hour, mark in touched.items() if rolled.get(hour) != mark)])
+    finally:
+        store.close()
+
+
 def delete(data: Path) -> None:
     """Erase one miner up to now, for ever again."""
     while True:
-        stop = T0 + LaneReader(data / "spool" / "miners").last_sequence * 60
+        stop = T0 + LaneReader(data / "spool" / "miners").last_sequence * SLOT_S
         if stop > T0:
             _erase(data, stop)
             _counted(data, "erased")
@@ -146,7 +183,7 @@ def delete(data: Path) -> None:
 def _erase(data: Path, stop: int) -> None:
     baton = Baton(data / "locks", "miners")
     done = erase(
-        Places(data, data / "lake", None, None),
+        Places(data, data / "lake", data / "archive", None),
         Entity({"miner_id": DOOMED}, 0, stop),
         host=HOST,
         actor="delete",
@@ -159,7 +196,7 @@ def _erase(data: Path, stop: int) -> None:
 
 def _now(data: Path) -> int:
     """A time at which all but the newest hours are closed."""
-    return T0 + LaneReader(data / "spool" / "miners").last_sequence * 60 + 1_800
+    return T0 + LaneReader(data / "spool" / "miners").last_sequence * SLOT_S + 1_800
 
 
 ROLES: dict[str, Callable[[Path], None]] = {
@@ -167,6 +204,7 @@ ROLES: dict[str, Callable[[Path], None]] = {
     "deliver": deliver,
     "roll": roll,
     "merge": merge,
+    "archive": archive,
     "delete": delete,
 }
 
@@ -238,21 +276,29 @@ def _settle_and_compare(data: Path, faults: list[str]) -> dict[str, object]:
     store = EmbeddedStore(data / "lake")
     roll_up(store, _now(data))
     report = maintain(data / "lake", _now(data), retention_days={"mining_payload": PAYLOAD_DAYS})
-    stop = T0 + spooled * 60
+    stop = T0 + spooled * SLOT_S
+    _archive(data)
     _erase(data, stop)
     faults += report.troubles
     if spooled < slots:
         faults.append(f"{slots} slots were acknowledged and {spooled} are spooled")
 
     rows = store.read(MEASUREMENTS["miner_telemetry"], Tier.RAW, 0, 2**33, columns=["hashrate_hs"]).to_pylist()
+    kept = ArchiveReader(data / "archive").read(
+        MEASUREMENTS["miner_telemetry"], Tier.RAW, 0, 2**33, columns=["hashrate_hs"]
+    )
+    rows += kept.to_pylist()
     found = {(row["miner_id"], int(row["time"].timestamp())): row["hashrate_hs"] for row in rows}
-    wanted = {(name, T0 + slot * 60): value(slot, at) for at, name in enumerate(STEADY) for slot in range(spooled)}
+    wanted = {(name, T0 + slot * SLOT_S): value(slot, at) for at, name in enumerate(STEADY) for slot in range(spooled)}
     lost = sum(key not in found for key in wanted)
     wrong = sum(found[key] != number for key, number in wanted.items() if key in found)
     revived = sum(name == DOOMED for name, _ in found)
     table = LakeTable(data / "lake", MEASUREMENTS["miner_telemetry"], Tier.RAW)
     snapshot = table.snapshot(fresh=True)
     stored = sum(part.rows for part in snapshot.parts) if snapshot else 0
+    catalogue = Catalogue.open(data / "archive")
+    stored += sum(part.rows for part in catalogue.parts())
+    faults += verify_archive(catalogue, catalogue.parts(), read=True).faults
 
     hours = store.read(MEASUREMENTS["miner_telemetry"], Tier.HOURLY, 0, 2**33).to_pylist()
     closed = (_now(data) - 120) // 3600 * 3600
@@ -279,7 +325,8 @@ def _settle_and_compare(data: Path, faults: list[str]) -> dict[str, object]:
     lane_books = books(data / "spool")
     chain = verify(Trail.open(data, HOST).path, anchor)
     return {
-        "slots": spooled, "rows": len(wanted), "hours": len(sums), "lost": lost, "doubled": stored - len(found),
+        "slots": spooled, "rows": len(wanted), "archived": kept.num_rows, "hours": len(sums), "lost": lost,
+        "doubled": stored - len(found),
         "wrong": wrong, "hours_wrong": hours_wrong, "revived": revived + sum(proof.hits.values()),
         "unreadable": unreadable, "backlog": sum(b.backlog for sinks in lane_books.values() for b in sinks.values()),
         "audit_entries": chain.entries, "audit_fault": chain.fault, "anchored": anchor.sequence, "faults": faults,
