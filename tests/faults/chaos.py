@@ -7,7 +7,7 @@ import os
 import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,12 @@ from deployments.farm import ALL_VARIANTS, Farm
 from storage.declaration import MEASUREMENTS, Tier
 from storage.delivery.books import Books, books_of_lane
 from storage.downsample.rollup import hours_of_raw
+from storage.influx.settings import InfluxSettings
+from storage.influx.sink import InfluxSink
 from storage.lake.sink import LakeSink
-from storage.lake.store import EmbeddedStore
-from storage.settings import StorageSettings
+from storage.opening import open_store
+from storage.settings import LakeSettings, StorageSettings
+from storage.sink import Sink
 from tasks.miners.collection import LANE, MinerCollection, open_collection
 from tasks.miners.report import MinerStanding, TickReport
 from tasks.miners.settings import FleetSettings, MinerSettings
@@ -45,6 +48,9 @@ LIMITS = FleetSettings(
 _HANGS_S = 120
 """What has not come by then never comes."""
 
+_OWN = ("window_touched",)
+"""Measurements that sinks write for themselves: nobody accepted them."""
+
 Rows = dict[tuple[str, int], dict[str, Any]]
 
 
@@ -54,19 +60,23 @@ def farm_of_all(clock: Callable[[], float]) -> Farm:
 
 
 class Collector:
-    """What runs on one host: collection and delivery. ``reports`` are the first ones of all slots that were spooled."""
+    """What runs on one host: collection and delivery into one store, InfluxDB where settings of one are given, else the
+    lake. ``reports`` are the first ones of all slots that were spooled."""
 
-    def __init__(self, farm: Farm, storage: StorageSettings, collection: MinerCollection, delivering: Delivering):
+    def __init__(
+        self, farm: Farm, storage: StorageSettings, collection: MinerCollection, delivering: Delivering, sink: str
+    ) -> None:
         self.farm = farm
         self.collection = collection
         self.reports: dict[int, TickReport] = {}
         self._storage = storage
         self._delivering = delivering
+        self._sink = sink
 
     @property
     def books(self) -> Books:
         """What is where."""
-        return books_of_lane(self._storage.spool_directory / LANE)[LakeSink.name]
+        return books_of_lane(self._storage.spool_directory / LANE)[self._sink]
 
     async def tick(self, slot: Slot) -> TickReport:
         """Poll, spool, report."""
@@ -82,16 +92,19 @@ class Collector:
         return books
 
     async def ends_with_all_stored(self) -> None:
-        """End the delivery; every point of every tick is in the lake, in one row and in no two."""
+        """End the delivery; every point of every tick is in the store, in one row and in no two."""
         await asyncio.to_thread(self._delivering.end, 60.0)
         books, points = self.books, sum(report.points for report in self.reports.values())
         assert (books.accepted, books.stored) == (points, points)
         assert (books.dead_lettered, books.shed, books.backlog, books.trouble) == (0, 0, 0, None)
+        if self._storage.influx is not None:  # of which a key has one row, by its nature
+            assert sum(len(self.rows(name)) for name in MEASUREMENTS if name not in _OWN) == points
+            return
         stored = 0
         for log in self._storage.lake_directory.rglob("_delta_log"):
             table = DeltaTable(str(log.parent)).to_pyarrow_table()
             name = next(part for part in log.parent.parts[::-1] if part in MEASUREMENTS)
-            if name != "window_touched":  # the lake's own, nobody accepted it
+            if name not in _OWN:
                 stored += len(table)
                 keys = table.select(
                     ["time", *(tag for tag in MEASUREMENTS[name].tag_names if tag in table.schema.names)]
@@ -102,21 +115,15 @@ class Collector:
 
     def rows(self, measurement: str = "miner_telemetry") -> list[dict[str, Any]]:
         """Raw rows as a reader gets them."""
-        store = EmbeddedStore(self._storage.lake_directory)
-        try:
+        with closing(open_store(self._storage)) as store:
             table = store.read(MEASUREMENTS[measurement], Tier.RAW, START - 86_400, START + 86_400)
-        finally:
-            store.close()
         return [{**row, "time": int(row["time"].timestamp())} for row in table.to_pylist()]
 
     def growth(self) -> dict[str, int]:
         """Accepted shares by miner, summed over the hours as they are rolled up."""
-        store = EmbeddedStore(self._storage.lake_directory)
-        try:
-            measurement = MEASUREMENTS["miner_telemetry"]
+        measurement = MEASUREMENTS["miner_telemetry"]
+        with closing(open_store(self._storage)) as store:
             raw, before = (store.read(measurement, tier, START, START + 86_400) for tier in (Tier.RAW, Tier.HOURLY))
-        finally:
-            store.close()
         grown = Counter[str]()
         for hour in hours_of_raw(measurement, raw, before).to_pylist():
             grown[hour["miner_id"]] += hour["shares_accepted_inc"]
@@ -139,22 +146,29 @@ class Collector:
 
 
 @asynccontextmanager
-async def on_shift(farm: Farm, folder: Path, run_id: str = "run") -> AsyncIterator[Collector]:
-    """A collector of ``farm`` whose data lies in ``folder``."""
-    storage = StorageSettings(data_directory=folder)
+async def on_shift(
+    farm: Farm, folder: Path, run_id: str = "run", *, influx: InfluxSettings | None = None, adaptive: bool = False
+) -> AsyncIterator[Collector]:
+    """A collector of ``farm`` whose data lies in ``folder``, and in InfluxDB where its settings are given."""
+    storage = StorageSettings(data_directory=folder, influx=influx, lake=LakeSettings(enabled=influx is None))
     miners = [
-        MinerSettings.model_validate({**each, "adaptive": False}) for each in farm.configuration(EVERY_S)["miners"]
+        MinerSettings.model_validate({**each, "adaptive": adaptive}) for each in farm.configuration(EVERY_S)["miners"]
     ]
-    sink = LakeSink(storage.lake_directory, HOST)
-    delivering = Delivering(storage.spool_directory, [sink], HOST)
-    async with open_collection(
-        miners, limits=LIMITS, storage=storage, host=HOST, sinks=[sink.name], run_id=run_id
-    ) as collection:
-        delivering.start()
-        try:
-            yield Collector(farm, storage, collection, delivering)
-        finally:
-            await asyncio.to_thread(delivering.end, 5.0)
+    with ExitStack() as opened:
+        sink: Sink = (
+            LakeSink(storage.lake_directory, HOST)
+            if influx is None
+            else opened.enter_context(closing(InfluxSink(influx, HOST)))
+        )
+        delivering = Delivering(storage.spool_directory, [sink], HOST)
+        async with open_collection(
+            miners, limits=LIMITS, storage=storage, host=HOST, sinks=[sink.name], run_id=run_id
+        ) as collection:
+            delivering.start()
+            try:
+                yield Collector(farm, storage, collection, delivering, sink.name)
+            finally:
+                await asyncio.to_thread(delivering.end, 5.0)
 
 
 def slots(first: int, count: int) -> Sequence[int]:

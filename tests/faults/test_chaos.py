@@ -15,21 +15,23 @@ import pytest
 
 from storage.delivery import courier
 from storage.errors import NeedsHuman
+from storage.influx.settings import InfluxSettings
 from storage.spool.segment import segments_of
 from tasks.miners.collection import LANE
 from tasks.shift.slots import Slot
 from tests.farm.clock import Clock
 from tests.faults.chaos import EVERY_S, LIMITS, Collector, farm_of_all, mounted, on_shift, run, slots
+from tests.influx.server import InfluxServer
 
 pytestmark = pytest.mark.faults
 
 
-async def test_a_farm_without_power_is_unreachable_and_read_again_at_once(tmp_path):
+async def test_a_farm_without_power_is_unreachable_and_read_again_at_once(tmp_path, influx):
     clock = Clock()
     farm = farm_of_all(clock)
     async with contextlib.AsyncExitStack() as stack:
         async with farm:
-            collector = await stack.enter_async_context(on_shift(farm, tmp_path))
+            collector = await stack.enter_async_context(on_shift(farm, tmp_path, influx=influx))
             before = await run(collector, clock, 0, 3)
         outage = await run(collector, clock, 3, 3 * LIMITS.breaker_failures)
         async with farm:
@@ -140,9 +142,9 @@ class SteppedClock:
         return {name: after.shares_accepted - before.shares_accepted for name, (before, after) in stands.items()}
 
 
-async def test_a_wall_clock_set_forward_loses_and_doubles_nothing(tmp_path, monkeypatch):
+async def test_a_wall_clock_set_forward_loses_and_doubles_nothing(tmp_path, influx, monkeypatch):
     true = Clock()
-    async with farm_of_all(true) as farm, on_shift(farm, tmp_path) as collector:
+    async with farm_of_all(true) as farm, on_shift(farm, tmp_path, influx=influx) as collector:
         clock = SteppedClock(collector, true, monkeypatch)
         await clock.go_on(3)
         clock.step_s += 7_200
@@ -159,9 +161,9 @@ async def test_a_wall_clock_set_forward_loses_and_doubles_nothing(tmp_path, monk
         assert collector.growth() == clock.growth()
 
 
-async def test_a_wall_clock_set_back_is_followed_and_doubles_nothing(tmp_path, monkeypatch):
+async def test_a_wall_clock_set_back_is_followed_and_doubles_nothing(tmp_path, influx, monkeypatch):
     true = Clock()
-    async with farm_of_all(true) as farm, on_shift(farm, tmp_path) as collector:
+    async with farm_of_all(true) as farm, on_shift(farm, tmp_path, influx=influx) as collector:
         clock = SteppedClock(collector, true, monkeypatch)
         await clock.go_on(12)
         clock.step_s -= 600
@@ -180,9 +182,9 @@ async def test_a_wall_clock_set_back_is_followed_and_doubles_nothing(tmp_path, m
         assert min(collector.growth().values()) >= 0
 
 
-async def test_a_wall_clock_set_back_leaves_growth_as_it_was(tmp_path, monkeypatch):
+async def test_a_wall_clock_set_back_leaves_growth_as_it_was(tmp_path, influx, monkeypatch):
     true = Clock()
-    async with farm_of_all(true) as farm, on_shift(farm, tmp_path) as collector:
+    async with farm_of_all(true) as farm, on_shift(farm, tmp_path, influx=influx) as collector:
         clock = SteppedClock(collector, true, monkeypatch)
         await clock.go_on(2)
         clock.step_s += 7_200
@@ -219,13 +221,13 @@ def file_size_limit(spool: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("trouble", [full_disk, file_size_limit])
-async def test_a_spool_without_room_says_so_and_takes_the_same_tick_once_there_is_room(tmp_path, trouble):
+async def test_a_spool_without_room_says_so_and_takes_the_same_tick_once_there_is_room(tmp_path, influx, trouble):
     fill: Callable[[Path], AbstractContextManager[None]] = trouble
     spool = tmp_path / "spool"
     clock = Clock()
     disk = mounted(spool, "4m") if trouble is full_disk else contextlib.nullcontext()
     with disk:
-        async with farm_of_all(clock) as farm, on_shift(farm, tmp_path) as collector:
+        async with farm_of_all(clock) as farm, on_shift(farm, tmp_path, influx=influx) as collector:
             await run(collector, clock, 0, 3)
             before = await collector.until(lambda books: books.backlog == 0)
             (time,) = slots(3, 1)
@@ -246,7 +248,7 @@ async def test_a_spool_without_room_says_so_and_takes_the_same_tick_once_there_i
                 collector.assert_true(time)
     # Whoever opens the lane next finds it sound.
     if trouble is file_size_limit:
-        async with farm_of_all(clock) as farm, on_shift(farm, tmp_path, "successor") as successor:
+        async with farm_of_all(clock) as farm, on_shift(farm, tmp_path, "successor", influx=influx) as successor:
             (report,) = await run(successor, clock, 7, 1)
             assert (report.points_accepted, report.failed) == (collector.books.accepted, 0)
             assert report.points_accepted == sum(each.points for each in (*collector.reports.values(), report))
@@ -278,6 +280,53 @@ def read_only(lake: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["mount", "-o", "remount,rw", str(lake)], check=True)
+
+
+@contextlib.contextmanager
+def stopped(server: InfluxServer) -> Iterator[None]:
+    """It was killed; started again it has the same data and port."""
+    server.kill()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+@contextlib.contextmanager
+def paused(server: InfluxServer) -> Iterator[None]:
+    """It takes connections and answers nothing."""
+    server.pause()
+    try:
+        yield
+    finally:
+        server.resume()
+
+
+@pytest.mark.influx
+@pytest.mark.parametrize("trouble", [stopped, paused])
+async def test_an_influxdb_that_takes_nothing_delays_what_is_collected(tmp_path, influx_server, trouble):
+    lose: Callable[[InfluxServer], AbstractContextManager[None]] = trouble
+    clock = Clock()
+    settings = InfluxSettings(url=influx_server.url, timeout_s=1)
+    async with farm_of_all(clock) as farm, on_shift(farm, tmp_path, influx=settings) as collector:
+        await run(collector, clock, 0, 2)
+        before = await collector.until(lambda books: books.backlog == 0)
+        with lose(influx_server):
+            first = await run(collector, clock, 2, 1)
+            told = await collector.until(lambda books: books.trouble is not None)
+            assert influx_server.url in (told.trouble or "")
+            later = await run(collector, clock, 3, 4)
+            assert all(report.failed == 0 for report in (*first, *later))
+            assert all((report.store_trouble or "").startswith("influx: ") for report in later)
+            during = collector.books
+            assert (during.stored, during.shed, during.dead_lettered) == (before.stored, 0, 0)
+            assert during.backlog == sum(report.points for report in (*first, *later))
+        await collector.until(lambda books: books.backlog == 0)
+        (well,) = await run(collector, clock, 7, 1)
+        assert (well.store_trouble, collector.books.trouble) == (None, None)
+        await collector.ends_with_all_stored()
+        for time in slots(0, 8):
+            collector.assert_true(time)
 
 
 @pytest.mark.parametrize("trouble", [away, read_only])
