@@ -18,7 +18,7 @@ class Part:
     """What was asked of one coin: its records, the replies that they were made from, and what is odd about them."""
 
     records: PoolRecords
-    replies: Sequence[Reply]
+    replies: Sequence[Reply] = field(default=())
     notices: Sequence[str] = field(default=())
 
 
@@ -56,6 +56,6 @@ async def each_coin(coins: Iterable[str], ask: Callable[[str], Awaitable[Part]])
         answers += [answer_of(reply, page) for page, reply in enumerate(part.replies, start=1)]
         notices += part.notices
         tries += sum(reply.tries for reply in part.replies)
-    if skipped is not None and not answers:
+    if skipped is not None and not frames and not answers:
         raise skipped
     return Gathered(frames, answers, notices, tries=tries)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pydantic import SecretStr
 
 from tasks.collection_settings import CollectionSettings
-from tasks.pools import f2pool, litecoinpool
+from tasks.pools import f2pool, litecoinpool, viabtc
 from tasks.pools.closed import ClosedPool
 from tasks.pools.settings import PoolKind, PoolSettings
 from tasks.resilience.http import Pace
@@ -23,10 +23,12 @@ class Kind(NamedTuple):
 
     open: Callable[[PoolSettings, SecretStr, Pace], Source]
     per_minute: float
+    burst: int = 1
 
 
 KINDS: dict[PoolKind, Kind] = {
     "litecoinpool": Kind(litecoinpool.open_pool, litecoinpool.PER_MINUTE),
+    "viabtc": Kind(viabtc.open_pool, viabtc.PER_MINUTE, viabtc.BURST),
     "f2pool": Kind(f2pool.open_pool, f2pool.PER_MINUTE),
 }
 
@@ -48,4 +50,6 @@ def open_pool(settings: PoolSettings, state: Path) -> Source:
         return ClosedPool(settings.id, settings.polling_intervals.payouts)
     assert settings.api_key is not None  # noqa: S101  # the settings saw to it
     kind = KINDS[settings.kind]
-    return kind.open(settings, settings.api_key, HostPace(state, settings.kind, per_minute=kind.per_minute))
+    return kind.open(
+        settings, settings.api_key, HostPace(state, settings.kind, per_minute=kind.per_minute, burst=kind.burst)
+    )
