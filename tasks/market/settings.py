@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from storage.configuration import PollingInterval, Section
+from storage.configuration import PollingInterval, Section, WebAddress
 from tasks.market.network.settings import NetworkSettings
 
 Coin = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
@@ -21,7 +22,8 @@ class CoinGeckoIntervals(Section):
     market_data: PollingInterval = 900
     """Seconds between requests of /coins/markets."""
     historical: PollingInterval = 3600
-    """Seconds between requests of /coins/{id}/market_chart."""
+    """Seconds between looks at the history of each coin. It has a new daily close once a day; only then, and until that
+    came, /coins/{id}/market_chart is asked, for a whole year."""
 
 
 class CoinGeckoSettings(Section):
@@ -29,10 +31,20 @@ class CoinGeckoSettings(Section):
 
     enabled: bool = True
     """Ask CoinGecko."""
-    coins: tuple[Coin, ...] = ("bitcoin", "ethereum", "litecoin", "dogecoin")
+    api_key: SecretStr | None = None
+    """API key; without one CoinGecko is asked as anybody may, at 5 requests a minute."""
+    plan: Literal["demo", "pro"] = "demo"
+    """Plan that the key is of: address, rate and credits of a month follow from it."""
+    credits_a_month: Annotated[int, Field(ge=1)] | None = None
+    """Credits of the account in a calendar month, in the place of the plan's; without a key there is no limit."""
+    coins: Annotated[tuple[Coin, ...], Field(min_length=1)] = ("bitcoin", "ethereum", "litecoin", "dogecoin")
     """CoinGecko's ids of the coins to follow."""
-    vs_currencies: tuple[Coin, ...] = ("usd", "btc")
-    """Currencies to price them in."""
+    vs_currencies: Annotated[tuple[Literal["usd", "btc"], ...], Field(min_length=1)] = ("usd", "btc")
+    """Currencies to price them in; USD is always among them. BTC is worked out of USD where it is not asked for."""
+    base_url: WebAddress | None = None
+    """Address in the place of the plan's."""
+    ca_file: Path | None = None
+    """Certificates to trust in the place of the system's."""
     polling_intervals: CoinGeckoIntervals = CoinGeckoIntervals()
 
 
@@ -54,6 +66,16 @@ class CoinMarketCapSettings(Section):
     """API key; needed where enabled."""
     tier: Literal["free", "basic", "hobbyist", "startup", "standard", "professional", "enterprise"] = "free"
     """Plan of the account, which says how many credits a month it has."""
+    credits_a_month: Annotated[int, Field(ge=1)] | None = None
+    """Credits of the account in a calendar month, in the place of the plan's."""
+    coins: Annotated[tuple[Coin, ...], Field(min_length=1)] | None = None
+    """Lodeline's ids of the coins to keep; those of market_data.coingecko where not set."""
+    limit: Annotated[int, Field(ge=1, le=5000)] = 200
+    """How many coins are listed, by market capitalisation; a credit for each 200 begun."""
+    base_url: WebAddress | None = None
+    """Address in the place of CoinMarketCap's own."""
+    ca_file: Path | None = None
+    """Certificates to trust in the place of the system's."""
     polling_intervals: CoinMarketCapIntervals = CoinMarketCapIntervals()
 
     @field_validator("api_key")

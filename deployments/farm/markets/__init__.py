@@ -1,0 +1,1 @@
+"""Simulated providers of prices, over loopback."""

@@ -1,0 +1,50 @@
+"""What the providers of prices have in common: times, waits that follow from refusals, answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from tasks.resilience.http import Reply
+from tasks.sources.source import Answer
+
+MINUTE_S = 60.0
+_AHEAD_S = 300.0
+"""How much later than the slot a provider's time may be: it is asked after the slot, and clocks differ."""
+
+
+def iso_time(said: object) -> float | None:
+    """Unix seconds of an ISO 8601 time; one without a zone is UTC. None for everything else."""
+    if not isinstance(said, str):
+        return None
+    try:
+        found = datetime.fromisoformat(said)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def age_s(told_at: float | None, slot: int) -> float | None:
+    """How old at ``slot`` is what was true at ``told_at``; None where that is not known, or is in the future."""
+    if told_at is None or not 0 < told_at <= slot + _AHEAD_S:
+        return None
+    return max(0.0, slot - told_at)
+
+
+def until_next_day_s(now: float) -> float:
+    """Seconds from ``now`` (Unix) until the next UTC day begins."""
+    return 86_400.0 - now % 86_400.0
+
+
+def until_next_month_s(now: float) -> float:
+    """Seconds from ``now`` (Unix) until the next UTC month begins."""
+    first = datetime.fromtimestamp(now, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (first + timedelta(days=32)).replace(day=1).timestamp() - now
+
+
+def answers_of(replies: Iterable[Reply]) -> list[Answer]:
+    """The pages of an answer as they are kept in the lake."""
+    return [
+        Answer(reply.status, reply.text, reply.size, reply.address, reply.received_ms, page)
+        for page, reply in enumerate(replies, 1)
+    ]
