@@ -122,7 +122,7 @@ MINING_PROFITABILITY = Measurement(
         gauge("btc_th_day", "BTC", "the same in BTC per TH/s and day", exact=True),
         gauge("fee_ratio", "ratio", "fee taken off", exact=True),
         text("by_coin", "coin=USD per TH/s and day, comma-separated"),
-        text("quality_flags", "what is wrong with it; null: nothing"),
+        text("quality_flags", "what is wrong with it, e.g. missing:dogecoin.price; empty: nothing"),
     ),
     {Tier.RAW: "mining_technical"},
 )

@@ -39,6 +39,13 @@ SNAPSHOT = {
         "schedules": {"quarter-hourly": ("3,18,33,48 * * * *", "UTC")},
         "reruns": {},
     },
+    "derive-market": {
+        "entrypoint": "flows.derive_market.derive_market",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {"hourly": ("22 * * * *", "UTC")},
+        "reruns": {},
+    },
     "build-warehouse": {
         "entrypoint": "flows.build_warehouse.build_warehouse",
         "queue": "batch",
