@@ -6,6 +6,7 @@ import re
 
 _NOTHING = frozenset({"", "n/a", "na", "none", "null", "unknown", "-"})
 _LONGEST = 1_000
+_LONGEST_NAME = 40
 _ALGORITHMS = {
     "sha256d": "sha256d",
     "sha256": "sha256d",
@@ -41,6 +42,14 @@ def algorithm(value: str | None) -> str | None:
     if not value:
         return None
     return _ALGORITHMS.get(re.sub(r"[^a-z0-9]", "", value.lower()), "unknown")
+
+
+def algorithm_name(value: object) -> str | None:
+    """The name of any algorithm in one spelling: as :func:`algorithm`, others in lower case without signs."""
+    if not isinstance(value, str):
+        return None
+    known = algorithm(value)
+    return known if known != "unknown" else re.sub(r"[^a-z0-9]", "", value.lower())[:_LONGEST_NAME] or None
 
 
 def same_algorithm(told: object, ours: str | None) -> bool:

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import SecretStr
-
 from storage.records.pool import PoolAccount, PoolPayout, PoolRecords, WorkerPerformance
 from tasks.normalize.identifier import named
 from tasks.normalize.number import number
 from tasks.pools.gathering import Part, algorithm_of, each_coin
+from tasks.pools.means import Means
 from tasks.pools.settings import PoolSettings
 from tasks.pools.shape import amount, instant, mapping, objects, part, scaled, sequence, utc_day, whole
 from tasks.pools.worker_name import worker_id
-from tasks.resilience.http import Api, Pace, Reply
+from tasks.resilience.http import Api, Reply
 from tasks.sources.failure import SourceFailure, SourceFailureKind
 from tasks.sources.source import Gathered, Request
 
@@ -33,12 +32,12 @@ _STATUS = {0: "online", 1: "offline", 2: "expired"}
 _BAD_ARGUMENT, _NO_PERMISSION = 5001, 5010
 
 
-def open_pool(settings: PoolSettings, key: SecretStr, pace: Pace) -> F2pool:
+def open_pool(settings: PoolSettings, means: Means) -> F2pool:
     """The source of a live account."""
     return F2pool(
         settings,
         Api(
-            settings.id, settings.base_url or BASE_URL, headers={"F2P-API-SECRET": key}, pace=pace,
+            settings.id, settings.base_url or BASE_URL, headers={"F2P-API-SECRET": means.key}, pace=means.pace,
             ca_file=settings.ca_file,
         ),
     )  # fmt: skip

@@ -23,12 +23,13 @@ from storage.records.pool import (
     pool_frames,
 )
 from tasks.derive.network import DAY_S, SCRYPT_SHARE, TERA, network_hashrate_hs
-from tasks.normalize.number import number
+from tasks.normalize.number import finite, number
 from tasks.pools.gathering import answer_of
+from tasks.pools.means import Means
 from tasks.pools.settings import PoolSettings
 from tasks.pools.shape import amount, instant, mapping, objects, part, scaled, whole
 from tasks.pools.worker_name import worker_id
-from tasks.resilience.http import Api, Pace
+from tasks.resilience.http import Api
 from tasks.sources.failure import SourceFailure, SourceFailureKind
 from tasks.sources.source import Gathered, Request
 
@@ -42,16 +43,16 @@ _SAMPLE_TOLERANCE = 0.05
 """Both published samples fit their own arithmetic within 0.06 %; beyond this a unit or a field has changed."""
 
 
-def open_pool(settings: PoolSettings, key: SecretStr, pace: Pace) -> Litecoinpool:
+def open_pool(settings: PoolSettings, means: Means) -> Litecoinpool:
     """The source of a live account."""
     intervals = settings.polling_intervals
     return Litecoinpool(
         settings.id,
         settings.account,
         Api(
-            settings.id, settings.base_url or BASE_URL, secrets=[key], pace=pace, ca_file=settings.ca_file,
+            settings.id, settings.base_url or BASE_URL, secrets=[means.key], pace=means.pace, ca_file=settings.ca_file,
         ),
-        key,
+        means.key,
         every_s=min(intervals.workers, intervals.profitability, intervals.payouts),
     )  # fmt: skip
 
@@ -200,7 +201,7 @@ def _profitability(pool: Mapping[str, Any], market: Mapping[str, Any], pool_id: 
         time=slot,
         pool_id=pool_id,
         algorithm="scrypt",
-        per_hash_rate_usd_th_day=sum(known) * shares_a_day if len(known) == len(parts) else None,
+        per_hash_rate_usd_th_day=finite(sum(known) * shares_a_day) if len(known) == len(parts) else None,
         unit="coins per 2^16 hashes",
         time_period="now",
         pool_hashrate_hs=scaled(pool.get("hash_rate"), KILO),
@@ -218,4 +219,4 @@ def _doubts(data: Mapping[str, Any]) -> list[str]:
 
 
 def _product(left: float | None, right: float | None) -> float | None:
-    return None if left is None or right is None else left * right
+    return None if left is None or right is None else finite(left * right)

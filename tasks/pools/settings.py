@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from storage.configuration import Name, PollingInterval, Section, WebAddress
 from tasks.market.coins import COINS
 
-PoolKind = Literal["litecoinpool", "viabtc", "f2pool"]
+PoolKind = Literal["litecoinpool", "viabtc", "mining_dutch", "f2pool"]
 
 _NEED_ACCOUNT: frozenset[str] = frozenset({"f2pool", "litecoinpool"})
 

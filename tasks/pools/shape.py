@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks.normalize.number import count, number
+from tasks.normalize.number import count, finite, number
 from tasks.sources.failure import SourceFailure, SourceFailureKind
 
 _FIRST_BLOCK = 1_231_006_505
@@ -46,7 +46,7 @@ def objects(value: Any) -> list[Mapping[str, Any]]:
 def scaled(value: Any, factor: float) -> float | None:
     """A number, written as one or as text, times ``factor``."""
     found = number(value)
-    return None if found is None else found * factor
+    return None if found is None else finite(found * factor)
 
 
 def amount(value: Any) -> float | None:

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import SecretStr
-
 from tasks.collection_settings import CollectionSettings
-from tasks.pools import f2pool, litecoinpool, viabtc
+from tasks.pools import f2pool, litecoinpool, mining_dutch, viabtc
 from tasks.pools.closed import ClosedPool
+from tasks.pools.means import BtcUsd, Means, unknown_price
 from tasks.pools.settings import PoolKind, PoolSettings
-from tasks.resilience.http import Pace
 from tasks.sources.budget import Budget
 from tasks.sources.pace import HostPace
 from tasks.sources.source import Source, Stream
@@ -21,7 +19,7 @@ from tasks.sources.source import Source, Stream
 class Kind(NamedTuple):
     """How a pool is opened, and how often a host may ask it."""
 
-    open: Callable[[PoolSettings, SecretStr, Pace], Source]
+    open: Callable[[PoolSettings, Means], Source]
     per_minute: float
     burst: int = 1
 
@@ -29,27 +27,29 @@ class Kind(NamedTuple):
 KINDS: dict[PoolKind, Kind] = {
     "litecoinpool": Kind(litecoinpool.open_pool, litecoinpool.PER_MINUTE),
     "viabtc": Kind(viabtc.open_pool, viabtc.PER_MINUTE, viabtc.BURST),
+    "mining_dutch": Kind(mining_dutch.open_pool, mining_dutch.PER_MINUTE),
     "f2pool": Kind(f2pool.open_pool, f2pool.PER_MINUTE),
 }
 
 
 def open_pool_sources(
-    settings: CollectionSettings, *, state: Path
+    settings: CollectionSettings, *, state: Path, btc_usd: BtcUsd = unknown_price
 ) -> tuple[list[Source], dict[str, Budget], list[Stream]]:
     """Sources, budgets by name of source, and streams; ``state`` is where pace and credits lie.
+
+    Without ``btc_usd`` the values of pools that tell them in bitcoin are null.
 
     Raises:
         SourceFailure: a pool's ``ca_file`` cannot be read.
     """
-    return [open_pool(pool, state) for pool in settings.pools], {}, []
+    return [open_pool(pool, state, btc_usd) for pool in settings.pools], {}, []
 
 
-def open_pool(settings: PoolSettings, state: Path) -> Source:
+def open_pool(settings: PoolSettings, state: Path, btc_usd: BtcUsd = unknown_price) -> Source:
     """The source of one account. Pools count requests by address, so accounts at one pool share its pace."""
     if settings.state == "gone":
         return ClosedPool(settings.id, settings.polling_intervals.payouts)
     assert settings.api_key is not None  # noqa: S101  # the settings saw to it
     kind = KINDS[settings.kind]
-    return kind.open(
-        settings, settings.api_key, HostPace(state, settings.kind, per_minute=kind.per_minute, burst=kind.burst)
-    )
+    pace = HostPace(state, settings.kind, per_minute=kind.per_minute, burst=kind.burst)
+    return kind.open(settings, Means(settings.api_key, pace, btc_usd))

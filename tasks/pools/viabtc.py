@@ -14,16 +14,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import SecretStr
-
 from storage.records.pool import PoolAccount, PoolPayout, PoolRecords, WorkerPerformance
 from tasks.market.coins import COINS
 from tasks.normalize.identifier import named
 from tasks.pools.gathering import Part, algorithm_of, answer_of, each_coin
+from tasks.pools.means import Means
 from tasks.pools.settings import PoolSettings
 from tasks.pools.shape import amount, instant, mapping, objects, part, sequence, utc_day, whole
 from tasks.pools.worker_name import worker_id
-from tasks.resilience.http import Api, Pace, Reply, Value
+from tasks.resilience.http import Api, Reply, Value
 from tasks.sources.failure import SourceFailure, SourceFailureKind
 from tasks.sources.source import Gathered, Request
 
@@ -54,12 +53,16 @@ _REASONS = {
 }
 
 
-def open_pool(settings: PoolSettings, key: SecretStr, pace: Pace) -> Viabtc:
+def open_pool(settings: PoolSettings, means: Means) -> Viabtc:
     """The source of a live account."""
     return Viabtc(
         settings,
         Api(
-            settings.id, settings.base_url or BASE_URL, headers={"X-API-KEY": key}, pace=pace, ca_file=settings.ca_file
+            settings.id,
+            settings.base_url or BASE_URL,
+            headers={"X-API-KEY": means.key},
+            pace=means.pace,
+            ca_file=settings.ca_file,
         ),
     )
 

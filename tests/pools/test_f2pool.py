@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from storage.records.pool import PoolRecords, pool_frames
 from tasks.pools.f2pool import F2pool, payouts_of, workers_of
 from tasks.pools.settings import PoolSettings
 from tasks.resilience.http import Api
@@ -195,3 +196,4 @@ def test_a_field_that_cannot_be_read_costs_that_field(data: st.DataObject) -> No
     place[data.draw(st.sampled_from(sorted(set(place))))] = data.draw(ODD)
     payouts, _ = payouts_of(transactions, pool_id="f2", coin="bitcoin")
     assert payouts[-1].amount == 0.005
+    pool_frames(PoolRecords(workers=workers, payouts=payouts))

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from storage.records.market import market_frames
+from storage.records.pool import pool_frames
 from tasks.pools.litecoinpool import Litecoinpool, records_of
 from tasks.resilience.http import Api
 from tasks.sources.failure import SourceFailure, SourceFailureKind
@@ -140,6 +142,8 @@ def test_a_field_that_cannot_be_read_costs_that_field(data: st.DataObject) -> No
     section = data.draw(st.sampled_from(["user", "pool", "network", "market", "workers"]))
     place = answer[section] if section != "workers" else answer["workers"]["Farm.rack1.l7"]
     place[data.draw(st.sampled_from(sorted(place)))] = data.draw(ODD)
-    paid, _ = records_of(answer, pool_id="ltc", account="farm", slot=SLOT)
+    paid, seen = records_of(answer, pool_id="ltc", account="farm", slot=SLOT)
     assert [worker.worker_id for worker in paid.workers] == ["farm.rack1.l7", "farm.spare"]
     assert paid.payouts[0].amount == 0.25
+    pool_frames(paid)
+    market_frames(seen)

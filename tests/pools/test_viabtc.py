@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from storage.records.pool import PoolRecords, pool_frames
 from tasks.pools.settings import PoolSettings
 from tasks.pools.viabtc import MOST_PAGES, Viabtc, credits_of, payments_of, workers_of
 from tasks.resilience.http import Api
@@ -227,6 +228,9 @@ def test_a_field_that_cannot_be_read_costs_that_field(data: st.DataObject) -> No
     workers, _ = workers_of(listed, pool_id="via", account="farm", coin="litecoin", slot=SLOT)
     assert [one.worker_id for one in workers] == ["farm.rack1.l7", "farm.spare"]
     paid = [{**PAYMENTS[0], data.draw(st.sampled_from(sorted(PAYMENTS[0]))): odd}, PAYMENTS[0]]
-    assert payments_of(paid, pool_id="via", coin="litecoin")[-1].amount == 1.25
+    payouts = payments_of(paid, pool_id="via", coin="litecoin")
+    assert payouts[-1].amount == 1.25
     days: list[dict[str, Any]] = [{**CREDITS[0], data.draw(st.sampled_from(sorted(CREDITS[0]))): odd}, CREDITS[0]]
-    assert credits_of(days, pool_id="via", coin="litecoin")[-1].amount == 0.0421
+    credited = credits_of(days, pool_id="via", coin="litecoin")
+    assert credited[-1].amount == 0.0421
+    pool_frames(PoolRecords(workers=workers, payouts=(*payouts, *credited)))
