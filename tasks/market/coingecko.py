@@ -163,7 +163,7 @@ class CoinGecko:
             {"vs_currency": "usd", "days": HISTORY_DAYS, "interval": "daily", "precision": "full"},
         )
         series = mapping(reply.data, f"{NAME}: {request.name}")
-        closes = closes_of(series, source=NAME, coin_id=coin, now_ms=reply.received_ms)
+        closes = closes_of(series, source=NAME, coin_id=coin, now=slot)
         if closes and closes[-1].time == ended - DAY_S:
             await asyncio.to_thread(self._cache.keep, request.name, ended, reply.received_ms)
         return Gathered(

@@ -15,8 +15,8 @@ _NEAR_MS = 2 * 3_600 * 1_000
 """How long before midnight the last price of a day may be from: series that are not daily have steps of 1 h at most."""
 
 
-def closes_of(series: Mapping[str, Any], *, source: str, coin_id: str, now_ms: int) -> list[DailyClose]:
-    """The closes of all whole UTC days in ``series`` until ``now_ms``, oldest first.
+def closes_of(series: Mapping[str, Any], *, source: str, coin_id: str, now: int) -> list[DailyClose]:
+    """The closes of all whole UTC days in ``series`` that are over at ``now`` (Unix seconds), oldest first.
 
     ``series`` has ``prices``, ``market_caps`` and ``total_volumes``, each a list of ``[Unix ms, number]``, of any step.
     The close of a day is the last price at or before the next day's 00:00 UTC. The last point, which is *now*, is none,
@@ -29,7 +29,7 @@ def closes_of(series: Mapping[str, Any], *, source: str, coin_id: str, now_ms: i
     last_of: dict[int, tuple[int, float]] = {}
     for at, price in prices:  # in order of time: a later one takes the place of an earlier one
         midnight = -(-at // _DAY_MS) * _DAY_MS
-        if price > 0 and midnight - at <= _NEAR_MS and midnight <= now_ms:
+        if price > 0 and midnight - at <= _NEAR_MS and midnight <= now * 1_000:
             last_of[midnight] = (at, price)
     return [
         DailyClose(
