@@ -42,3 +42,10 @@ class SourceFailure(LodelineError):
         super().__init__(message)
         self.kind = kind
         self.retry_after_s = retry_after_s
+
+
+class HeldBack(SourceFailure):
+    """Not asked, since this host has asked as often as it may: RATE_LIMITED by ourselves, nobody refused anything."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(SourceFailureKind.RATE_LIMITED, message, retry_after_s=retry_after_s)

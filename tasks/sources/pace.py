@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from tasks.sources.failure import SourceFailure, SourceFailureKind
+from tasks.sources.failure import HeldBack
 from tasks.sources.shared_file import SharedFile
 
 LONGEST_WAIT_S = 60.0
@@ -56,7 +56,7 @@ class HostPace:
         """Take a token, and return when it is good.
 
         Raises:
-            SourceFailure: RATE_LIMITED, if that would be later than ``longest_wait_s``; no token is taken then.
+            HeldBack: if that would be later than ``longest_wait_s``; no token is taken then.
         """
         wait = self.take()
         if wait > 0:
@@ -72,8 +72,7 @@ class HostPace:
             wait = full_at - depth - now
             closed = bucket.closed_until - now
             if max(wait, closed) > self._longest_wait_s:
-                raise SourceFailure(
-                    SourceFailureKind.RATE_LIMITED,
+                raise HeldBack(
                     f"{self._source}: this host has asked as often as it may, the next is due in "
                     f"{max(wait, closed):.0f} s",
                     retry_after_s=max(wait, closed),

@@ -13,7 +13,7 @@ from storage.records.market import MarketRecords, NetworkData, market_frames
 from tasks.market.coins import Coin
 from tasks.market.network.memory import NetworkMemory
 from tasks.resilience.http import Api, Reply
-from tasks.sources.failure import SourceFailure, SourceFailureKind
+from tasks.sources.failure import HeldBack, SourceFailure, SourceFailureKind
 from tasks.sources.source import Answer, Gathered, Request
 
 FIRST_REST_S = 3_600.0
@@ -52,7 +52,7 @@ class Explorer:
         try:
             told = await self._ask(self._api, self._coins, slot)
         except SourceFailure as failure:
-            if failure.kind is not SourceFailureKind.RATE_LIMITED:
+            if failure.kind is not SourceFailureKind.RATE_LIMITED or isinstance(failure, HeldBack):
                 raise
             rest = min(FIRST_REST_S * 2.0 ** (self._memory.refused(self.name) - 1), LONGEST_REST_S)
             raise SourceFailure(
