@@ -243,6 +243,11 @@ _BUILDERS: Mapping[Type, Callable[[Sequence[Any]], pa.Array]] = {
 }
 
 
+def column_of(kind: Type, values: Sequence[Any]) -> pa.Array:
+    """An array of values that are of ``kind``, or None. NaN and infinities become null."""
+    return _BUILDERS[kind](values)
+
+
 def _present(values: Sequence[object]) -> npt.NDArray[np.bool_] | None:
     """Which values are there; None where all are."""
     return np.array([value is not None for value in values], dtype=np.bool_) if None in values else None

@@ -36,15 +36,19 @@ _QUIET_S = 3600
 """Days and longer are merged once no file was added for this long: a late host would rewrite them every time."""
 
 
-def compact(table: LakeTable, now: int, *, stop: Callable[[], bool] = lambda: False) -> int:
+def compact(
+    table: LakeTable, now: int, *, stop: Callable[[], bool] = lambda: False, leave: frozenset[str] = frozenset()
+) -> int:
     """Merge the files of every closed window of ``table`` at ``now`` (Unix seconds); the number of files merged.
+
+    Files whose schema is one of ``leave`` are left as they are.
 
     Raises:
         NeedsHuman: a file is damaged; it is named and left as it is.
         StoreError: somebody else removed what was being merged; the next run finds what is left.
     """
     count = 0
-    for groups in _steps(table, now):
+    for groups in _steps(table, now, leave):
         for parts in groups:
             if stop():
                 return count
@@ -55,16 +59,17 @@ def compact(table: LakeTable, now: int, *, stop: Callable[[], bool] = lambda: Fa
     return count
 
 
-def _steps(table: LakeTable, now: int) -> Iterator[list[list[Part]]]:
+def _steps(table: LakeTable, now: int, leave: frozenset[str]) -> Iterator[list[list[Part]]]:
     """What is to be merged with what: first into the right partitions, then window by window, the finest first."""
-    snapshot = table.snapshot()
-    if snapshot is None:
-        return
-    yield _misplaced(table, snapshot.parts, now)
-    for period in table.period.up_to():
+
+    def parts() -> list[Part]:
         snapshot = table.snapshot()
-        if snapshot is not None:
-            yield _closed(table, snapshot.parts, period, now)
+        return [] if snapshot is None else [part for part in snapshot.parts if part.schema not in leave]
+
+    found = parts()  # which tells the table's period as well
+    yield _misplaced(table, found, now)
+    for period in table.period.up_to():
+        yield _closed(table, parts(), period, now)
 
 
 def rows_at_once(table: LakeTable) -> int:

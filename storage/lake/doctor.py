@@ -71,11 +71,12 @@ def newest_checkpoint(folder_of_log: LakeLocation) -> int:
 
 
 def scrub(folder: LakeLocation) -> list[LakeLocation]:
-    """Read every live file of the table with its page checksums; the damaged ones."""
-    return [path for path, _ in _live_files(folder) if not _is_sound(path)]
+    """Read every live file of one table with its page checksums; the damaged ones."""
+    return [path for path, _ in _live_files(folder) if not is_sound(path)]
 
 
-def _is_sound(path: LakeLocation) -> bool:
+def is_sound(path: LakeLocation) -> bool:
+    """Whether all of a Parquet file can be read and its page checksums fit."""
     try:
         with pq.ParquetFile(readable(path), page_checksum_verification=True) as file:
             for row_group in range(file.num_row_groups):
@@ -105,7 +106,7 @@ def _readable_checkpoint(folder: Path, name: str, commits: Iterable[int]) -> int
     while checkpoints or pointed >= 0:
         newest = max([*checkpoints, pointed])
         path = checkpoints.pop(newest, None)
-        if path is not None and _is_sound(path):
+        if path is not None and is_sound(path):
             return newest
         older = max(checkpoints, default=-1)
         if set(range(older + 1, newest + 1)) - known:

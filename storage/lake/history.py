@@ -3,12 +3,13 @@
 An undo, not an archive: what was removed from a table is deleted after a day as well (maintenance.VACUUM_HOURS). Kept
 are the commits of the last day, a checkpoint of where they begin, the newest one, from which the table is opened, and
 the one before it, which somebody may be opening. Those in between are as large and serve nobody: with them a day of
-one-minute commits would be 3 MB a table instead of 1.9.
+one-minute commits would be 3.4 MB a table instead of 1.9.
 """
 
 from __future__ import annotations
 
 import datetime
+import itertools
 import re
 import time as clock
 from pathlib import Path
@@ -41,7 +42,7 @@ def checkpoint(table: LakeTable) -> bool:
         if version - before < COMMITS_BEFORE_CHECKPOINT:
             return False
         first = _first_needed(log) if isinstance(log, Path) else None
-        if first is not None and first < before and not _checkpoint_path(log, first).exists():
+        if first and first < before and not _checkpoint_path(log, first).exists():
             open_table(table.folder, first).create_checkpoint()
             sync(_checkpoint_path(log, first))
         handle.create_checkpoint()
@@ -56,17 +57,12 @@ def checkpoint(table: LakeTable) -> bool:
         return True
 
 
-def _first_needed(log: Path) -> int | None:
-    """The version that the table had so many hours ago; None where its log begins later."""
+def _first_needed(log: Path) -> int:
+    """The version that the table had so many hours ago; the first of its log where that begins later."""
     cutoff = clock.time() - UNDO_HOURS * 3600
-    first = None
-    for path in sorted(log.glob("*.json")):
-        if _NUMBERED.fullmatch(path.name) is None:
-            continue
-        if path.stat().st_mtime > cutoff:
-            break
-        first = int(path.stem)
-    return first
+    kept = sorted((int(path.stem), path) for path in log.glob("*.json") if _NUMBERED.fullmatch(path.name))
+    old = [version for version, path in itertools.takewhile(lambda one: one[1].stat().st_mtime <= cutoff, kept)]
+    return old[-1] if old else kept[0][0]
 
 
 def _drop(log: Path, first: int, checkpoints: set[int]) -> None:

@@ -8,10 +8,10 @@ and fsync (disk.py), on an object store by what a PUT promises and by beginning 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -117,13 +117,9 @@ def _size_on_disk(path: Path) -> int | None:
         return None
 
 
-def write_whole(path: LakeLocation, write: Callable[[Any], None]) -> int:
-    """Let ``write`` fill the new file ``path``, by name or as a stream; its size in bytes. Not synced on a disk."""
+def put(path: LakeLocation, content: pa.Buffer) -> None:
+    """Write the new file ``path``, whole. Not synced on a disk."""
     if isinstance(path, Path):
-        write(path)
-        return path.stat().st_size
-    stream = pa.BufferOutputStream()
-    write(stream)
-    content = stream.getvalue()
-    path.write_buffer(content)
-    return int(content.size)
+        path.write_bytes(content)
+    else:
+        path.write_buffer(content)

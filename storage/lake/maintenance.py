@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time as clock
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from storage.lake.compaction import compact
 from storage.lake.history import checkpoint
 from storage.lake.layout import DAY_S, Layout, declared_tables
 from storage.lake.location import LakeLocation, locked_if_free, open_table, require_usable
+from storage.lake.registry import SCHEMA_REGISTRY, Registry, SchemaVersion
+from storage.lake.scrub import FILE_CHECKSUM
+from storage.lake.snapshot import Part
 from storage.lake.table import NO_HOOKS, LakeTable
 from storage.retention_settings import TableRetention
 
@@ -29,12 +32,14 @@ _LINK_LEFTOVER = re.compile(r"\d{20}\.json#\d+")
 
 @dataclass(slots=True)
 class MaintenanceReport:
-    """What one run did. ``troubles`` has one line per table that could not be kept; the others were.
+    """What one run did. ``schemas`` are those that were new; ``troubles`` has one line per table that could not be
+    kept; the others were.
 
     ``skipped`` says that another process was at it.
     """
 
     tables: int = 0
+    schemas: list[SchemaVersion] = field(default_factory=list)
     layouts_changed: int = 0
     files_merged: int = 0
     files_expired: int = 0
@@ -63,29 +68,38 @@ def maintain(
         if not ours:
             report.skipped = True
             return report
-        for measurement, tier in declared_tables():
-            table = LakeTable(root, measurement, tier)
+        registry = Registry(root)
+        for table in (*(LakeTable(root, *declared) for declared in declared_tables()), *_own_tables(root)):
             if stop():
                 break
-            if table.exists():
-                try:
-                    bucket = measurement.buckets[tier]
+            bucket = table.measurement.buckets.get(table.tier)
+            try:
+                if not table.exists():
+                    continue
+                if bucket is not None:
+                    report.tables += 1
+                    report.schemas += registry.register(table, _parts(table))
                     if tables is not None:
-                        report.layouts_changed += table.lay_out(Layout.of(measurement, tier, tables[bucket]))
+                        asked = Layout.of(table.measurement, table.tier, tables[bucket])
+                        report.layouts_changed += table.lay_out(asked)
                     if retention_days is not None and bucket in retention_days:
                         report.files_expired += expire(table, now - retention_days[bucket] * DAY_S)
-                    _keep(table, now, report, stop)
-                except LodelineError as error:
-                    report.troubles.append(str(error))
+                report.files_merged += compact(table, now, stop=stop, leave=registry.newer(table))
+                report.files_deleted += len(vacuum(table, full=_is_weekly(now)))
+                report.checkpoints += checkpoint(table)
+                _sweep(table)
+            except LodelineError as error:
+                report.troubles.append(str(error))
     return report
 
 
-def _keep(table: LakeTable, now: int, report: MaintenanceReport, stop: Callable[[], bool]) -> None:
-    report.tables += 1
-    report.files_merged += compact(table, now, stop=stop)
-    report.files_deleted += len(vacuum(table, full=_is_weekly(now)))
-    report.checkpoints += checkpoint(table)
-    _sweep(table)
+def _own_tables(root: LakeLocation) -> list[LakeTable]:
+    return [SCHEMA_REGISTRY.of(root), FILE_CHECKSUM.of(root)]
+
+
+def _parts(table: LakeTable) -> Sequence[Part]:
+    snapshot = table.snapshot()
+    return () if snapshot is None else snapshot.parts
 
 
 def expire(table: LakeTable, before: int) -> int:

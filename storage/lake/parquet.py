@@ -1,17 +1,19 @@
 """Data files: Parquet written sorted, with chosen encodings and page checksums, fsynced; read with checksums verified.
 
 Measured on a day of 1,000 miners (reference/lake.md 4): half the bytes of the default encodings, and one flipped bit is
-always found, where every reader would otherwise have given wrong numbers without an error.
+always found, where every reader would otherwise have given wrong numbers without an error. A file's name has its schema
+and its hash in it: ``<fingerprint>-<random>-<sha256>.parquet``, so it tells itself whether it is what was written.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time as clock
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from importlib.metadata import version
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +24,7 @@ from deltalake.transaction import AddAction
 from storage.arrow_schema import INGEST_MS, INGEST_VERSION, PARTITION, fingerprint, numbers
 from storage.declaration import Kind, Measurement, Tier
 from storage.lake.layout import DEFAULT_COMPRESSION, date_of
-from storage.lake.location import LakeLocation, make_folder, readable, sync, write_whole
+from storage.lake.location import LakeLocation, make_folder, put, readable, sync
 
 ROW_GROUP_ROWS = 131_072
 LONG_ROW_GROUP_ROWS = 4_096
@@ -33,6 +35,7 @@ _LEVELS = {"zstd": 3, "gzip": 6, "brotli": 5}
 
 SCHEMA_KEY = "lodeline.schema"
 TABLE_KEY = "lodeline.table"
+VERSION_KEY = "lodeline.version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Encoding:
             metadata={
                 SCHEMA_KEY: fingerprint(schema),
                 TABLE_KEY: measurement.stored_name(tier),
+                VERSION_KEY: version("lodeline"),
             },
         )
 
@@ -85,36 +89,46 @@ def write_file(
 
     Returns what the Delta log has to say of it; nothing refers to the file before that is committed.
     """
+    stream = pa.BufferOutputStream()
+    with pq.ParquetWriter(
+        stream,
+        rows.schema,
+        compression=encoding.compression,
+        compression_level=_LEVELS.get(encoding.compression),
+        use_dictionary=list(encoding.dictionaries),
+        column_encoding=dict.fromkeys(encoding.deltas, "DELTA_BINARY_PACKED"),
+        write_statistics=list(encoding.statistics),
+        write_page_checksum=True,
+        store_schema=False,  # 1 KB a file that says nothing new; it would also carry the metadata, which is added
+    ) as writer:
+        writer.add_key_value_metadata(dict(encoding.metadata))
+        writer.write_table(rows, row_group_size=encoding.rows_of_group)
+    content = stream.getvalue()
     date = date_of(partition)
-    path = folder / f"{PARTITION}={date}" / f"{encoding.fingerprint}-{uuid.uuid4().hex[:16]}.parquet"
+    path = folder / f"{PARTITION}={date}" / f"{encoding.fingerprint}-{uuid.uuid4().hex[:8]}-{digest(content)}.parquet"
     make_folder(path.parent)
-
-    def write(file: Any) -> None:
-        with pq.ParquetWriter(
-            file,
-            rows.schema,
-            compression=encoding.compression,
-            compression_level=_LEVELS.get(encoding.compression),
-            use_dictionary=list(encoding.dictionaries),
-            column_encoding=dict.fromkeys(encoding.deltas, "DELTA_BINARY_PACKED"),
-            write_statistics=list(encoding.statistics),
-            write_page_checksum=True,
-            store_schema=False,  # 1 KB a file that says nothing new; it would also carry the metadata, which is added
-        ) as writer:
-            writer.add_key_value_metadata(dict(encoding.metadata))
-            writer.write_table(rows, row_group_size=encoding.rows_of_group)
-
-    size = write_whole(path, write)
+    put(path, content)
     for durable in (path, path.parent, folder):
         sync(durable)
     return AddAction(
         path=f"{path.parent.name}/{path.name}",
-        size=size,
+        size=content.size,
         partition_values={PARTITION: date},
         modification_time=clock.time_ns() // 1_000_000,
         data_change=True,
         stats=_statistics(rows, tags),
     )
+
+
+def digest(content: bytes | pa.Buffer) -> str:
+    """First half of the SHA-256 of a file, which the file's name ends with."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def named_digest(path: LakeLocation) -> str | None:
+    """The :func:`digest` that the name of a file tells; None of a file of before."""
+    parts = path.stem.split("-")
+    return parts[2] if len(parts) == 3 else None
 
 
 def _statistics(rows: pa.Table, tags: Sequence[str]) -> str:

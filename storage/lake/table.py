@@ -71,15 +71,43 @@ class LakeTable:
     """The table of one tier of one measurement under ``root``. Any number of processes and threads may use it."""
 
     def __init__(self, root: LakeLocation, measurement: Measurement, tier: Tier) -> None:
+        name = f"{measurement.buckets[tier]}/{measurement.stored_name(tier)}"
+        folder = table_folder(root.absolute(), measurement, tier)
+        layout = Layout.of(measurement, tier)
+        self._be(measurement, tier, name, folder=folder, schema=file_schema(measurement, tier), layout=layout)
+
+    @classmethod
+    def undeclared(
+        cls, root: LakeLocation, identity: Measurement, folder: str, schema: pa.Schema, layout: Layout
+    ) -> LakeTable:
+        """A table of rows that are never stamped with their arrival; ``identity`` has its name and tags, nothing else.
+
+        It lies in ``folder`` under ``root``, and files hold ``schema``.
+        """
+        table = cls.__new__(cls)
+        place: LakeLocation = root.absolute() / folder / identity.name
+        table._be(identity, Tier.HOURLY, f"{folder}/{identity.name}", folder=place, schema=schema, layout=layout)
+        return table
+
+    def _be(
+        self,
+        measurement: Measurement,
+        tier: Tier,
+        name: str,
+        *,
+        folder: LakeLocation,
+        schema: pa.Schema,
+        layout: Layout,
+    ) -> None:
         self.measurement = measurement
         self.tier = tier
-        self.name = f"{measurement.buckets[tier]}/{measurement.stored_name(tier)}"
-        self.folder: LakeLocation = table_folder(root.absolute(), measurement, tier)
-        self.schema = file_schema(measurement, tier)
-        self.encoding = Encoding.of(measurement, tier, self.schema)
-        self._lie(Layout.of(measurement, tier))
-        self._lock_path = self.folder.parent / f".{self.folder.name}.lock"
-        self._log = self.folder / "_delta_log"
+        self.name = name
+        self.folder = folder
+        self.schema = schema
+        self.encoding = Encoding.of(measurement, tier, schema)
+        self._lie(layout)
+        self._lock_path = folder.parent / f".{folder.name}.lock"
+        self._log = folder / "_delta_log"
         self._examined = False
         self._snapshot: Snapshot | None = None
         self._guard = threading.Lock()
