@@ -1,0 +1,1 @@
+"""Simulated mining pools, over loopback."""
