@@ -12,9 +12,11 @@ from pydantic import SecretStr
 from deployments.farm import Farm
 from deployments.farm.http import Request, Response
 from deployments.farm.markets.service import FaultKind, Service
-from deployments.farm.pools.account import DAY_S, Account
+from deployments.farm.pools.account import DAY_S, PAID_AFTER_S, Account
 from deployments.farm.pools.f2pool import FakeF2pool
 from deployments.farm.pools.litecoinpool import FakeLitecoinpool
+from deployments.farm.pools.mining_dutch import FakeMiningDutch
+from deployments.farm.pools.viabtc import FakeViabtc
 from tasks.pools.settings import PoolKind, PoolSettings
 from tasks.pools.sources import open_pool
 from tasks.sources.failure import SourceFailure, SourceFailureKind
@@ -34,6 +36,8 @@ class Fake(Protocol):
 FAKES: dict[PoolKind, tuple[Callable[[Account], Fake], str]] = {
     "litecoinpool": (FakeLitecoinpool, "litecoin"),
     "f2pool": (FakeF2pool, "bitcoin"),
+    "viabtc": (FakeViabtc, "litecoin"),
+    "mining_dutch": (FakeMiningDutch, "litecoin"),
 }
 ALGORITHMS = {"litecoin": "scrypt", "bitcoin": "sha256d"}
 
@@ -78,7 +82,7 @@ async def test_workers_are_the_miners_of_the_farm(kind: PoolKind, tmp_path: Path
     money = [row for one in gathered for row in rows(one, "pool_payout") if row["coin_id"] == coin]
     paid = [row for row in money if row["kind"] == "paid"]
     assert {row["amount"] for row in paid} == {account.daily(coin)}
-    assert {row["time"] % DAY_S for row in paid} == {3 * 3_600}
+    assert {row["time"] % DAY_S for row in paid} == {PAID_AFTER_S}
     text = "".join(kept(one) for one in gathered)
     assert KEY not in text
 
@@ -110,3 +114,21 @@ async def test_a_wrong_key_is_refused(kind: PoolKind, tmp_path: Path) -> None:
             await ask(source(kind, service.url, tmp_path, key="another-planted-key"))
     assert caught.value.kind is SourceFailureKind.REFUSED
     assert "another-planted-key" not in str(caught.value)
+
+
+async def test_the_limit_of_mining_dutch_is_no_data(tmp_path: Path) -> None:
+    fake = FakeMiningDutch(Account(farm(), "scrypt", key=KEY))
+    fake.too_fast = True
+    async with fake.service() as service:
+        with pytest.raises(SourceFailure) as caught:
+            await ask(source("mining_dutch", service.url, tmp_path))
+    assert (caught.value.kind, caught.value.retry_after_s) == (SourceFailureKind.RATE_LIMITED, 6.0)
+
+
+async def test_an_address_that_viabtc_does_not_allow_is_told(tmp_path: Path) -> None:
+    fake = FakeViabtc(Account(farm(), "scrypt", key=KEY))
+    fake.code = 12004
+    async with fake.service() as service:
+        with pytest.raises(SourceFailure, match="not on the account's list") as caught:
+            await ask(source("viabtc", service.url, tmp_path))
+    assert caught.value.kind is SourceFailureKind.REFUSED
