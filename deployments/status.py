@@ -10,12 +10,14 @@ from pathlib import Path
 import msgspec
 
 from storage.delivery.books import Books, books
-from tasks.miners.report import MinerStanding, TickReport
+from tasks.miners.report import MinerStanding, TickReport, newest_reports
 
 STALE_TICKS = 3
 """Ticks that may be missed before a lane counts as standing still."""
 LANES_WITHOUT_TICKS = frozenset({"backfill", "configuration", "replay"})
 """Lanes of work that is done now and then; a test holds them to those of their rooms."""
+AUDIT_LANES = "audit-"
+"""How the lanes of audit trails begin, one per host."""
 _ASSUMED_TICK_S = 300
 _TAIL_BYTES = 64 * 1024
 
@@ -66,19 +68,15 @@ def read_status(data_directory: Path, now: float) -> Status:
     if state.is_dir() and not os.access(state, os.R_OK | os.X_OK):
         raise PermissionError(errno.EACCES, "Permission denied", str(state))  # glob would find nothing, silently
     kept = books(data_directory / "spool")
-    lanes = []
-    for file in sorted(state.glob("*.json")):
-        try:
-            report = msgspec.json.decode(file.read_bytes(), type=TickReport)
-        except (OSError, msgspec.MsgspecError) as error:
-            reasons.append(f"{file} cannot be read: {error}")
-            continue
-        lanes.append(_lane(report, file, kept.get(report.lane, {}), now))
+    reports, faults = newest_reports(state)
+    reasons += [f"{file} cannot be read: {fault}" for file, fault in faults.items()]
+    lanes = [_lane(report, file, kept.get(report.lane, {}), now) for file, report in reports.items()]
     if not lanes and not reasons:
         reasons.append(f"nothing has been collected yet: there is no tick in {state}")
-    for name in sorted(set(kept) - {lane.lane for lane in lanes} - LANES_WITHOUT_TICKS):
+    without = {name for name in kept if name in LANES_WITHOUT_TICKS or name.startswith(AUDIT_LANES)}
+    for name in sorted(set(kept) - {lane.lane for lane in lanes} - without):
         reasons.append(f"lane {name} has a spool, but no tick in {state}")
-    for name in sorted(LANES_WITHOUT_TICKS & set(kept)):
+    for name in sorted(without):
         reasons += [
             f"lane {name}: {account.backlog} points wait for {sink}: {account.trouble}"
             for sink, account in kept[name].items()

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from deployments.page.answer import Answer, Answers
 from deployments.page.detail import Detail, build_detail
 from deployments.page.history import (
@@ -36,7 +34,7 @@ from storage.declaration.miner import (
     MINER_TELEMETRY,
 )
 from storage.store import Store
-from tasks.miners.report import MinerStanding, TickReport
+from tasks.miners.report import MinerStanding, TickReport, newest_reports
 from tasks.normalize.interpolation import LONGEST_GAP, NEEDED, interpolated_rows
 
 if TYPE_CHECKING:
@@ -58,13 +56,8 @@ class Pipeline:
 
 def read_pipeline(state: Path) -> Pipeline:
     """Read ``<state>/<lane>.json`` of every lane. A file that cannot be read is named and costs only itself."""
-    reports, faults = [], []
-    for path in sorted(state.glob("*.json")):
-        try:
-            reports.append(msgspec.json.decode(path.read_bytes(), type=TickReport))
-        except (OSError, msgspec.MsgspecError) as error:
-            faults.append(f"{path.name}: {error}")
-    return Pipeline(tuple(reports), tuple(faults))
+    reports, faults = newest_reports(state)
+    return Pipeline(tuple(reports.values()), tuple(f"{file.name}: {fault}" for file, fault in faults.items()))
 
 
 class PageReader:

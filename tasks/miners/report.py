@@ -7,6 +7,8 @@ processes of one host tell each other.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 
@@ -59,3 +61,23 @@ class TickReport(msgspec.Struct, frozen=True, kw_only=True):
     configurations_dropped: int = 0
     run_id: str = ""
     miners: tuple[MinerStanding, ...] = ()
+
+
+class _Whose(msgspec.Struct):
+    """Other rooms keep files in the same folder; only a report names a lane."""
+
+    lane: str | None = None
+
+
+def newest_reports(state: Path) -> tuple[dict[Path, TickReport], dict[Path, str]]:
+    """The newest report of every lane under ``state`` by its file, and files that cannot be read with the reason."""
+    reports: dict[Path, TickReport] = {}
+    faults: dict[Path, str] = {}
+    for file in sorted(state.glob("*.json")):
+        try:
+            content = file.read_bytes()
+            if msgspec.json.decode(content, type=_Whose).lane is not None:
+                reports[file] = msgspec.json.decode(content, type=TickReport)
+        except (OSError, msgspec.MsgspecError) as error:
+            faults[file] = str(error)
+    return reports, faults

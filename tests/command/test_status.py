@@ -165,6 +165,18 @@ def test_a_state_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert "pools.json cannot be read" in status.reasons[0]
 
 
+def test_what_other_rooms_keep_there_is_no_lane(tmp_path: Path) -> None:
+    """Configuration in force, budgets of sources, history of the disk; and an audit trail has a lane without ticks."""
+    leave(tmp_path, report(failed=0))
+    for name in ("configuration.json", "coinpaprika.pace.json", "disk.json"):
+        (tmp_path / "state" / name).write_text('{"general": {"log_level": "INFO"}}')
+    with Lane.open(tmp_path / "spool", "audit-edge-1", cap_bytes=10**6) as lane:
+        lane.append(Batch("audit/1", SLOT, "run", [build_frame("miner_telemetry", [SLOT], {"power_w": [1]})]))
+    status = read_status(tmp_path, NOW)
+    assert [lane.lane for lane in status.lanes] == ["miners"]
+    assert not [reason for reason in status.reasons if "audit-" in reason or "cannot be read" in reason]
+
+
 def test_the_command_speaks_to_people_and_to_scripts(tmp_path: Path) -> None:
     now = int(time.time())
     leave(tmp_path, report(now - 60), report(now))
