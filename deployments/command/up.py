@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from deployments.command.options import ConfigOption
+from storage.errors import NeedsHuman
 
 
 def up(
@@ -19,6 +20,14 @@ def up(
     miners: Annotated[int, typer.Option("--miners", min=1, help="Simulated miners, where nothing is configured.")] = 24,
     seed: Annotated[int, typer.Option("--seed", help="What the simulated miners do follows from it.")] = 1,
     interval: Annotated[int, typer.Option("--interval", min=1, help="Seconds between polls of simulated miners.")] = 5,
+    dialect: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dialect",
+            help="Only simulated miners of this dialect; may be given again. all: of every dialect, VNish or not. "
+            "VNish's by default.",
+        ),
+    ] = None,
     page_port: Annotated[
         int | None, typer.Option("--page-port", min=1, max=65_535, help="Port of the page.", show_default=False)
     ] = None,
@@ -39,7 +48,12 @@ def up(
     """
     import asyncio
 
+    from deployments.farm import variants
     from deployments.up.supervisor import Options, Supervisor
 
-    options = Options(config, for_s, miners, seed, interval, page_port, prefect_port)
+    try:
+        variants(dialect or ())
+    except ValueError as error:
+        raise NeedsHuman(str(error), remedy="Take one of those, or --dialect all") from error
+    options = Options(config, for_s, miners, seed, interval, dialect or (), page_port, prefect_port)
     raise typer.Exit(asyncio.run(Supervisor(options, typer.echo).run()))

@@ -72,7 +72,7 @@ def _options() -> argparse.ArgumentParser:
     add("--latency-ms", type=_latency, default=(0.0, 0.0), metavar="MS|LOW-HIGH", help="delay of every answer")
     add("--refresh-s", type=float, default=1.0, metavar="S", help="figures are renewed so often (default %(default)s)")
     add("--restart-days", type=float, metavar="DAYS", help="mean time between restarts by themselves (default: none)")
-    add("--dialect", action="append", default=[], help="only miners of this dialect; may be repeated")
+    add("--dialect", action="append", default=[], help="only miners of this dialect, or all there are; may be repeated")
     add("--firmware", action="append", default=[], help="only miners of this firmware version; may be repeated")
     add("--write-config", type=Path, metavar="DIR", help="write data_collection_config.yaml there")
     add("--interval", type=int, default=10, metavar="S", help="polling interval to write (default %(default)s)")

@@ -334,10 +334,14 @@ def _identity(seed: int, index: int, address: str, port: int, variant: Variant) 
 def variants(dialects: Iterable[str] = (), firmwares: Iterable[str] = ()) -> tuple[Variant, ...]:
     """The variants that have one of the dialects and one of the firmwares; the default mix where neither is given.
 
+    Dialect ``all`` stands for every one there is.
+
     Raises:
         ValueError: nothing is left.
     """
     dialects, firmwares = set(dialects), set(firmwares)
+    if "all" in dialects:
+        dialects = {variant.dialect for variant in ALL_VARIANTS}
     left = tuple(
         variant
         for variant in (ALL_VARIANTS if dialects or firmwares else DEFAULT_MIX)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deployments.prefect.environment import QUIET, SERVER, WORKER
@@ -15,10 +15,11 @@ SOON = {"downsample/downsample": 10.0, "maintain-lake/maintain-lake": 25.0}
 """Deployments that run once soon after the first tick, in seconds, and by their schedule from then on."""
 
 
-def farm_command(miners: int, seed: int, interval_s: int, config: Path) -> list[str]:
+def farm_command(miners: int, seed: int, interval_s: int, config: Path, dialects: Sequence[str] = ()) -> list[str]:
     """The simulated farm on free ports, which writes its configuration to ``config``."""
     options = {"--miners": miners, "--seed": seed, "--interval": interval_s, "--port": 0, "--control-port": 0}
     listed = [str(word) for option in options.items() for word in option]
+    listed += [word for dialect in dialects for word in ("--dialect", dialect)]
     return ["-m", "deployments.farm", *listed, "--write-config", str(config)]
 
 

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -61,6 +61,7 @@ class Options:
     miners: int
     seed: int
     interval_s: int
+    dialects: Sequence[str]
     page_port: int | None
     prefect_port: int | None
 
@@ -156,7 +157,7 @@ class Supervisor:
     async def _start_farm(self) -> Path:
         """Start the farm; the folder of the configuration that it wrote."""
         options, folder = self._options, self._host.data_directory / "farm"
-        command = processes.farm_command(options.miners, options.seed, options.interval_s, folder)
+        command = processes.farm_command(options.miners, options.seed, options.interval_s, folder, options.dialects)
         farm = self._start_child("farm", command, processes.without_prefect(os.environ))
         self._say(f"No configuration given: waiting for {options.miners} simulated miners ...")
 

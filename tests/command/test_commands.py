@@ -75,6 +75,13 @@ def test_every_option_of_every_command_says_what_it_is() -> None:
     assert silent == []
 
 
+def test_a_dialect_that_no_simulated_miner_speaks_starts_nothing(runner: CliRunner) -> None:
+    result = runner.invoke(app, ["up", "--dialect", "vnish"])
+    assert result.exit_code == 2
+    assert "antminer-stock DG1+_V1.0.5" in result.stderr
+    assert "--dialect all" in result.stderr
+
+
 def test_an_unknown_command_is_a_mistake_of_the_user(runner: CliRunner) -> None:
     result = runner.invoke(app, ["chek"])
     assert result.exit_code == 2

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 import deployments.farm
-from deployments.farm import DEFAULT_MIX, FAULT_KINDS, Farm, variants
+from deployments.farm import ALL_VARIANTS, DEFAULT_MIX, FAULT_KINDS, Farm, variants
 from deployments.farm.__main__ import main
 from deployments.farm.control import Control
 from tasks.miners.settings import MinerSettings
@@ -160,6 +160,8 @@ def test_four_miners_show_both_dialects_and_both_algorithms():
     assert {variant.dialect for variant in first} == {"vnish-rest", "vnish-cgi"}
     assert {variant.model.algorithm for variant in first} == {"sha256d", "scrypt"}
     assert {variant.firmware for variant in variants(["vnish-rest"])} == {"1.2.7", "1.3.4"}
+    assert variants(["all"]) == ALL_VARIANTS
+    assert variants() == DEFAULT_MIX
 
 
 def test_passwords_do_not_show_when_a_miner_is_printed():

@@ -85,11 +85,11 @@ def processes_of(data: Path) -> list[str]:
 def test_from_miner_to_stored_reading_and_back_to_nothing(up):
     from storage.declaration import MEASUREMENTS
 
-    one = up("--for", "20", "--miners", "6")
+    one = up("--for", "20", "--miners", "15", "--dialect", "all")
     assert one.end() == 0, one.text
     summary = json.loads(one.lines[-1])
     assert summary["ticks"] >= 2
-    assert summary["polls"] >= 2 * 6
+    assert summary["polls"] >= 2 * 15
     assert summary["polls_failed"] == 0
     assert summary["points_accepted"] == summary["points_stored"] > 0
     assert summary["points_dead_lettered"] == summary["backlog"] == 0
@@ -97,11 +97,11 @@ def test_from_miner_to_stored_reading_and_back_to_nothing(up):
     assert not {"running", "failed", "crashed"} & summary["flow_runs"].keys()
     assert summary["store"] == "embedded"
     assert summary["urls"].keys() == {"farm", "prefect", "page"}
-    assert sum("polled 6" in line for line in one.lines) == summary["ticks"]
+    assert sum("polled 15" in line for line in one.lines) == summary["ticks"]
     store = EmbeddedStore(one.data / "lake")
     rows = store.read(MEASUREMENTS["miner_telemetry"], next(iter(MEASUREMENTS["miner_telemetry"].buckets)), 0, 2**32)
     assert rows.num_rows == summary["polls"]
-    assert len(set(rows["miner_id"].to_pylist())) == 6
+    assert len(set(rows["miner_id"].to_pylist())) == 15
     store.close()
     assert processes_of(one.data) == []
 
