@@ -23,10 +23,20 @@ FOREVER_S = 1 << 40
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One field: its newest value in each series, not valid where there is none, and the Unix time of that row."""
+    """One field: where it stands in each series, not valid where it does not, and the Unix time of that row.
+
+    ``windows``: starts of the newest windows that have a row with the field.
+    """
 
     column: Column
     times: npt.NDArray[np.int64]
+    windows: npt.NDArray[np.int64]
+
+    def taken(self, rows: npt.NDArray[np.int64]) -> Standing:
+        """The series of ``rows``, by number; -1 stands nowhere."""
+        valid = self.column.valid
+        times, windows = (Column(values, valid).taken(rows).values for values in (self.times, self.windows))
+        return Standing(self.column.taken(rows), times, windows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,40 +50,35 @@ class Carried:
     def of(measurement: Measurement, rolled: pa.Table) -> Carried:
         """At the end of ``rolled``: rows of a roll-up with at least its carried columns, sorted by tags, then time."""
         if not rolled.num_rows:
-            nothing = Standing(Column(np.zeros(0, np.int64), np.zeros(0, np.bool_)), np.zeros(0, np.int64))
-            return Carried([], {field.name: nothing for field in carried_fields(measurement)})
+            none = np.zeros(0, np.int64)
+            nowhere = Standing(Column(none, np.zeros(0, np.bool_)), none, none)
+            return Carried([], {field.name: nowhere for field in carried_fields(measurement)})
         groups = Groups.of(rolled, measurement.tag_names, FOREVER_S)
         standings = {}
         for field in carried_fields(measurement):
             values, at = Column.of(rolled[f"{field.name}_last"]), Column.of(rolled[f"{field.name}_last_at"])
             # Roll-ups of before there was _last_at do not have it: the start of their window is the safe guess.
-            times = np.where(at.valid, at.values, unix_seconds(rolled))
-            standings[field.name] = Standing(groups.last(values), groups.last(Column(times, values.valid)).values)
+            times = np.where(at.valid, at.values, groups.times)
+            newest_times, windows = (groups.last(Column(each, values.valid)).values for each in (times, groups.times))
+            standings[field.name] = Standing(groups.last(values), newest_times, windows)
         return Carried(series_of(groups.first_rows(rolled, measurement.tag_names)), standings)
 
     def of_series(self, series: Sequence[Series]) -> Carried:
         """The same in the order of ``series``; one that is not known stands nowhere."""
         numbers = {known: number for number, known in enumerate(self.series)}
         rows = np.array([numbers.get(one, -1) for one in series], dtype=np.int64)
-        return Carried(
-            list(series),
-            {
-                name: Standing(
-                    standing.column.taken(rows), Column(standing.times, standing.column.valid).taken(rows).values
-                )
-                for name, standing in self.standings.items()
-            },
-        )
+        return Carried(list(series), {name: standing.taken(rows) for name, standing in self.standings.items()})
 
-    def told(self, field: str) -> dict[Series, tuple[Any, int]]:
-        """Value and time of ``field`` by series, to be compared."""
+    def told(self, field: str) -> dict[Series, tuple[Any, ...]]:
+        """What is known of ``field`` by series, to be compared."""
         standing = self.standings[field]
         values = standing.column.values
         if standing.column.words is not None:
             words = standing.column.words.to_pylist()
             values = np.array([words[code] if words else None for code in values.tolist()], dtype=object)
-        rows = zip(self.series, values.tolist(), standing.times.tolist(), standing.column.valid.tolist(), strict=True)
-        return {series: (value, time) for series, value, time, valid in rows if valid}
+        known = zip(values.tolist(), standing.times.tolist(), standing.windows.tolist(), strict=True)
+        rows = zip(self.series, known, standing.column.valid.tolist(), strict=True)
+        return {series: told for series, told, valid in rows if valid}
 
 
 def series_of(tags: pa.Table) -> list[Series]:

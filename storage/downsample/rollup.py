@@ -83,7 +83,9 @@ def _growths(
     for field in measurement.fields:
         if field.kind is Kind.COUNTER and field.name not in found:
             values = columns[field.name]
-            found[field.name] = growth(groups, values, carried.standings[field.name], by_order(order, uptime, values))
+            found[field.name] = growth(
+                groups, values, carried.standings[field.name], by_order(groups, order, uptime, values)
+            )
     return found
 
 

@@ -14,7 +14,7 @@ Killed after 1 or 2, the hour is still due and gives the same rows again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -93,7 +93,7 @@ def _roll_up_one(
     while due and not stop():
         part = _first_run(due)
         hourly, put_off = _roll_up_hours(store, measurement, part, covered)
-        _mark(store, measurement, Tier.HOURLY, {hour: marks[hour] for hour in part})
+        _mark(store, measurement, {Tier.HOURLY: {hour: marks[hour] for hour in part}})
         covered |= {hour: marks[hour] for hour in part}
         due = (due - set(part)) | (put_off & marks.keys())
         report.hours[measurement.name] = report.hours.get(measurement.name, 0) + len(part)
@@ -106,7 +106,7 @@ def _roll_up_one(
             continue
         daily = days_of_hours(measurement, store.read(measurement, Tier.HOURLY, day, day + DAY_S))
         store.replace(measurement, Tier.DAILY, day, day + DAY_S, daily)
-        _mark(store, measurement, Tier.DAILY, {day: DONE})
+        _mark(store, measurement, {Tier.DAILY: {day: DONE}})
         report.days[measurement.name] = report.days.get(measurement.name, 0) + 1
         report.rows += daily.num_rows
 
@@ -126,8 +126,8 @@ def _roll_up_hours(
         if moved:
             after = store.read(measurement, Tier.HOURLY, end, end + COUNTER_MEMORY_S + HOUR_S, columns=names)
             put_off = heirs(measurement, moved, after) & covered.keys()
-    _mark(store, measurement, Tier.DAILY, {window_of(hour, DAY_S): REDO for hour in part})
-    _mark(store, measurement, Tier.HOURLY, dict.fromkeys(put_off, REDO))
+    days = {window_of(hour, DAY_S): REDO for hour in part}
+    _mark(store, measurement, {Tier.DAILY: days, Tier.HOURLY: dict.fromkeys(put_off, REDO)})
     store.replace(measurement, Tier.HOURLY, first, end, hourly)
     return hourly, put_off
 
@@ -155,20 +155,19 @@ def _first_run(hours: set[int]) -> list[int]:
     return run
 
 
-def _mark(store: Store, measurement: Measurement, tier: Tier, covered: dict[int, int]) -> None:
-    if not covered or tier not in measurement.buckets:
-        return
-    windows = sorted(covered)
-    store.write(
-        [
-            build_frame(
-                "window_rolled",
-                windows,
-                {
-                    "measurement": [measurement.name] * len(windows),
-                    "tier": [tier.value] * len(windows),
-                    "covered": [covered[window] for window in windows],
-                },
-            )
-        ]
-    )
+def _mark(store: Store, measurement: Measurement, covered: Mapping[Tier, Mapping[int, int]]) -> None:
+    frames = [
+        build_frame(
+            "window_rolled",
+            sorted(windows),
+            {
+                "measurement": [measurement.name] * len(windows),
+                "tier": [tier.value] * len(windows),
+                "covered": [windows[window] for window in sorted(windows)],
+            },
+        )
+        for tier, windows in covered.items()
+        if windows and tier in measurement.buckets
+    ]
+    if frames:
+        store.write(frames)

@@ -50,7 +50,7 @@ def _order(measurement: Measurement, rows: list[Row]) -> dict[int, bool | None]:
             continue
         if stands is not None and time - stands[1] <= DAY:
             has_been_up = time - uptime < stands[1] - 120
-            found[time] = uptime < stands[0] and has_been_up and time - stands[1] <= HOUR
+            found[time] = uptime < stands[0] and has_been_up and time - stands[1] <= DAY / 2
         if not found[time]:
             stands = uptime, time
     return found
@@ -62,16 +62,19 @@ def _counter(field: Field, rows: list[Row], order: dict[int, bool | None]) -> di
     if field.kind is not Kind.COUNTER:
         return found
     stands: tuple[float, int] | None = None
+    newest = 0
     for row in rows:
         value, time = row[field.name], row["time"]
         if value is None:
             continue
         grown: float = 0
+        goes_on = newest // HOUR >= time // HOUR - 1
+        newest = time
         if stands is not None and time - stands[1] <= DAY:
-            was_read_before = order[time] if order[time] is not None else value > stands[0] / 2
+            was_read_before = order[time] if order[time] is not None else goes_on and value > stands[0] / 2
             if value >= stands[0]:
                 grown = value - stands[0]
-            elif was_read_before and time - stands[1] <= HOUR:
+            elif was_read_before and time - stands[1] <= DAY / 2:
                 found[time] = 0, *stands
                 continue
             else:
