@@ -24,9 +24,10 @@ from storage.downsample.books import rolled_windows
 from storage.downsample.growth import COUNTER_MEMORY_S
 from storage.downsample.rollup import DAY_S, HOUR_S, window_of
 from storage.lake.compaction import compact
+from storage.lake.history import checkpoint
 from storage.lake.layout import Period
 from storage.lake.location import LakeLocation, locked_if_free
-from storage.lake.maintenance import checkpoint, vacuum
+from storage.lake.maintenance import vacuum
 from storage.lake.replacement import replace_rows
 from storage.store import Store
 from storage.warehouse.books import Books, stored_rows
