@@ -27,6 +27,6 @@ async def maintain_lake(config: str | None = None) -> State[None]:
 
     if settings.retention.general.archive_base_path is not None:  # flow archive takes out what it has verified
         days = {name: days[name] for name, bucket in BUCKETS.items() if not bucket.in_influx}
-    report = await maintain_step(lake_location(settings.storage), days)
+    report = await maintain_step(lake_location(settings.storage), days, settings.retention.bucket_tables())
     await tell_trail_step(settings.storage.data_directory, settings.host, report)
     return Completed(message=in_words(report))

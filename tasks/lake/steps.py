@@ -13,18 +13,25 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
-from storage.audit.entry import AuditKind
+from storage.audit.entry import AuditKind, Detail
 from storage.audit.trail import Trail
-from storage.errors import StoreError
+from storage.errors import NeedsHuman, StoreError
 from storage.lake.location import LakeLocation
 from storage.lake.maintenance import MaintenanceReport, maintain
+from storage.lake.scrub import ScrubReport, scrub
+from storage.retention_settings import TableRetention
 from tasks.resilience.interruptible import interruptible
 
 FIRST_DELAY_S = 30
 ACTOR = "flow maintain-lake"
+CHECK = "flow check-lake"
 
 
-async def maintain_step(root: LakeLocation, retention_days: Mapping[str, int] | None = None) -> MaintenanceReport:
+async def maintain_step(
+    root: LakeLocation,
+    retention_days: Mapping[str, int] | None = None,
+    tables: Mapping[str, TableRetention] | None = None,
+) -> MaintenanceReport:
     """Keep every table under ``root`` in shape, see storage.lake.maintenance.
 
     Raises:
@@ -33,7 +40,7 @@ async def maintain_step(root: LakeLocation, retention_days: Mapping[str, int] | 
     reports: list[MaintenanceReport] = []
 
     def work(stop: Callable[[], bool]) -> MaintenanceReport:
-        return maintain(root, int(time.time()), retention_days=retention_days, stop=stop)
+        return maintain(root, int(time.time()), retention_days=retention_days, tables=tables, stop=stop)
 
     @task(
         name="maintain",
@@ -54,7 +61,7 @@ async def maintain_step(root: LakeLocation, retention_days: Mapping[str, int] | 
 
 
 async def tell_trail_step(data_directory: Path, host: str, report: MaintenanceReport) -> None:
-    """Record in the audit trail what was merged, expired and deleted; nothing where nothing was."""
+    """Record in the audit trail what was merged, expired and deleted, and new schemas; nothing where nothing was."""
     done = (
         (AuditKind.COMPACTED, report.files_merged),
         (AuditKind.EXPIRED, report.files_expired),
@@ -65,6 +72,47 @@ async def tell_trail_step(data_directory: Path, host: str, report: MaintenanceRe
         if files:
             note = partial(trail.record, kind, "lake", actor=ACTOR, detail={"files": files})
             await asyncio.to_thread(note)
+    for schema in report.schemas:
+        detail: dict[str, Detail] = {
+            "version": schema.version,
+            "fingerprint": schema.fingerprint,
+            "lodeline": schema.lodeline,
+        }
+        note = partial(trail.record, AuditKind.SCHEMA_CHANGED, schema.table, actor=ACTOR, detail=detail)
+        await asyncio.to_thread(note)
+
+
+async def check_step(root: LakeLocation, data_directory: Path, host: str) -> ScrubReport:
+    """Let the doctor look at every table and read back the files whose turn is today, see storage.lake.scrub.
+
+    Raises:
+        NeedsHuman: files are damaged or tables torn, each named. All that was found is in the audit trail.
+    """
+    reports: list[ScrubReport] = []
+
+    def work(stop: Callable[[], bool]) -> ScrubReport:
+        return scrub(root, int(time.time()), stop=stop)
+
+    @task(name="check", cache_policy=NO_CACHE, persist_result=False)
+    async def run() -> State[None]:
+        reports.append(report := await interruptible(work))
+        detail: dict[str, Detail] = {"files": report.files, "bytes": report.bytes, "damaged": "; ".join(report.damaged)}
+        trail = Trail.open(data_directory, host)
+        await asyncio.to_thread(partial(trail.record, AuditKind.SCRUBBED, "lake", actor=CHECK, detail=detail))
+        if report.damaged or report.troubles:
+            raise NeedsHuman(
+                "; ".join([*report.damaged, *report.troubles]),
+                remedy="Restore these files from a backup; docs/operations.md says how",
+            )
+        return Completed(message=checked_in_words(report))
+
+    await run()
+    return reports[-1]
+
+
+def checked_in_words(report: ScrubReport) -> str:
+    """A check in one line."""
+    return f"{report.tables} tables sound; {report.files} files read back, {report.bytes / 1e6:.1f} MB"
 
 
 def in_words(report: MaintenanceReport) -> str:

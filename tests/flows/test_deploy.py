@@ -60,6 +60,13 @@ SNAPSHOT = {
         "schedules": {"hourly": ("27 * * * *", "UTC")},
         "reruns": {},
     },
+    "check-lake": {
+        "entrypoint": "flows.check_lake.check_lake",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {"daily": ("12 2 * * *", "UTC")},
+        "reruns": {},
+    },
     "archive": {
         "entrypoint": "flows.archive.archive",
         "queue": "batch",
