@@ -60,7 +60,7 @@ def _values(store: Store, now: int, coin_ids: Sequence[str]) -> int:
     since = max((int(time.timestamp()) for time in newest), default=earliest)
     start = max(earliest, min(stop - LATE_S, since))
     networks = _rows(store, "network_data", start, stop)
-    prices = _rows(store, "market_data", start, stop, ("price_usd", "quality_flags"))
+    prices = _rows(store, "market_data", start, stop, ("price_usd", "age_s", "quality_flags"))
     return _write_new(store, value_frame(networks, prices, coin_ids), start, stop, compared_from=start)
 
 

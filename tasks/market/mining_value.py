@@ -13,16 +13,14 @@ from statistics import harmonic_mean
 from typing import Any
 
 from storage.frame import Frame, build_frame
+from storage.records.market import MarketData
 from tasks.derive.network import Chain, merged_usd_per_th_day, usd_per_th_day
 from tasks.market.coins import COINS, Coin
+from tasks.market.reconciliation import CONFLICTING, STALE, Price, best_price
 
 HOUR_S = 3_600
 VALUED = frozenset({"sha256d", "scrypt"})
 """Algorithms whose difficulty counts hashes as Bitcoin's does."""
-
-_PRICE_ORDER = ("coingecko", "coinmarketcap")
-_UNUSED = frozenset({"implausible", "stale"})
-"""Words of quality_flags whose rows are not used."""
 
 Row = Mapping[str, Any]
 
@@ -61,26 +59,31 @@ def value_frame(networks: Iterable[Row], prices: Iterable[Row], coin_ids: Sequen
             bitcoin = priced.get((hour, "bitcoin"))
             parts = [(chain.coin_id, part) for chain in chains if (part := usd_per_th_day(chain)) is not None]
             flags = [f"missing:{chain.coin_id}.{what}" for chain in chains for what in _lacking(chain)]
-            flags += [f"conflicting:{coin_id}" for coin_id, one in known.items() if one.conflicting]
+            flags += [f"{CONFLICTING}:{coin_id}.network" for coin_id, one in known.items() if one.conflicting]
+            flags += [
+                f"{CONFLICTING}:{coin.id}.price"
+                for coin in group
+                if (price := priced.get((hour, coin.id))) is not None and CONFLICTING in price.flags
+            ]
             times.append(hour)
             columns["algorithm"].append(group[0].algorithm)
             columns["coins"].append("+".join(coin.id for coin in group))
             columns["source"].append(source)
             columns["usd_th_day"].append(usd)
-            columns["btc_th_day"].append(None if usd is None or bitcoin is None else usd / bitcoin)
+            columns["btc_th_day"].append(None if usd is None or bitcoin is None else usd / bitcoin.price_usd)
             columns["fee_ratio"].append(0.0)
             columns["by_coin"].append(",".join(f"{coin_id}={part:.8g}" for coin_id, part in parts))
             columns["quality_flags"].append(",".join(flags))
     return build_frame("mining_profitability", times, columns)
 
 
-def _chain(coin: Coin, network: _Network | None, price: float | None) -> Chain:
+def _chain(coin: Coin, network: _Network | None, price: Price | None) -> Chain:
     return Chain(
         coin.id,
         coin.algorithm or "",
         network.difficulty if network is not None else None,
         network.reward if network is not None else None,
-        price,
+        price.price_usd if price is not None else None,
     )
 
 
@@ -93,7 +96,7 @@ def _networks(rows: Iterable[Row]) -> dict[tuple[int, str, str], _Network]:
     """What each source told of each coin in each hour."""
     grouped: dict[tuple[int, str, str], list[Row]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row["time"]):
-        if not _words(row) & _UNUSED:
+        if "implausible" not in _words(row):
             grouped[_hour(row), row["source"], row["coin_id"]].append(row)
     networks = {}
     for key, told in grouped.items():
@@ -102,24 +105,23 @@ def _networks(rows: Iterable[Row]) -> dict[tuple[int, str, str], _Network]:
         networks[key] = _Network(
             harmonic_mean(difficulties) if difficulties else None,
             rewards[-1] if rewards else None,
-            any("conflicting" in _words(row) for row in told),
+            any(CONFLICTING in _words(row) for row in told),
         )
     return networks
 
 
-def _prices(rows: Iterable[Row]) -> dict[tuple[int, str], float]:
-    """USD of each coin in each hour: the last price of the provider that comes first, unless it conflicts."""
-    best: dict[tuple[int, str], tuple[tuple[bool, int, str, int], float]] = {}
+def _prices(rows: Iterable[Row]) -> dict[tuple[int, str], Price]:
+    """The price of each coin that counted at the end of each hour; none where all that was told was old."""
+    grouped: dict[tuple[int, str], list[MarketData]] = defaultdict(list)
     for row in rows:
-        price, words, source = row["price_usd"], _words(row), row["source"]
-        if price is None or price <= 0 or words & _UNUSED:
-            continue
-        place = _PRICE_ORDER.index(source) if source in _PRICE_ORDER else len(_PRICE_ORDER)
-        rank = ("conflicting" in words, place, source, -row["time"])
-        key = (_hour(row), row["coin_id"])
-        if key not in best or rank < best[key][0]:
-            best[key] = (rank, price)
-    return {key: price for key, (_, price) in best.items()}
+        if (row["price_usd"] or 0) > 0:
+            fields = ("time", "source", "coin_id", "price_usd", "age_s", "quality_flags")
+            grouped[_hour(row), row["coin_id"]].append(MarketData(**{name: row[name] for name in fields}))
+    found = {
+        (hour, coin_id): best_price(coin_id, max(one.time for one in told), told)
+        for (hour, coin_id), told in grouped.items()
+    }
+    return {key: price for key, price in found.items() if price is not None and STALE not in price.flags}
 
 
 def _words(row: Row) -> frozenset[str]:

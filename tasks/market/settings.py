@@ -98,4 +98,8 @@ class MarketSettings(Section):
         """Lodeline's ids of the coins whose networks are watched and whose mining is valued."""
         if self.network.coins is not None:
             return self.network.coins
-        return self.coingecko.coins if self.coingecko is not None else ()
+        if self.coingecko is not None:
+            return self.coingecko.coins
+        if self.coinmarketcap is not None:
+            return self.coinmarketcap.coins or CoinGeckoSettings().coins
+        return ()

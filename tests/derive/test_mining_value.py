@@ -18,7 +18,7 @@ def network(coin: str, difficulty: float | None, reward: float | None, **more: A
 
 
 def price(coin: str, usd: float | None, **more: Any) -> dict[str, Any]:
-    usual = {"time": HOUR + 600, "source": "coingecko", "quality_flags": None}
+    usual = {"time": HOUR + 600, "source": "coingecko", "age_s": None, "quality_flags": None}
     return {**usual, "coin_id": coin, "price_usd": usd, **more}
 
 
@@ -65,7 +65,11 @@ def test_merge_mined_coins_are_summed_on_the_same_hashes() -> None:
         ([LITECOIN, DOGECOIN], [PRICES[0]], "missing:dogecoin.price"),
         ([LITECOIN, network("dogecoin", 6e6, None)], PRICES, "missing:dogecoin.reward"),
         ([LITECOIN, DOGECOIN], [*PRICES[:1], price("dogecoin", 0.0)], "missing:dogecoin.price"),
-        ([LITECOIN, DOGECOIN], [*PRICES[:1], price("dogecoin", 0.1, quality_flags="stale")], "missing:dogecoin.price"),
+        (
+            [LITECOIN, DOGECOIN],
+            [*PRICES[:1], price("dogecoin", 0.1, age_s=9_000.0, quality_flags="stale")],
+            "missing:dogecoin.price",
+        ),
         (
             [LITECOIN, {**DOGECOIN, "quality_flags": "conflicting:network_difficulty,implausible:network_difficulty"}],
             PRICES,
@@ -84,7 +88,7 @@ def test_what_conflicts_is_used_and_says_so() -> None:
     doubtful = {**DOGECOIN, "quality_flags": "conflicting:network_hashrate_hs"}
     (row,) = rows(value_frame([LITECOIN, doubtful], PRICES, FOLLOWED))
     assert row["usd_th_day"] > 4_000
-    assert row["quality_flags"] == "conflicting:dogecoin"
+    assert row["quality_flags"] == "conflicting:dogecoin.network"
 
 
 def test_each_source_has_its_own_row_and_one_without_rewards_has_none() -> None:
@@ -114,15 +118,22 @@ def test_the_difficulty_of_an_hour_is_the_harmonic_mean_and_hours_are_apart() ->
     assert (first["time"], second["time"]) == (HOUR, HOUR + 3_600)
 
 
-def test_the_last_price_of_the_first_provider_that_is_not_doubted() -> None:
+def test_the_last_price_of_the_provider_that_comes_first() -> None:
     told = [network("bitcoin", 1e14, 3.125)]
     prices = [
         price("bitcoin", 1.0), price("bitcoin", 2.0, time=HOUR + 700), price("bitcoin", 3.0, source="coinmarketcap"),
-        price("bitcoin", 9.0, source="coingecko", time=HOUR + 800, quality_flags="conflicting"),
+        price("bitcoin", 4.0, source="coinmarketcap", time=HOUR + 800), price("bitcoin", 5.0, time=HOUR + 3_600),
     ]  # fmt: skip
     (by_hand,) = rows(value_frame(told, [price("bitcoin", 2.0)], ["bitcoin"]))
     assert rows(value_frame(told, prices, ["bitcoin"]))[0]["usd_th_day"] == by_hand["usd_th_day"]
     assert rows(value_frame(told, reversed(prices), ["bitcoin"]))[0]["usd_th_day"] == by_hand["usd_th_day"]
+
+
+def test_a_price_that_conflicts_is_used_and_says_so() -> None:
+    doubted = price("bitcoin", 2.0, quality_flags="conflicting,derived")
+    (row,) = rows(value_frame([network("bitcoin", 1e14, 3.125)], [doubted], ["bitcoin"]))
+    assert row["usd_th_day"] > 0
+    assert row["quality_flags"] == "conflicting:bitcoin.price"
 
 
 def test_coins_are_grouped_as_they_are_mined() -> None:

@@ -24,7 +24,7 @@ from tasks.market.network import explorer as explorer_module
 from tasks.market.network.explorer import Explorer
 from tasks.market.network.settings import ExplorerSettings, MinerstatSettings, NetworkSettings
 from tasks.market.network.sources import open_network_sources
-from tasks.market.settings import CoinGeckoSettings, MarketSettings
+from tasks.market.settings import CoinGeckoSettings, CoinMarketCapSettings, MarketSettings
 from tasks.market.sources import open_market_sources
 from tasks.sources.failure import SourceFailure, SourceFailureKind
 
@@ -265,5 +265,9 @@ def test_who_is_asked_follows_from_the_coins(tmp_path: Path) -> None:
     assert of("bitcoin", enabled=False) == set()
     assert of("bitcoin", whattomine=ExplorerSettings(enabled=False)) == {"mempool.space", "blockchain.info"}
     assert of("bitcoin", coins=("dogecoin",)) == {"litesolo", "whattomine"}
+    cap = CoinMarketCapSettings(api_key=SecretStr(KEY))
+    assert set(names(MarketSettings(coinmarketcap=cap), tmp_path)) >= {"mempool.space", "litesolo"}
+    only = CoinMarketCapSettings(api_key=SecretStr(KEY), coins=("litecoin",))
+    assert set(names(MarketSettings(coinmarketcap=only), tmp_path)) == {"coinmarketcap", "litesolo", "whattomine"}
     assert names(MarketSettings(), tmp_path) == []  # nothing followed, nobody asked
     assert names(MarketSettings(network=NetworkSettings(coins=("litecoin",))), tmp_path) == ["litesolo", "whattomine"]

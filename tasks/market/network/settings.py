@@ -43,9 +43,9 @@ class NetworkSettings(Section):
     """Explorers. Those without a key are asked for the coins that the configuration follows, unless switched off."""
 
     enabled: bool = True
-    """Ask any explorer."""
+    """Ask explorers; without this section those that need no key are asked."""
     coins: tuple[CoinId, ...] | None = None
-    """Lodeline's ids of the coins to watch; those of market_data.coingecko where not set."""
+    """Lodeline's ids of the coins to watch and value; where not set, those whose prices are asked for."""
     mempool_space: ExplorerSettings = ExplorerSettings()
     """mempool.space, for Bitcoin."""
     blockchain_info: ExplorerSettings = ExplorerSettings()
