@@ -74,8 +74,14 @@ def discover(
     for line in _in_words(found):
         typer.echo(line)
     if file is not None:
-        taken = "" if file.name == FILE_NAME else f" ({FILE_NAME} is there already and was left as it is)"
-        typer.echo(f"Written to {file}{taken}. Read it, then: lodeline check --config {file.parent}")
+        then = f"lodeline check --config {file.parent}"
+        if file.name == FILE_NAME:
+            typer.echo(f"Written to {file}. Read it, then: {then}")
+        else:
+            typer.echo(
+                f"Written to {file}, for {FILE_NAME} is there already and was left as it is. Read it, put what you "
+                f"want of it there, then: {then}"
+            )
 
 
 def _progress() -> Progress:

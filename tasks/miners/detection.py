@@ -53,6 +53,9 @@ _OTHERS_ON_THE_SOCKET = (
     ("GCMINER", "Auradine"),
 )
 _CGMINER = ("ANTMINER", "BMMINER", "CGMINER", "SGMINER")
+_ONCE_ONLY = re.compile(r',?\s*(?:nonce|opaque|cnonce)="[^"]*"', re.IGNORECASE)
+"""What of a challenge is another one each time, and tells nothing."""
+
 _LONGEST_EVIDENCE = 120
 _OUT_OF_TIME = ("connect_timeout", "deadline")
 
@@ -278,7 +281,7 @@ class _Probe:
             self._note_failure(failure, f"GET {path}")
             return None
         self._answered = True
-        challenges = ", ".join(answer.headers.get_list("www-authenticate"))
+        challenges = _ONCE_ONLY.sub("", ", ".join(answer.headers.get_list("www-authenticate")))
         kind = answer.headers.get("server") or answer.headers.get("content-type") or ""
         about = challenges or kind
         self._evidence.append(_short(f"GET {path}: {answer.status}" + (f", {about}" if about else "")))

@@ -61,7 +61,10 @@ def test_a_file_that_is_there_stays_and_that_is_said(runner: CliRunner, port: in
     mine.parent.mkdir()
     mine.write_text("miners: []\n")
     result = discover(runner, port, "--write", "here")
-    assert "here/data_collection_config.discovered.yaml (data_collection_config.yaml is there already" in result.stdout
+    assert (
+        "here/data_collection_config.discovered.yaml, for data_collection_config.yaml is there already" in result.stdout
+    )
+    assert "put what you want of it there" in result.stdout
     assert mine.read_text() == "miners: []\n"
 
 

@@ -238,6 +238,18 @@ async def test_a_door_that_opened_while_this_process_was_busy_is_open() -> None:
         assert await scan._door("127.80.4.1", farm.port, 0.0) == "open"
 
 
+async def test_a_socket_api_behind_a_port_that_was_named_is_found() -> None:
+    async with Farm(len(ALL_VARIANTS), port=0, first_address="127.80.7.1", mix=ALL_VARIANTS) as farm:
+        limits = Limits(ports=(farm.port,), **PATIENCE)
+        discovered = await discover([miner.address for miner in farm.miners], limits, lambda *_: None)
+    assert discovered.unidentified == ()
+    for miner, each in zip(farm.miners, discovered.found, strict=True):
+        antminer = miner.variant.dialect in ("antminer-stock", "antminer-legacy")  # tells which only after a login
+        assert (each.address, each.driver) == (miner.address, "auto" if antminer else miner.variant.dialect)
+        assert each.port == farm.port
+        assert "nonce" not in " ".join(each.evidence)
+
+
 # What is written.
 
 

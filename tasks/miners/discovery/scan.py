@@ -11,7 +11,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, TypeVar
 
 from storage.errors import NeedsHuman
@@ -183,7 +183,8 @@ def _door_of(code: int | None) -> Door:
 
 
 async def _named(host: _Host, limits: Limits, patience: float) -> Identified | Unidentified:
-    """What listens there, by the first of its web ports that tells."""
+    """What listens there, by the first of its web ports that tells. A port that speaks no HTTP and is none of the usual
+    ones was named by somebody who knows it: it may be a socket API moved there."""
     has_socket = limits.socket_port in host.ports
     webs = [port for port in host.ports if port != limits.socket_port]
     result: Identified | Unidentified = Unidentified(address=host.address, reason="no_answer", evidence=())
@@ -198,6 +199,10 @@ async def _named(host: _Host, limits: Limits, patience: float) -> Identified | U
                     port=None if web == WEB_PORT else web,
                     socket_port=limits.socket_port if has_socket else None,
                 )
+                if isinstance(result, Unidentified) and result.reason == "no_answer" and web != WEB_PORT:
+                    by_socket = await identify(host.address, transport, web=False, socket_port=web)
+                    if isinstance(by_socket, Identified) or not by_socket.ran_out_of_time:
+                        result = replace(by_socket, evidence=(*result.evidence, *by_socket.evidence))
                 if isinstance(result, Identified):
                     break
     except TimeoutError:
