@@ -31,9 +31,9 @@ _HINTS = (b"pass", b"pw", b"psk", b"secret", b"token", b"key", b"auth", b"cred",
 _TO_PRIVATE = {0xDC00 + byte: 0xF700 + byte for byte in range(0x80, 0x100)}
 _FROM_PRIVATE = {private: escaped for escaped, private in _TO_PRIVATE.items()}
 _SHORTEST_KNOWN = 3
+"""A shorter known value is masked by its name only: as text it is everywhere, and would take readings with it."""
 _SURE = 6
 """A known value shorter than this is masked where it is a word of its own: 1234 is no secret in the counter 812345."""
-"""A shorter known value is masked by its name only: as text it is everywhere, and would take readings with it."""
 
 _UNRECORDED = frozenset({
     "unlock", "lock", "auth", "authorize", "login", "logout", "signin", "session", "sessions", "settings", "luci",
