@@ -162,7 +162,9 @@ async def test_pages_without_an_end_are_given_up_and_noticed() -> None:
 
 async def test_of_two_workers_of_one_name_the_active_one_has_it() -> None:
     listed = page(
-        worker(370, "1x1", active=False), worker(369, "1x1", active=True), worker(370, "farm.1x1", active=False)
+        worker(370, "1x1", active=False, last_active=SLOT),
+        worker(369, "1x1", active=True),
+        worker(370, "farm.1x1", active=False, last_active=SLOT),
     )
     gathered = await Pool(hashrate__worker=listed).ask("workers")
     found = {row["worker_id"]: row["status"] for row in rows(gathered, "pool_performance")}
