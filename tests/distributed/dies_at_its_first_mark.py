@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Mapping
 
-from storage.declaration import Tier
+from storage.declaration import Measurement, Tier
 from storage.downsample import run
+from storage.store import Store
 
 
-def _last_words(store, measurement, tier, covered) -> None:
-    if covered and tier is Tier.HOURLY:
+def _last_words(store: Store, measurement: Measurement, covered: Mapping[Tier, Mapping[int, int]]) -> None:
+    if covered.get(Tier.HOURLY):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
