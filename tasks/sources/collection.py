@@ -114,6 +114,9 @@ class SourceCollection:
             report = await asyncio.to_thread(self._recorder.record, slot, outcome)
         for one in asked:  # only now: what is not spooled is asked again after a kill
             self._note(one)
+        for source in self._sources:
+            for standing in self._covered(source):
+                self._standings[source.name, standing.request] = standing
         self._last = (slot.time, outcome, [])
         await asyncio.to_thread(self._file.write, self._current())
         return report
@@ -248,10 +251,22 @@ class SourceCollection:
                 failures_in_a_row=failures,
                 failure=str(one.failure.kind),
                 message=str(one.failure),
+                covered_by=None,
                 not_before=self._clock() + wait,
                 credits_left=one.credits_left,
             )
         self._standings[one.source, one.request.name] = after
+
+    def _covered(self, source: Source) -> list[RequestStanding]:
+        """Standings of requests that are covered since just now."""
+        found = []
+        for request in source.requests:
+            before = self._standings.get((source.name, request.name))
+            if request.covered_by is not None and (before is None or before.covered_by != request.covered_by):
+                fresh = RequestStanding(source=source.name, request=request.name, every_s=request.every_s)
+                success = before.success_slot if before is not None else None
+                found.append(msgspec.structs.replace(fresh, success_slot=success, covered_by=request.covered_by))
+        return found
 
     def _held_until(self, source: str) -> float:
         """Where the source failed, and not just the one request, its others wait as long."""
@@ -274,7 +289,7 @@ class SourceCollection:
         ]
 
     def _wanted(self, slot: int) -> bool:
-        return bool(self._asking) or any(self._due(source, slot) for source in self._sources)
+        return bool(self._asking) or any(self._due(source, slot) or self._covered(source) for source in self._sources)
 
     def _current(self) -> list[RequestStanding]:
         """Standings of requests that are still configured."""

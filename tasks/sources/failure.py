@@ -49,3 +49,7 @@ class HeldBack(SourceFailure):
 
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(SourceFailureKind.RATE_LIMITED, message, retry_after_s=retry_after_s)
+
+
+class Noticed(SourceFailure):
+    """Known without asking anybody, e.g. of a stream that is down: looking again costs nothing, no back-off."""

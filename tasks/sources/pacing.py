@@ -6,7 +6,7 @@ from random import Random
 from zlib import crc32
 
 from tasks.resilience.backoff import Backoff
-from tasks.sources.failure import SourceFailure, SourceFailureKind
+from tasks.sources.failure import Noticed, SourceFailure, SourceFailureKind
 from tasks.sources.source import Request
 from tasks.sources.standing import RequestStanding
 
@@ -27,12 +27,16 @@ def is_due(source: str, request: Request, standing: RequestStanding | None, slot
     """Whether ``request`` is to be asked at ``slot``.
 
     Each has its own phase in its interval, the same on every host and after every restart, so that many requests of one
-    interval do not go out together. What was never answered is due at once.
+    interval do not go out together. What was never answered, or is no longer covered, is due at once.
     """
+    if request.covered_by is not None:
+        return False
     if standing is None:
         return True
     if slot < standing.not_before:
         return False
+    if standing.covered_by is not None:
+        return True
     if standing.success_slot is None:
         return standing.asked_slot is None or slot > standing.asked_slot
     phase = crc32(f"{source}/{request.name}".encode()) % request.every_s
@@ -42,6 +46,8 @@ def is_due(source: str, request: Request, standing: RequestStanding | None, slot
 
 def wait_after(failure: SourceFailure, failures_in_a_row: int, every_s: int, random: Random) -> float:
     """Seconds to leave a request alone after a failure: what the source asked for, at least what its kind needs."""
+    if isinstance(failure, Noticed):
+        return 0.9 * every_s
     asked = failure.retry_after_s or 0.0
     if failure.kind is SourceFailureKind.BUDGET:
         return asked

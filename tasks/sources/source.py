@@ -18,7 +18,9 @@ class Request:
     """One thing a source is asked, every ``every_s`` seconds.
 
     ``cost`` is what a success takes of the account's monthly budget. Under load or a short budget requests of a higher
-    ``rank`` wait first. ``fresh_s``: how long an answer may serve others who ask the same; 0: never.
+    ``rank`` wait first. ``fresh_s``: how long an answer may serve others who ask the same; 0: never. ``covered_by``:
+    what brings the same meanwhile, e.g. a stream; while it is set nothing is asked, and at its end the request is due
+    at once.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Request:
     cost: float = 1.0
     rank: int = 0
     fresh_s: float = 0.0
+    covered_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Source(Protocol):
 
     @property
     def requests(self) -> Sequence[Request]:
-        """What it is to be asked."""
+        """What it is to be asked; looked at before every slot."""
         ...
 
     async def ask(self, request: Request, slot: int) -> Gathered:

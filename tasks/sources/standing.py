@@ -13,7 +13,7 @@ class RequestStanding(msgspec.Struct, frozen=True, kw_only=True):
 
     ``not_before``: the source, its budget or the back-off forbids to ask earlier. ``failure`` is a
     tasks.sources.failure.SourceFailureKind and ``message`` its text; both None after a success. ``rows`` and
-    ``latency_ms`` are of the newest success.
+    ``latency_ms`` are of the newest success. ``covered_by``: not asked now, since that brings the same.
     """
 
     source: str
@@ -28,6 +28,7 @@ class RequestStanding(msgspec.Struct, frozen=True, kw_only=True):
     rows: int | None = None
     latency_ms: float | None = None
     credits_left: float | None = None
+    covered_by: str | None = None
 
 
 class StandingsFile:

@@ -18,7 +18,7 @@ from tasks.shift.recorder import Recorder
 from tasks.shift.slots import Slot
 from tasks.sources.budget import Budget
 from tasks.sources.collection import SourceCollection
-from tasks.sources.failure import SourceFailure, SourceFailureKind
+from tasks.sources.failure import Noticed, SourceFailure, SourceFailureKind
 from tasks.sources.source import Answer, Gathered, Request
 from tasks.sources.standing import StandingsFile
 
@@ -250,3 +250,28 @@ async def test_what_a_source_sends_on_its_own_is_spooled_at_once(host: Host) -> 
         assert [row["price_usd"] for row in host.rows("market_data")] == [2.0]
         await shift.push([frame])
     assert len(host.rows("market_data")) == 2  # two records of one key: stores merge them
+
+
+async def test_what_is_covered_is_not_asked_and_due_at_once_when_it_no_longer_is(host: Host) -> None:
+    source = Scripted("pool", Request("status", 3_600), Request("money", 30))
+    standings = StandingsFile(host.folder / "state", LANE)
+    async with host.shift(source) as shift:
+        await shift.tick(Slot(SLOT))
+        source.requests = (Request("status", 3_600, covered_by="wamp"), Request("money", 30))
+        for slot in (SLOT + 3_600, SLOT + 7_200):
+            await shift.tick(Slot(slot))
+        assert {one.request: one.covered_by for one in standings.read()} == {"status": "wamp", "money": None}
+        source.requests = (Request("status", 3_600), Request("money", 30))
+        await shift.tick(Slot(SLOT + 7_215))
+    assert [slot for name, slot in source.asked if name == "status"] == [SLOT, SLOT + 7_215]
+    assert [one.covered_by for one in standings.read()] == [None, None]
+
+
+async def test_what_is_only_noticed_is_looked_at_at_every_interval(host: Host) -> None:
+    source = Scripted("stream", Request("connection", 300))
+    source.then = lambda _: Noticed(SourceFailureKind.REFUSED, "the secret is wrong")
+    async with host.shift(source) as shift:
+        for slot in range(SLOT, SLOT + 1_800, 15):
+            host.now = slot
+            await shift.tick(Slot(slot))
+    assert len(source.asked) == 7
