@@ -94,7 +94,7 @@ def in_words(found: MinerStatus, now: float) -> list[str]:
         f"Miner {found.miner_id} in lane {found.lane}, driver {_driver(found)}: {found.state or 'never read'}",
         f"  polled every {found.interval_s} s: {found.why}",
         f"  breaker      {_breaker(found, now)}",
-        f"  next poll    {_away(found.next_poll, now)}",
+        f"  next poll    {_next(found, now)}",
         f"  last asked   {_away(found.last_polled, now)}",
         f"  last answer  {_away(found.last_success, now)}",
         f"  failures     {_failures(found)}",
@@ -117,6 +117,12 @@ def _breaker(found: MinerStatus, now: float) -> str:
     if found.breaker == BreakerState.OPEN:
         return f"open since {since}: not asked, and without rows, until the next poll probes it"
     return f"half-open, open since {since}: the next poll decides"
+
+
+def _next(found: MinerStatus, now: float) -> str:
+    overdue_s = now - (found.next_poll or now)
+    said = _away(found.next_poll, now)
+    return f"was due {said}: does the collector run?" if overdue_s > 2 * found.interval_s else said
 
 
 def _failures(found: MinerStatus) -> str:

@@ -76,6 +76,11 @@ def test_a_probe_that_is_due_is_told(data: Path) -> None:
     )
 
 
+def test_a_poll_that_does_not_come_asks_for_the_collector(data: Path) -> None:
+    now = SLOT + 612.0
+    assert "next poll    was due 10 min ago: does the collector run?" in in_words(read_miner(data, "m1", now), now)[3]
+
+
 def test_an_unknown_miner_is_named_with_those_like_it(data: Path, tmp_path: Path) -> None:
     with pytest.raises(NeedsHuman, match=r"'m11'.*Did you mean m1"):
         read_miner(data, "m11", SLOT)
