@@ -40,6 +40,7 @@ INGEST_VERSION = "ingest_version"
 PARTITION = "date"
 """Partition column of every lake table: first day of the row's period, UTC."""
 
+_WAS = "was"
 _RESERVED = frozenset({INGEST_MS, INGEST_VERSION, PARTITION})
 END_OF_TIME_S = 253_402_300_800  # year 10000: what is later is milliseconds or nanoseconds taken for seconds
 
@@ -71,13 +72,50 @@ def row_schema(measurement: Measurement, tier: Tier) -> pa.Schema:
 
 
 def file_schema(measurement: Measurement, tier: Tier) -> pa.Schema:
-    """Rows as files hold them: raw ones with the ingest columns."""
+    """Rows as files hold them: raw ones with the ingest columns. Fields know their :func:`former_name`."""
     schema = row_schema(measurement, tier)
+    for name, former in _former_names(measurement, tier).items():
+        at = schema.get_field_index(name)
+        schema = schema.set(at, schema.field(at).with_metadata({_WAS: former}))
     if _RESERVED & set(schema.names):
         raise ValueError(f"measurement {measurement.name}: {sorted(_RESERVED)} are the lake's own columns")
     if tier is not Tier.RAW:
         return schema
     return schema.append(pa.field(INGEST_MS, pa.int64())).append(pa.field(INGEST_VERSION, pa.int64()))
+
+
+def _former_names(measurement: Measurement, tier: Tier) -> dict[str, str]:
+    if tier is Tier.RAW:
+        return {field.name: field.was for field in measurement.fields if field.was}
+    return {
+        column.name: column.field.was + column.name.removeprefix(column.field.name)
+        for column in rollup_columns(measurement)
+        if column.field.was
+    }
+
+
+def former_name(field: pa.Field) -> str | None:
+    """Name of the column that files of before hold the values of ``field`` in (Field.was)."""
+    was = (field.metadata or {}).get(_WAS.encode())
+    return None if was is None else was.decode()
+
+
+def converted(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Values of a field of before as ``kind``; null where they do not fit: whole numbers become floats and text, floats
+    whole numbers where they are, true and false 1 and 0 and text. Text becomes nothing else, and nothing a boolean.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    source = column.type
+    if source == kind:
+        return column
+    if pa.types.is_floating(source) and pa.types.is_integer(kind):
+        fits = pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), float(2**63)))
+        return pc.if_else(fits, column, pa.scalar(None, source)).cast(kind)
+    is_whole = pa.types.is_integer(source) or pa.types.is_boolean(source)
+    if is_whole and (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_string(kind)):
+        return column.cast(kind, safe=False)
+    return pa.chunked_array([pa.nulls(len(column), kind)])
 
 
 def fingerprint(schema: pa.Schema) -> str:

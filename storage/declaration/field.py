@@ -42,6 +42,8 @@ class Field:
     written, a relative error below 1.6e-5 that halves the disk (reference/influx-portable.md 5.2).
     ``values`` lists what a STATE of type string may hold. ``long`` is a text of kilobytes, no two of them alike.
     ``integrated``: a GAUGE that adds up over time (power to energy, hashrate to hashes), so its roll-up weights it so.
+    ``was`` is the name under which the lake holds its values of before: a type never changes, so a field of another
+    type (or name) is declared anew and the old one goes; reads take its values where they fit the new type.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Field:
     values: tuple[str, ...] = ()
     long: bool = False
     integrated: bool = False
+    was: str = ""
 
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
@@ -61,6 +64,8 @@ class Field:
             raise ValueError(f"field {self.name!r}: a name is lower case with underscores and never 'time'")
         if (self.kind is Kind.STATE) != (self.type is Type.BOOLEAN or bool(self.values)):
             raise ValueError(f"field {self.name}: a STATE is a boolean or has values, and nothing else has them")
+        if self.was == self.name:
+            raise ValueError(f"field {self.name}: it was another name or none")
         if self.integrated and self.kind is not Kind.GAUGE:
             raise ValueError(f"field {self.name}: only a GAUGE adds up over time")
 

@@ -36,6 +36,9 @@ class Measurement:
             raise ValueError(
                 f"measurement {self.name}: {sorted(doubled)} declared twice (tag and field share one name)"
             )
+        still = sorted({field.was for field in self.fields} & set(names))
+        if still:
+            raise ValueError(f"measurement {self.name}: {still} are declared still, so no other field was that")
         unknown = set(self.buckets.values()) - set(BUCKETS)
         if unknown:
             raise ValueError(f"measurement {self.name}: unknown buckets {sorted(unknown)}")

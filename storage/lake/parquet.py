@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
-from storage.arrow_schema import INGEST_MS, INGEST_VERSION, PARTITION, fingerprint, numbers
+from storage.arrow_schema import INGEST_MS, INGEST_VERSION, PARTITION, converted, fingerprint, former_name, numbers
 from storage.declaration import Kind, Measurement, Tier
 from storage.lake.layout import DEFAULT_COMPRESSION, date_of
 from storage.lake.location import LakeLocation, make_folder, put, readable, sync
@@ -155,15 +155,25 @@ def _iso(microseconds: int) -> str:
 def read_file(path: LakeLocation, schema: pa.Schema, row_groups: Sequence[int] | None = None) -> pa.Table:
     """Rows of one file as ``schema`` has them, strings dictionary-coded, checksums verified; absent columns are null.
 
+    Of a field that was another before (Field.was), values of then are taken where there are none of its own.
+
     Raises:
         OSError: the file is missing or damaged.
     """
-    strings = [field.name for field in schema if pa.types.is_string(field.type)]
-    with pq.ParquetFile(readable(path), page_checksum_verification=True, read_dictionary=strings) as file:
-        wanted = [name for name in schema.names if name in file.schema_arrow.names]
+    former = {field.name: was for field in schema if (was := former_name(field))}
+    source = readable(path)
+    metadata = pq.read_metadata(source)
+    there = set(metadata.schema.names)
+    strings = [field.name for field in schema if pa.types.is_string(field.type) and field.name in there]
+    with pq.ParquetFile(source, metadata=metadata, page_checksum_verification=True, read_dictionary=strings) as file:
+        wanted = [name for name in (*schema.names, *former.values()) if name in there]
         rows = file.read(wanted) if row_groups is None else file.read_row_groups(list(row_groups), wanted)
     columns = []
     for field in schema:
         kind = pa.dictionary(pa.int32(), pa.string()) if pa.types.is_string(field.type) else field.type
-        columns.append(rows[field.name].cast(kind) if field.name in wanted else pa.nulls(rows.num_rows, kind))
+        column = rows[field.name].cast(kind) if field.name in there else None
+        if (was := former.get(field.name)) in there:
+            before = converted(rows[was], field.type)
+            column = (before if column is None else pc.coalesce(column.cast(field.type), before)).cast(kind)
+        columns.append(pa.nulls(rows.num_rows, kind) if column is None else column)
     return pa.Table.from_arrays(columns, names=schema.names)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage.arrow_schema import ARROW_TYPES, INGEST_VERSION, field_types, file_schema, fingerprint
+from storage.arrow_schema import ARROW_TYPES, INGEST_VERSION, field_types, file_schema, fingerprint, former_name
 from storage.declaration import Measurement, Tier, Type
 from storage.lake.location import LakeLocation
 from storage.lake.object_store import READ_SCHEME, ObjectLocation
@@ -195,23 +195,26 @@ def _sharing(parts: Sequence[Part]) -> set[LakeLocation]:
 
 def _scan(selection: Selection, parts: Sequence[Part]) -> Query:
     """All columns of ``parts``. Files with the columns of today are read as they are, which opens their footers late
-    and in parallel; of others, columns that they do not have are typed nulls."""
+    and in parallel; of others, columns that they do not have are typed nulls, or the values of what they were."""
     tests = ["time >= to_timestamp(?)", "time < to_timestamp(?)"]
     for tag, values in selection.where.items():
         tests.append(f"{quoted(tag)} IN ({', '.join('?' * len(values))})")
     condition = " AND ".join(tests)
     values_of_tests = [selection.start, selection.stop, *(v for values in selection.where.values() for v in values)]
     schema = file_schema(selection.measurement, selection.tier)
-    columns = ", ".join(map(quoted, schema.names))
+    former = {field.name: was for field in schema if (was := former_name(field))}
     by_age: dict[bool, list[str]] = {}
     for part in parts:
         by_age.setdefault(part.schema == fingerprint(schema), []).append(as_pattern(part.path))
     texts: list[str] = []
     parameters: list[Any] = []
     for is_of_today, files in by_age.items():
+        columns = ", ".join(map(quoted, schema.names))
         source = "SELECT * FROM read_parquet(?, hive_partitioning = false)"
         if not is_of_today:
-            nulls = ", ".join(f"NULL::{_sql_type(field.type)} AS {quoted(field.name)}" for field in schema)
+            columns = ", ".join(_with_former(field, former.get(field.name)) for field in schema)
+            absent = [f"NULL::{_sql_type(field.type)} AS {quoted(field.name)}" for field in schema]
+            nulls = ", ".join([*absent, *(f"NULL AS {quoted(was)}" for was in former.values())])
             source = (
                 "SELECT * FROM read_parquet(?, hive_partitioning = false, union_by_name = true) "
                 f"UNION ALL BY NAME SELECT {nulls} WHERE false"
@@ -219,6 +222,22 @@ def _scan(selection: Selection, parts: Sequence[Part]) -> Query:
         texts.append(f"SELECT {columns} FROM ({source}) WHERE {condition}")
         parameters += [files, *values_of_tests]
     return Query(" UNION ALL ".join(texts), parameters)
+
+
+def _with_former(field: pa.Field, was: str | None) -> str:
+    """The column, with values of what it was in its stead where it has none; as storage.arrow_schema.converted."""
+    name = quoted(field.name)
+    if was is None:
+        return name
+    old, kind = quoted(was), _sql_type(field.type)
+    number = f"TRY_CAST({old} AS DOUBLE)"
+    fits = {
+        "DOUBLE": f"typeof({old}) NOT IN ('VARCHAR')",
+        "BIGINT": f"typeof({old}) NOT IN ('VARCHAR') AND {number} = floor({number})",
+        "VARCHAR": f"typeof({old}) IN ('VARCHAR', 'BIGINT', 'BOOLEAN')",
+        "BOOLEAN": f"typeof({old}) = 'BOOLEAN'",
+    }[kind]
+    return f"coalesce({name}, CASE WHEN {fits} THEN TRY_CAST({old} AS {kind}) END) AS {name}"
 
 
 def _sql_type(kind: pa.DataType) -> str:

@@ -313,7 +313,8 @@ class LakeTable:
         return self._commit_path(version).exists() and not self._commit_path(version + 1).exists()
 
     def _delta_schema(self) -> Schema:
-        return Schema.from_arrow(self.schema.append(pa.field(PARTITION, pa.date32())))
+        columns = [field.remove_metadata() for field in self.schema]
+        return Schema.from_arrow(pa.schema([*columns, pa.field(PARTITION, pa.date32())]))
 
     def _ready_for_writing(self) -> DeltaTable:
         """A fresh handle of a table that exists and has every declared column."""
