@@ -26,6 +26,7 @@ class FakeCoinMarketCap:
 
     ``error``: the code that every request is answered with; ``status`` in the place of the one that fits it, since some
     errors come with 200. ``prices``: USD by coin, in the place of the simulated ones. ``credits``: how many were taken.
+    ``notice``: a word to all who ask.
     """
 
     def __init__(self, *, key: str, clock: Callable[[], float] = time.time) -> None:
@@ -33,6 +34,7 @@ class FakeCoinMarketCap:
         self.error: int | None = None
         self.status: int | None = None
         self.prices: dict[str, float | None] = {}
+        self.notice: str | None = None
         self.credits = 0
         self._clock = clock
 
@@ -91,7 +93,7 @@ class FakeCoinMarketCap:
     def _said(self, code: int, message: str | None, credits_taken: int) -> dict[str, Any]:
         return {
             "timestamp": _iso(self._clock()), "error_code": code, "error_message": message, "elapsed": 10,
-            "credit_count": credits_taken, "notice": None,
+            "credit_count": credits_taken, "notice": self.notice,
         }  # fmt: skip
 
 
