@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from storage.archive.catalogue import Catalogue
 from storage.archive.part import ArchivedPart, State
@@ -36,7 +37,8 @@ class ArchiveReader:
         where: Where | None = None,
         columns: Sequence[str] | None = None,
     ) -> pa.Table:
-        """See :meth:`storage.store.Store.read`. Files are chosen by the catalogue, and read with page checksums.
+        """See :meth:`storage.store.Store.read`. The catalogue chooses files and their footers groups of rows, which are
+        read with page checksums.
 
         Raises:
             NeedsHuman: a file of the answer is missing or damaged; named, with both hashes.
@@ -48,7 +50,7 @@ class ArchiveReader:
         whole = file_schema(measurement, tier)
         needed = pa.schema([whole.field(name) for name in dict.fromkeys([*schema.names, *ingest])])
         rows = [
-            _chosen(self._rows(part, needed), start, stop, wanted)
+            _chosen(self._rows(part, needed, start, stop, wanted), start, stop, wanted)
             for part in order_of(self._catalogue.parts(measurement, tier, start, stop))
             if all(any(part.holds(tag, value) for value in values) for tag, values in wanted.items())
         ]
@@ -58,13 +60,15 @@ class ArchiveReader:
         answer = merged(pa.concat_tables(rows), sorted(measurement.tag_names)).select(schema.names)
         return pa.Table.from_arrays([_plain(answer[field.name], field.type) for field in schema], schema=schema)
 
-    def _rows(self, part: ArchivedPart, schema: pa.Schema) -> pa.Table:
+    def _rows(
+        self, part: ArchivedPart, schema: pa.Schema, start: int, stop: int, where: dict[str, list[str]]
+    ) -> pa.Table:
         path = self._catalogue.path(part)
         damage: str | None = f"{part.path} was found damaged" if part.state is State.DAMAGED else None
         if damage is None:
             try:
                 if path.stat().st_size == part.bytes:
-                    return read_file(path, schema)
+                    return read_file(path, schema, _row_groups(path, start, stop, where))
                 damage = f"{part.path} has {path.stat().st_size} bytes, the catalogue says {part.bytes}"
             except (OSError, ValueError, pa.ArrowException) as error:
                 damage = f"{part.path}: {error}"
@@ -76,6 +80,33 @@ class ArchiveReader:
 
 def _values(where: Where | None) -> dict[str, list[str]]:
     return {tag: [said] if isinstance(said, str) else list(said) for tag, said in (where or {}).items()}
+
+
+def _row_groups(path: Path, start: int, stop: int, where: dict[str, list[str]]) -> list[int]:
+    """Groups of rows that can hold any of what is asked for."""
+    with pq.ParquetFile(path) as file:
+        at = {name: file.schema_arrow.get_field_index(name) for name in ("time", *where)}
+        metadata = file.metadata
+
+    def may_hold(group: int) -> bool:
+        columns = metadata.row_group(group)
+        return _may_be_then(columns.column(at["time"]).statistics, start, stop) and all(
+            at[tag] < 0 or _may_have(columns.column(at[tag]).statistics, values) for tag, values in where.items()
+        )
+
+    return [group for group in range(metadata.num_row_groups) if may_hold(group)]
+
+
+def _may_be_then(times: pq.Statistics | None, start: int, stop: int) -> bool:
+    if times is None or not times.has_min_max:
+        return True
+    return bool(times.max_raw >= start * 1_000_000 and times.min_raw < stop * 1_000_000)  # a datetime ends in year 9999
+
+
+def _may_have(words: pq.Statistics | None, values: Sequence[str]) -> bool:
+    if words is None or not words.has_min_max:
+        return True
+    return any(words.min <= value <= words.max for value in values)
 
 
 def _chosen(rows: pa.Table, start: int, stop: int, where: dict[str, list[str]]) -> pa.Table:

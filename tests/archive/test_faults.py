@@ -1,4 +1,4 @@
-"""Kills, a full disk and damage, by real processes and the real kernel: nothing lost, nothing doubled, the same bytes."""
+"""Kills and a full disk, by real processes and the real kernel: nothing lost or doubled, and the same bytes."""
 
 from __future__ import annotations
 
@@ -104,11 +104,11 @@ def test_a_full_disk_stops_the_table_and_costs_nothing(host: Host, which: str) -
 
 
 def test_a_restore_onto_a_full_disk_goes_on_when_there_is_space(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    import storage.lake.parquet as parquet
+    from storage.lake import location, parquet
 
     host.run()
     written = 0
-    real = parquet.put
+    real = location.put
 
     def put(path: Any, content: Any) -> None:
         nonlocal written
