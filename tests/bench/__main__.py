@@ -12,7 +12,7 @@ from importlib import import_module
 from tests.bench.figure import Figure
 
 ROOMS = ("encoding", "spooling", "reading", "collecting", "rolling", "disk")
-LONG_ROOMS = ("soaking", "querying", "archiving", "killing")
+LONG_ROOMS = ("soaking", "querying", "archiving", "upkeep", "killing")
 
 
 def main(rooms: list[str]) -> int:
