@@ -24,6 +24,7 @@ from deployments.command.page import page
 from deployments.command.provision import provision
 from deployments.command.query import query
 from deployments.command.replay import replay
+from deployments.command.schema import schema
 from deployments.command.sql import sql
 from deployments.command.status import status
 from deployments.command.trace import trace
@@ -41,6 +42,7 @@ COMMANDS = (
     replay,
     gaps,
     query,
+    schema,
     sql,
     erase,
     audit,
