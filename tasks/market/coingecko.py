@@ -19,7 +19,7 @@ from tasks.market.coins import COINS
 from tasks.market.daily_closes import DAY_S, closes_of
 from tasks.market.network.written import positive
 from tasks.market.prices import PriceMemory
-from tasks.market.provider import MINUTE_S, age_s, answers_of, iso_time, until_next_month_s
+from tasks.market.provider import MINUTE_S, age_s, answers_of, get, iso_time, until_next_month_s
 from tasks.market.reconciliation import with_btc
 from tasks.market.settings import CoinGeckoSettings
 from tasks.normalize.number import number
@@ -175,15 +175,10 @@ class CoinGecko:
         )
 
     async def _get(self, path: str, params: Mapping[str, str | int]) -> Reply:
-        reply = await self._api.get(path, dict(params))
-        failure = failure_of(reply.status, reply.data, reply.received_ms / 1000, self._api.masked(f"{NAME}: {path}"))
-        if failure is None:
-            return reply
-        if failure.kind is SourceFailureKind.RATE_LIMITED:
-            asked = number(reply.headers.get("retry-after"))
-            failure.retry_after_s = max(asked or 0.0, failure.retry_after_s or 0.0)
-            await asyncio.to_thread(self._pace.close_for, failure.retry_after_s)
-        raise failure
+        def wrong(reply: Reply) -> SourceFailure | None:
+            return failure_of(reply.status, reply.data, reply.received_ms / 1000, f"{NAME}: {path}")
+
+        return await get(self._api, self._pace, path, params, wrong)
 
     def _of_slot(self, told: Sequence[MarketData]) -> list[MarketData]:
         """``told``, with what another request told at the same slot where it says nothing: they are one row."""

@@ -18,7 +18,7 @@ from storage.records.market import MarketData, MarketGlobal, MarketRecords, mark
 from tasks.market.coins import COINS, Coin
 from tasks.market.network.written import positive
 from tasks.market.prices import PriceMemory
-from tasks.market.provider import MINUTE_S, age_s, answers_of, iso_time, until_next_day_s, until_next_month_s
+from tasks.market.provider import MINUTE_S, age_s, answers_of, get, iso_time, until_next_day_s, until_next_month_s
 from tasks.market.reconciliation import with_btc
 from tasks.market.settings import CoinMarketCapSettings
 from tasks.normalize.number import number
@@ -160,16 +160,11 @@ class CoinMarketCap:
         )
 
     async def _get(self, path: str, params: Mapping[str, str | int]) -> Reply:
-        reply = await self._api.get(path, dict(params))
-        what = f"{NAME}: {path}"
-        failure = failure_of(reply.status, mapping(reply.data, what), reply.received_ms / 1000, what)
-        if failure is None:
-            return reply
-        if failure.kind is SourceFailureKind.RATE_LIMITED:
-            asked = number(reply.headers.get("retry-after"))
-            failure.retry_after_s = max(asked or 0.0, failure.retry_after_s or 0.0)
-            await asyncio.to_thread(self._pace.close_for, failure.retry_after_s)
-        raise failure
+        def wrong(reply: Reply) -> SourceFailure | None:
+            what = f"{NAME}: {path}"
+            return failure_of(reply.status, mapping(reply.data, what), reply.received_ms / 1000, what)
+
+        return await get(self._api, self._pace, path, params, wrong)
 
     def _missing(self, told: Sequence[MarketData]) -> list[str]:
         """Coins without a price here, said when it changes and not every time."""

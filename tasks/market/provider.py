@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from tasks.resilience.http import Reply
+from tasks.normalize.number import number
+from tasks.resilience.http import Api, Reply
+from tasks.sources.failure import SourceFailure, SourceFailureKind
+from tasks.sources.pace import HostPace
 from tasks.sources.source import Answer
 
 MINUTE_S = 60.0
+Judge = Callable[[Reply], SourceFailure | None]
+"""Says what an answer says that went wrong."""
+
 _AHEAD_S = 300.0
 """How much later than the slot a provider's time may be: it is asked after the slot, and clocks differ."""
 
@@ -48,3 +55,27 @@ def answers_of(replies: Iterable[Reply]) -> list[Answer]:
         Answer(reply.status, reply.text, reply.size, reply.address, reply.received_ms, page)
         for page, reply in enumerate(replies, 1)
     ]
+
+
+async def get(api: Api, pace: HostPace, path: str, params: Mapping[str, str | int], judge: Judge) -> Reply:
+    """The answer of ``path``, which ``judge`` finds nothing wrong with.
+
+    Where the provider says that it was asked too fast, all processes of this host wait, since it counts them as one.
+
+    Raises:
+        SourceFailure: no JSON came, or ``judge`` says what is wrong with it.
+    """
+    try:
+        reply = await api.get(path, dict(params))
+        failure = judge(reply)
+        if failure is None:
+            return reply
+        failure.args = (api.masked(str(failure)),)  # it quotes the provider, who may quote the key
+        if failure.kind is SourceFailureKind.RATE_LIMITED:
+            asked = number(reply.headers.get("retry-after")) or 0.0
+            failure.retry_after_s = max(asked, failure.retry_after_s or MINUTE_S)
+        raise failure
+    except SourceFailure as failure:
+        if failure.kind is SourceFailureKind.RATE_LIMITED:
+            await asyncio.to_thread(pace.close_for, failure.retry_after_s or MINUTE_S)
+        raise

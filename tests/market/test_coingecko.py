@@ -178,8 +178,11 @@ def test_data_is_no_error(data: Any) -> None:
     assert failure_of(200, data, float(SLOT), "x") is None
 
 
-async def test_too_fast_holds_every_process_of_the_host(tmp_path: Path) -> None:
-    limited = httpx.Response(429, json={"status": {**STATUS, "error_code": 429}}, headers={"retry-after": "119"})
+@pytest.mark.parametrize(
+    "said", [{"json": {"status": {**STATUS, "error_code": 429}}}, {"html": "<!DOCTYPE html><html>slow down</html>"}]
+)
+async def test_too_fast_holds_every_process_of_the_host(tmp_path: Path, said: dict[str, Any]) -> None:
+    limited = httpx.Response(429, headers={"retry-after": "119"}, **said)
     with pytest.raises(SourceFailure) as caught:
         await asked(coingecko(tmp_path, lambda _: limited), "simple_price")
     assert (caught.value.kind, caught.value.retry_after_s) == (SourceFailureKind.RATE_LIMITED, 119.0)

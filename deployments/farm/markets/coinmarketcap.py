@@ -26,7 +26,7 @@ class FakeCoinMarketCap:
 
     ``error``: the code that every request is answered with; ``status`` in the place of the one that fits it, since some
     errors come with 200. ``prices``: USD by coin, in the place of the simulated ones. ``credits``: how many were taken.
-    ``notice``: a word to all who ask.
+    ``notice``: a word to all who ask, in errors too.
     """
 
     def __init__(self, *, key: str, clock: Callable[[], float] = time.time) -> None:
@@ -87,7 +87,7 @@ class FakeCoinMarketCap:
         return answer({"data": data, "status": self._said(0, None, credits_taken)})
 
     def _refusal(self, code: int) -> Response:
-        said = self._said(code, f"This is what error {code} says.", 0)
+        said = self._said(code, self.notice or f"This is what error {code} says.", 0)
         return answer({"status": said}, _STATUS[code] if self.status is None else self.status)
 
     def _said(self, code: int, message: str | None, credits_taken: int) -> dict[str, Any]:
