@@ -25,7 +25,7 @@ MEMORY = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",  # else Arrow keeps what it frees in a pool of its own beside malloc's
 }
 """How memory is shared out in a shift, which works for hours in several threads: with 10,000 miners and their answers
-kept it holds 531 MB in place of 639 MB, at the same CPU time. Read when a process starts."""
+kept it holds 530 to 545 MB in place of 640 MB, at the same CPU time. Read when a process starts."""
 
 WORKER = {
     **QUIET,

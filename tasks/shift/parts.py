@@ -12,7 +12,7 @@ PART_TEXT = 8_000_000
 """Characters of kept answers in one part: 3,000 answers of a usual miner, some 2 MB in the spool.
 
 Measured with 10,000 miners of two answers each: in one record, its encoding, decoding and conversion for the lake
-take the process to 880 MB, in parts of this size to 639 MB, to 531 MB with the allocators as a worker sets them
+take the process to 880 MB, in parts of this size to 640 MB, to 545 MB with the allocators as a worker sets them
 (deployments/prefect/environment.py).
 """
 
