@@ -91,7 +91,7 @@ def _roll_up_one(
     covered = rolled_windows(store, measurement, Tier.HOURLY, horizon, now)
     due = {hour for hour, mark in marks.items() if covered.get(hour) != mark}
     while due and not stop():
-        part = _first_run(due)
+        part = _next_part(due)
         hourly, put_off = _roll_up_hours(store, measurement, part, covered)
         _mark(store, measurement, {Tier.HOURLY: {hour: marks[hour] for hour in part}})
         covered |= {hour: marks[hour] for hour in part}
@@ -114,7 +114,7 @@ def _roll_up_one(
 def _roll_up_hours(
     store: Store, measurement: Measurement, part: Sequence[int], covered: dict[int, int]
 ) -> tuple[pa.Table, set[int]]:
-    """Write the hourly rows of ``part`` (neighbouring hours); returns them, and later hours that became due by it."""
+    """Write the hourly rows from the first of ``part`` to its last; returns them, and later hours that became due."""
     first, end = part[0], part[-1] + HOUR_S
     names = carried_columns(measurement)
     before = store.read(measurement, Tier.HOURLY, first - COUNTER_MEMORY_S, end, columns=names)
@@ -146,13 +146,13 @@ def _closed(store: Store, measurement: Measurement, horizon: int, now: int) -> d
     return {hour: mark for hour, mark in touched.items() if hour + HOUR_S + GRACE_S <= now}
 
 
-def _first_run(hours: set[int]) -> list[int]:
-    """The oldest hours that are neighbours, no more than SLICE_S of them."""
-    first = min(hours)
-    run = [first]
-    while run[-1] + HOUR_S in hours and run[-1] + HOUR_S - first < SLICE_S:
-        run.append(run[-1] + HOUR_S)
-    return run
+def _next_part(due: set[int]) -> list[int]:
+    """The oldest hours that are due and lie within SLICE_S.
+
+    Hours between them are done again with them: a commit costs more than the rows of some hours.
+    """
+    first = min(due)
+    return sorted(hour for hour in due if hour < first + SLICE_S)
 
 
 def _mark(store: Store, measurement: Measurement, covered: Mapping[Tier, Mapping[int, int]]) -> None:
