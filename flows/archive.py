@@ -1,4 +1,5 @@
-"""The weekly archive: what is past its retention moves out of the lake, compressed, verified and catalogued."""
+"""The weekly archive: what is past its retention moves out of the lake, compressed, verified and catalogued. Of a host
+with InfluxDB alone it is copied before InfluxDB drops it."""
 
 from __future__ import annotations
 
@@ -6,12 +7,11 @@ from prefect import State, flow
 from prefect.states import Completed
 
 from flows import settings as flow_settings
-from storage.opening import lake_location
 
 
 @flow(name="archive")
 async def archive(config: str | None = None) -> State[None]:
-    """Move aged partitions of the lake to ``general.archive_base_path``. May be killed and run again at any time.
+    """Move what has aged to ``general.archive_base_path``. May be killed and run again at any time.
 
     Args:
         config: folder of configuration; LODELINE_CONFIG of the worker by default.
@@ -20,16 +20,10 @@ async def archive(config: str | None = None) -> State[None]:
     place = settings.retention.general.archive_base_path
     if place is None:
         return Completed(name="Skipped", message="general.archive_base_path is not set: nothing is archived")
-    if not settings.storage.lake.enabled:
-        return Completed(name="Skipped", message="this host has no lake")
+    if not settings.storage.lake.enabled and settings.storage.influx is None:
+        return Completed(name="Skipped", message="this host stores nothing")
     from tasks.archive.notice import in_words  # the lake's libraries are an extra
     from tasks.archive.steps import archive_step
 
-    report = await archive_step(
-        lake_location(settings.storage),
-        place,
-        settings.retention,
-        data_directory=settings.storage.data_directory,
-        host=settings.host,
-    )
+    report = await archive_step(settings.storage, place, settings.retention, host=settings.host)
     return Completed(message=in_words(report))

@@ -177,18 +177,17 @@ def _restore(settings: Settings, catalogue: Catalogue, parts: Sequence[ArchivedP
 def _run(settings: Settings, root: Path) -> None:
     import time
 
-    from storage.archive.moving import ArchiveReport, archive_table, archived_tables, away_from_upkeep, due_before
-    from storage.opening import lake_location
+    from storage.archive.moving import ArchiveReport
+    from storage.archive.running import due_work
     from tasks.archive.notice import in_words
 
-    lake, days, now = lake_location(settings.host), settings.retention.bucket_days(), int(time.time())
     total = ArchiveReport()
-    tables = archived_tables(days)
-    with away_from_upkeep(lake), typer.progressbar(tables, label="archiving", file=_progress()) as bar:
-        for measurement, tier in bar:
-            before = due_before(now, days[measurement.buckets[tier]])
-            compare = settings.retention.archiving.verification_enabled
-            total |= archive_table(lake, root, measurement, tier, before, compare=compare)
+    with (
+        due_work(settings.host, root, settings.retention, int(time.time())) as due,
+        typer.progressbar(due, label="archiving", file=_progress()) as bar,
+    ):
+        for _, work in bar:
+            total |= work(lambda: False)
     _tell_trail(settings, total.moved)
     typer.echo(in_words(total))
     for trouble in total.troubles:

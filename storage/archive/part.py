@@ -15,7 +15,7 @@ class State(StrEnum):
     COPIED = "copied"
     """Written and verified; its rows may still be in the source as well."""
     MOVED = "moved"
-    """Its rows have left the source."""
+    """Its rows have left the source, or leave it by themselves: InfluxDB ends retention on its own."""
     DAMAGED = "damaged"
     """Its bytes are no longer those that were written."""
 
@@ -26,7 +26,8 @@ class ArchivedPart(msgspec.Struct, frozen=True, kw_only=True):
     ``date`` is the first day of the period that all rows lie in, ``[start, stop)`` that period, ``first`` and ``last``
     the times of its ends, all but the date in Unix seconds. ``low`` and ``high`` are the ends of each tag, of which a
     null one counts as the empty string. ``content`` is a sum over the rows that does not depend on their order.
-    ``source`` names the file that it was made from, ``source_version`` the version of the table that had it.
+    ``source`` names the file that it was made from, ``source_version`` the version of the table that had it; rows that
+    were copied out of a store name themselves, and count the copies of their period.
     """
 
     measurement: str

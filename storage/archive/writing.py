@@ -1,12 +1,15 @@
-"""One file of the lake as one file of the archive: the same rows, compressed harder, read back before it counts."""
+"""Files of the archive: one of a file of the lake, or of rows of a store; each is read back before it counts."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time as clock
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -16,10 +19,12 @@ from storage.archive.catalogue import Catalogue, period_of
 from storage.archive.content import ContentSum, content_of
 from storage.archive.part import ArchivedPart, State
 from storage.arrow_schema import file_schema, numbers
+from storage.declaration import Measurement, Tier
 from storage.errors import NeedsHuman
 from storage.lake.disk import explained, make_folder, sync
-from storage.lake.location import readable
-from storage.lake.parquet import SCHEMA_KEY, TABLE_KEY, Encoding
+from storage.lake.layout import date_of
+from storage.lake.location import LakeLocation, readable
+from storage.lake.parquet import SCHEMA_KEY, Encoding
 from storage.lake.snapshot import Part
 from storage.lake.table import LakeTable
 
@@ -52,10 +57,7 @@ def write_part(
         make_folder(folder)
         draft = path.with_name(f".{path.name}.new")
         sums = _rewrite(table, part, draft)
-        sync(draft)
-        draft.replace(path)
-        sync(folder)
-        size, digest = path.stat().st_size, sha256_of(path)
+        size, digest = _settle(draft, path)
     start, stop = period_of(part.date, table.period)
     entered = ArchivedPart(
         measurement=table.measurement.name,
@@ -102,38 +104,127 @@ def rewrite_part(catalogue: Catalogue, part: ArchivedPart, rows: pa.Table) -> Ar
         catalogue.drop(part)
         return part
     encoding = Encoding.of(part.declared, part.tier, file_schema(part.declared, part.tier))
-    sums = content_of([rows])
     path = catalogue.path(part)
-    path = path.with_name(f"{path.stem}.{sums.text()}.parquet")
     with explained(f"archive {path}"):
         draft = path.with_name(f".{path.name}.new")
-        with _writer(draft, rows.schema, encoding) as writer:
-            writer.add_key_value_metadata(
-                {SCHEMA_KEY: part.fingerprint, TABLE_KEY: part.declared.stored_name(part.tier)}
-            )
-            writer.write_table(rows, row_group_size=encoding.rows_of_group)
-        sync(draft)
-        draft.replace(path)
-        sync(path.parent)
-        size, digest = path.stat().st_size, sha256_of(path)
-    words = {tag: [word or "" for word in rows[tag].cast(pa.string()).unique().to_pylist()] for tag in part.low}
-    times = numbers(rows["time"])
+        extent = write_draft(draft, encoding, {**encoding.metadata, SCHEMA_KEY: part.fingerprint}, part.low, [rows])
+        path = path.with_name(f"{path.stem}.{extent.sums.text()}.parquet")
+        size, digest = _settle(draft, path)
     entered = msgspec.structs.replace(
-        part,
-        path=path.relative_to(catalogue.root).as_posix(),
-        rows=rows.num_rows,
-        bytes=size,
-        sha256=digest,
-        content=sums.text(),
-        first=int(times.min()) // 1_000_000,
-        last=-(-int(times.max()) // 1_000_000),
-        low={tag: min(found) for tag, found in words.items()},
-        high={tag: max(found) for tag, found in words.items()},
+        part, path=path.relative_to(catalogue.root).as_posix(), bytes=size, sha256=digest, **extent.told()
     )
-    _check(path, entered, compare=sums)
+    _check(path, entered, compare=extent.sums)
     catalogue.put(entered)
     catalogue.drop(part)
     return entered
+
+
+def enter_rows(
+    catalogue: Catalogue,
+    measurement: Measurement,
+    tier: Tier,
+    period: tuple[int, int],
+    pieces: Iterable[pa.Table],
+    *,
+    version_: int,
+    compare: bool = True,
+) -> ArchivedPart | None:
+    """Write ``pieces`` (file schema, sorted, all of ``period``, none empty) as one file, a group of rows each; verify
+    it, enter it as MOVED, durable; None where there is no piece.
+
+    The file is named by its rows: the same ones again are the same file. Memory is that of one piece.
+
+    Raises:
+        NeedsHuman: the disk is full, or what was written reads back otherwise.
+    """
+    rest = iter(pieces)
+    if (first := next(rest, None)) is None:
+        return None
+    encoding = Encoding.of(measurement, tier, file_schema(measurement, tier))
+    date = date_of(period[0])
+    folder = catalogue.folder(measurement, tier, date)
+    with explained(f"archive {folder}"):
+        make_folder(folder)
+        draft = folder / ".copy.parquet.new"
+        extent = write_draft(draft, encoding, encoding.metadata, measurement.tag_names, chain([first], rest))
+        path = folder / f"{encoding.fingerprint}-copy-{extent.sums.text()}.parquet"
+        size, digest = _settle(draft, path)
+    entered = ArchivedPart(
+        measurement=measurement.name,
+        tier=tier,
+        date=date,
+        start=period[0],
+        stop=period[1],
+        path=path.relative_to(catalogue.root).as_posix(),
+        bytes=size,
+        sha256=digest,
+        fingerprint=encoding.fingerprint,
+        source=path.name,
+        source_version=version_,
+        order=clock.time_ns() // 1_000_000,
+        archived_s=int(clock.time()),
+        lodeline=version("lodeline"),
+        state=State.MOVED,
+        **extent.told(),
+    )
+    _check(path, entered, compare=extent.sums if compare else None)
+    catalogue.put(entered)
+    return entered
+
+
+class Extent:
+    """Adds up what is written: the sum over the rows, and the ends of time (Unix seconds) and of each of ``tags``."""
+
+    def __init__(self, tags: Iterable[str]) -> None:
+        self.sums = ContentSum()
+        self._times: list[int] = []
+        self._words: dict[str, list[str]] = {tag: [] for tag in tags}
+
+    def add(self, rows: pa.Table) -> None:
+        """Add ``rows``."""
+        if not rows.num_rows:
+            return
+        self.sums.add(rows)
+        times = numbers(rows["time"])
+        self._times += [int(times.min()) // 1_000_000, -(-int(times.max()) // 1_000_000)]
+        for tag, ends in self._words.items():
+            found = [word or "" for word in rows[tag].cast(pa.string()).unique().to_pylist()]
+            ends += [min(found), max(found)]
+
+    def told(self) -> dict[str, Any]:
+        """What an :class:`ArchivedPart` says of it. There must be a row."""
+        return {
+            "rows": self.sums.rows,
+            "content": self.sums.text(),
+            "first": min(self._times),
+            "last": max(self._times),
+            "low": {tag: min(ends) for tag, ends in self._words.items()},
+            "high": {tag: max(ends) for tag, ends in self._words.items()},
+        }
+
+
+def write_draft(
+    draft: Path, encoding: Encoding, metadata: Mapping[str, str], tags: Iterable[str], pieces: Iterable[pa.Table]
+) -> Extent:
+    """Write ``pieces``, one at least, of one schema into the new file ``draft``."""
+    extent = Extent(tags)
+    with contextlib.ExitStack() as stack:
+        writer = None
+        for rows in pieces:
+            if writer is None:
+                writer = stack.enter_context(_writer(draft, rows.schema, encoding))
+                writer.add_key_value_metadata(dict(metadata))
+            extent.add(rows)
+            writer.write_table(rows, row_group_size=encoding.rows_of_group)
+    return extent
+
+
+def _settle(draft: Path, path: Path) -> tuple[int, str]:
+    """Give ``draft`` its name, durably; its bytes and its SHA-256."""
+    sync(draft)
+    draft.replace(path)
+    sync(path.parent)
+    return path.stat().st_size, sha256_of(path)
 
 
 def sha256_of(path: Path) -> str:
@@ -145,31 +236,21 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def pieces_of(path: Path) -> Iterator[pa.Table]:
-    """Row groups of an archived file, page checksums verified.
+def pieces_of(path: LakeLocation) -> Iterator[pa.Table]:
+    """Row groups of a file of the archive or of the lake, page checksums verified.
 
     Raises:
         OSError, ValueError: the file is damaged.
     """
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with pq.ParquetFile(readable(path), page_checksum_verification=True) as file:
         for group in range(file.num_row_groups):
-            yield file.read_row_group(group)
+            yield file.read_row_group(group).replace_schema_metadata()
 
 
 def _rewrite(table: LakeTable, part: Part, draft: Path) -> ContentSum:
-    sums = ContentSum()
+    metadata = {**table.encoding.metadata, SCHEMA_KEY: part.schema}
     try:
-        with (
-            pq.ParquetFile(readable(part.path), page_checksum_verification=True) as source,
-            _writer(draft, source.schema_arrow.remove_metadata(), table.encoding) as writer,
-        ):
-            writer.add_key_value_metadata(
-                {SCHEMA_KEY: part.schema, TABLE_KEY: table.measurement.stored_name(table.tier)}
-            )
-            for group in range(source.num_row_groups):
-                rows = source.read_row_group(group)
-                sums.add(rows)
-                writer.write_table(rows, row_group_size=table.encoding.rows_of_group)
+        return write_draft(draft, table.encoding, metadata, (), pieces_of(part.path)).sums
     except (OSError, pa.ArrowException, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk; Arrow's own errors about damage have no number
@@ -177,7 +258,6 @@ def _rewrite(table: LakeTable, part: Part, draft: Path) -> ContentSum:
             f"lake table {table.name}: {part.path} is damaged: {error}",
             remedy="Restore the file from a backup; nothing was archived of it and nothing removed",
         ) from error
-    return sums
 
 
 def _writer(draft: Path, schema: pa.Schema, encoding: Encoding) -> pq.ParquetWriter:

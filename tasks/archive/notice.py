@@ -17,7 +17,8 @@ class Notice(Protocol):
 
 def in_words(report: ArchiveReport) -> str:
     """A run in one line."""
-    said = f"{report.files} files with {report.rows} rows moved, {report.bytes_before} to {report.bytes_after} bytes"
+    size = f"{report.bytes_before} to {report.bytes_after}" if report.bytes_before else report.bytes_after
+    said = f"{report.files} files with {report.rows} rows moved, {size} bytes"
     return f"{said}; {len(report.troubles)} tables in trouble" if report.troubles else said
 
 

@@ -14,13 +14,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
-from storage.archive.moving import ArchiveReport, archive_table, archived_tables, away_from_upkeep, due_before
+from storage.archive.moving import ArchiveReport
+from storage.archive.running import Stop, due_work
 from storage.audit.entry import AuditKind, Detail
 from storage.audit.trail import Trail
-from storage.declaration import Measurement, Tier
 from storage.errors import StoreError
-from storage.lake.location import LakeLocation
 from storage.retention_settings import RetentionSettings
+from storage.settings import StorageSettings
 from tasks.archive.notice import in_full, in_words
 from tasks.resilience.interruptible import interruptible
 
@@ -29,36 +29,29 @@ ACTOR = "flow archive"
 
 
 async def archive_step(
-    lake: LakeLocation, archive: Path, retention: RetentionSettings, *, data_directory: Path, host: str
+    storage: StorageSettings, archive: Path, retention: RetentionSettings, *, host: str
 ) -> ArchiveReport:
-    """Move what is past its retention into the archive, ``archiving.parallel_jobs`` tables at a time.
+    """Archive what is past its retention, ``archiving.parallel_jobs`` tables at a time.
 
     Raises:
         StoreError: tables were in trouble, each named; all others were archived.
     """
-    days = retention.bucket_days()
-    tables = archived_tables(days)
-    now = int(time.time())
     jobs = asyncio.Semaphore(retention.archiving.parallel_jobs)
     total = ArchiveReport()
 
-    async def one(measurement: Measurement, tier: Tier) -> None:
+    async def one(name: str, work: Callable[[Stop], ArchiveReport]) -> None:
         nonlocal total
-        before = due_before(now, days[measurement.buckets[tier]])
-        work = partial(
-            archive_table, lake, archive, measurement, tier, before, compare=retention.archiving.verification_enabled
-        )
         async with jobs:
-            report = await _as_task(f"{measurement.name} {tier}", lambda stop: work(stop=stop))
+            report = await _as_task(name, work)
         total |= report
 
-    lock = away_from_upkeep(lake)
-    await asyncio.to_thread(lock.__enter__)
+    alone = due_work(storage, archive, retention, int(time.time()))
+    due = await asyncio.to_thread(alone.__enter__)
     try:
-        await asyncio.gather(*(one(*table) for table in tables))
+        await asyncio.gather(*(one(*job) for job in due))
     finally:
-        await asyncio.to_thread(lock.__exit__, None, None, None)
-    trail = Trail.open(data_directory, host)
+        await asyncio.to_thread(alone.__exit__, None, None, None)
+    trail = Trail.open(storage.data_directory, host)
     for part in total.moved:
         detail: dict[str, Detail] = {
             "rows": part.rows,
@@ -76,7 +69,7 @@ async def archive_step(
     return total
 
 
-async def _as_task(name: str, work: Callable[[Callable[[], bool]], ArchiveReport]) -> ArchiveReport:
+async def _as_task(name: str, work: Callable[[Stop], ArchiveReport]) -> ArchiveReport:
     reports: list[ArchiveReport] = []
 
     @task(

@@ -16,6 +16,7 @@ from storage.errors import ConfigurationError
 from storage.influx.provision import provision
 from storage.influx.settings import InfluxSettings
 from storage.retention_settings import BUCKET_KEYS, FILE_NAME, RetentionSettings
+from storage.settings import StorageSettings
 from tasks.archive import steps
 from tests.influx.fake import ORG, TOKEN, FakeInflux
 
@@ -96,14 +97,13 @@ class Archiving:
         async def artifact(text: str, **_: str) -> None:
             self.artifact = text
 
-        monkeypatch.setattr(steps, "archive_table", archive_table)
+        monkeypatch.setattr("storage.archive.running.archive_table", archive_table)
         monkeypatch.setattr(steps, "_as_task", as_task)
         monkeypatch.setattr(steps, "acreate_markdown_artifact", artifact)
 
     async def run(self, root: Path, **archiving: object) -> None:
         retention = RetentionSettings.model_validate({"archiving": archiving})
-        (root / "lake").mkdir(exist_ok=True)
-        await steps.archive_step(root / "lake", root / "archive", retention, data_directory=root, host="h")
+        await steps.archive_step(StorageSettings(data_directory=root), root / "archive", retention, host="h")
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
