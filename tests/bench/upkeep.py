@@ -9,7 +9,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -28,7 +27,7 @@ from storage.lake.sink import LakeSink
 from storage.lake.table import LakeTable
 from storage.retention_settings import RetentionSettings
 from storage.spool.record import Batch, SpoolRecord
-from tests.bench.figure import Figure
+from tests.bench.figure import Figure, median_cost
 from tests.bench.fleet import ticks
 
 START = 1795478400
@@ -52,10 +51,11 @@ class Hour(msgspec.Struct):
 
 
 class Log(msgspec.Struct):
-    """A day of one-minute commits with hourly upkeep: bytes of the log, live files, ms to open the table."""
+    """A day of one-minute commits with hourly upkeep: bytes of the log, live files, ms of CPU and clock to open it."""
 
     bytes: int
     files: int
+    open_cpu_ms: float
     open_ms: float
 
 
@@ -73,11 +73,12 @@ def figures() -> list[Figure]:
         ),
         Figure(
             name="lake_open",
-            value=round(log.open_ms, 1),
+            value=round(log.open_cpu_ms, 1),
             unit="ms",
             target=f"below {OPEN_MS}",
-            ok=log.open_ms < OPEN_MS,
-            note="median of 9, from a fresh handle to its version and files",
+            ok=log.open_cpu_ms < OPEN_MS,
+            note=f"of the processor, from a fresh handle to its files, median of 9; {log.open_ms:.1f} ms on the clock, "
+            "which other work of the machine lengthens",
         ),
     ]
     hours = {size: _in_child(_hour_of, size) for size in SIZES}
@@ -149,13 +150,11 @@ def _day_of_commits(root: Path, commits: int) -> Log:
         if number % 60 == 0:
             maintain(root, slot + 900)
     log = table.folder / "_delta_log"
-    opened = []
-    for _ in range(9):
-        begun = time.perf_counter()
-        files = len(DeltaTable(str(table.folder)).file_uris())
-        opened.append((time.perf_counter() - begun) * 1000)
     assert isinstance(log, Path)
-    return Log(sum(path.stat().st_size for path in log.iterdir()), files, statistics.median(opened))
+    files = len(DeltaTable(str(table.folder)).file_uris())
+    opened = median_cost(lambda: DeltaTable(str(table.folder)).file_uris(), 9)
+    size = sum(path.stat().st_size for path in log.iterdir())
+    return Log(size, files, opened.cpu_s * 1000, opened.wall_s * 1000)
 
 
 def _written(root: Path, miners: int) -> tuple[list[LakeTable], int]:
