@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from tasks.collection_settings import CollectionSettings
+from tasks.market.prices import PriceMemory
 from tasks.pools import f2pool, litecoinpool, mining_dutch, viabtc
 from tasks.pools.closed import ClosedPool
 from tasks.pools.means import BtcUsd, Means, unknown_price
+from tasks.pools.prohashing.opening import open_prohashing
 from tasks.pools.settings import PoolKind, PoolSettings
 from tasks.sources.budget import Budget
 from tasks.sources.pace import HostPace
@@ -33,16 +36,32 @@ KINDS: dict[PoolKind, Kind] = {
 
 
 def open_pool_sources(
-    settings: CollectionSettings, *, state: Path, btc_usd: BtcUsd = unknown_price
+    settings: CollectionSettings, *, state: Path, btc_usd: BtcUsd | None = None
 ) -> tuple[list[Source], dict[str, Budget], list[Stream]]:
     """Sources, budgets by name of source, and streams; ``state`` is where pace and credits lie.
 
-    Without ``btc_usd`` the values of pools that tell them in bitcoin are null.
+    ``btc_usd`` is what values that pools tell in bitcoin are worth; by default the newest price in ``state``.
 
     Raises:
         SourceFailure: a pool's ``ca_file`` cannot be read.
     """
-    return [open_pool(pool, state, btc_usd) for pool in settings.pools], {}, []
+    price = btc_usd or _newest_price(state)
+    sources: list[Source] = [open_pool(pool, state, price) for pool in settings.pools]
+    streams: list[Stream] = []
+    if settings.prohashing is not None:
+        of_prohashing, streams = open_prohashing(settings.prohashing, state=state, btc_usd=price)
+        sources += of_prohashing
+    return sources, {}, streams
+
+
+def _newest_price(state: Path) -> BtcUsd:
+    prices = PriceMemory(state)
+
+    def btc_usd() -> float | None:
+        best = prices.best("bitcoin", time.time())
+        return None if best is None else best.price_usd
+
+    return btc_usd
 
 
 def open_pool(settings: PoolSettings, state: Path, btc_usd: BtcUsd = unknown_price) -> Source:

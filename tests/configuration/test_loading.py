@@ -74,7 +74,7 @@ def test_values_are_put_in_anywhere_in_a_text(complete: Settings) -> None:
     assert complete.collection.market_data.coingecko is not None
     assert complete.collection.market_data.coingecko.polling_intervals.simple_price == 300
     assert complete.collection.prohashing is not None
-    assert complete.collection.prohashing.wamp.subscriptions[1] == "miner_update_diffs_cafe"
+    assert complete.collection.prohashing.wamp.subscriptions[1] == "miner_update_diffs_{api_key}"
 
 
 def test_no_secret_is_in_the_picture_of_settings(complete: Settings) -> None:

@@ -37,6 +37,10 @@ class NetworkMemory:
             self._file.write(_Kept(_thinned(kept.samples, [sample_of(one) for one in judged], slot), refusals))
         return judged
 
+    def samples(self, coin_id: str) -> list[Sample]:
+        """What all sources said of a coin in the last seven days."""
+        return [one for one in self._file.read().samples if one.coin_id == coin_id]
+
     def refused(self, source: str) -> int:
         """Note that ``source`` said that it was asked too often; how many times in a row it has."""
         with self._file.held() as kept:
