@@ -26,8 +26,15 @@ $(VENV)/.complete: requirements.lock pyproject.toml
 run: setup
 	@exec $(BIN)/lodeline up $(ARGS)
 
-test: setup
+test: setup .venv-router/.complete
 	$(BIN)/python -m pytest $(ARGS)
+
+# Crossbar needs an idna that Prefect's anyio does not take: an environment of its own. Its tree asks for an extra that no
+# longer exists, hence --no-deps; the lock is complete.
+.venv-router/.complete: tests/prohashing/router/requirements.lock
+	@test -x .venv-router/bin/python || $(PYTHON) -m venv .venv-router
+	.venv-router/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
 
 check: setup
 	$(BIN)/ruff format --check .
