@@ -10,6 +10,8 @@ from pathlib import Path
 import msgspec
 
 from storage.delivery.books import Books, books
+from storage.downsample import watermarks
+from storage.downsample.watermarks import Watermark
 from tasks.miners.report import MinerStanding, TickReport, newest_reports
 
 STALE_TICKS = 3
@@ -46,12 +48,16 @@ class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole host. ``reasons`` says why it is not healthy; it is healthy when there are none."""
+    """The whole host. ``reasons`` says why it is not healthy; it is healthy when there are none.
+
+    ``rolled_up``: how far each measurement is, where this host rolls up.
+    """
 
     healthy: bool
     reasons: tuple[str, ...]
     data_directory: str
     lanes: tuple[LaneStatus, ...]
+    rolled_up: dict[str, Watermark] = {}
 
 
 def read_status(data_directory: Path, now: float) -> Status:
@@ -84,7 +90,13 @@ def read_status(data_directory: Path, now: float) -> Status:
         ]
     for lane in lanes:
         reasons += _reasons(lane)
-    return Status(healthy=not reasons, reasons=tuple(reasons), data_directory=str(data_directory), lanes=tuple(lanes))
+    return Status(
+        healthy=not reasons,
+        reasons=tuple(reasons),
+        data_directory=str(data_directory),
+        lanes=tuple(lanes),
+        rolled_up=watermarks.kept(state),
+    )
 
 
 def _lane(report: TickReport, file: Path, sinks: dict[str, Books], now: float) -> LaneStatus:

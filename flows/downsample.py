@@ -19,5 +19,5 @@ async def downsample(config: str | None = None) -> State[None]:
     """
     settings = await flow_settings.load("downsample", config)
     with batch_task_runner(settings.storage.batch) as runner:
-        report = await roll_up_step(settings.storage, runner)
+        report = await roll_up_step(settings.storage, settings.host, runner)
     return Completed(message=in_words(report))

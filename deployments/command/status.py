@@ -10,7 +10,10 @@ from deployments.command.options import ConfigOption, JsonOption
 from storage.errors import NeedsHuman
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from deployments.status import LaneStatus, Status
+    from storage.downsample.watermarks import Watermark
 
 MinerOption = Annotated[
     str | None, typer.Option("--miner", help="Id of one miner: why it is polled as it is.", show_default=False)
@@ -65,7 +68,18 @@ def in_words(found: Status) -> list[str]:
     lines += [f"  {reason}" for reason in found.reasons]
     for lane in found.lanes:
         lines += _lane_in_words(lane)
-    return lines
+    return lines + _rolled_up_in_words(found.rolled_up)
+
+
+def _rolled_up_in_words(rolled_up: Mapping[str, Watermark]) -> list[str]:
+    """One line for each time up to which something is complete, the furthest behind first."""
+    names: dict[tuple[int, int], list[str]] = {}
+    for name, mark in rolled_up.items():
+        names.setdefault((mark.complete_until, mark.looked_at), []).append(name)
+    return ["Rolled up"] * bool(names) + [
+        f"  until {_clock(until)}, as of {_clock(looked_at)}: {', '.join(sorted(found))}"
+        for (until, looked_at), found in sorted(names.items())
+    ]
 
 
 def _lane_in_words(lane: LaneStatus) -> list[str]:

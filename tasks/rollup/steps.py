@@ -14,6 +14,8 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner
 from prefect.tasks import exponential_backoff
 
+from storage.audit.trail import AuditKind, Trail
+from storage.downsample import watermarks
 from storage.downsample.run import RollupReport, roll_up
 from storage.downsample.touch import ROLLED_MEASUREMENTS
 from storage.opening import open_store
@@ -43,9 +45,12 @@ def roll_up_measurement(settings: StorageSettings, measurement: str) -> RollupRe
 
 
 async def roll_up_step(
-    settings: StorageSettings, runner: TaskRunner[Any], measurements: Sequence[str] = ROLLED_MEASUREMENTS
+    settings: StorageSettings, host: str, runner: TaskRunner[Any], measurements: Sequence[str] = ROLLED_MEASUREMENTS
 ) -> RollupReport:
     """Roll up every window of the store that is due, the measurements side by side on ``runner``.
+
+    What was done is recorded in the audit trail, how far each measurement is complete where ``lodeline status`` looks;
+    also of those that could be rolled up while another could not.
 
     Raises:
         LodelineError: of the first measurement that could not be rolled up, after all others were.
@@ -54,14 +59,24 @@ async def roll_up_step(
         futures = [
             runner.submit(roll_up_measurement, {"settings": settings, "measurement": name}) for name in measurements
         ]
-        reports = await asyncio.to_thread(_results, futures)
-    return reduce(RollupReport.__or__, reports, RollupReport())
+        return await asyncio.to_thread(_together, settings, host, futures)
 
 
-def _results(futures: Sequence[PrefectFuture[RollupReport]]) -> list[RollupReport]:
+def _together(settings: StorageSettings, host: str, futures: Sequence[PrefectFuture[RollupReport]]) -> RollupReport:
     for future in futures:
         future.wait()
-    return [future.result() for future in futures]
+    done = [future.result() for future in futures if future.state.is_completed()]
+    report = reduce(RollupReport.__or__, done, RollupReport())
+    watermarks.keep(settings.state_directory, report.watermark, int(time.time()))
+    if report.rows:
+        detail = {"hours": sum(report.hours.values()), "days": sum(report.days.values()), "rows": report.rows}
+        subject = ", ".join(sorted(report.hours | report.days))
+        Trail.open(settings.data_directory, host).record(
+            AuditKind.ROLLED_UP, subject, actor="downsample", detail=detail
+        )
+    for future in futures:
+        future.result()
+    return report
 
 
 def in_words(report: RollupReport) -> str:

@@ -10,8 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from deployments.command import app
+from deployments.command.status import in_words
 from deployments.status import read_status
 from storage.delivery.delivery import Delivery
+from storage.downsample import watermarks
 from storage.errors import NeedsHuman
 from storage.frame import build_frame
 from storage.sink import Receipt
@@ -208,3 +210,21 @@ def test_exit_codes(tmp_path: Path) -> None:
     assert unhealthy.exit_code == 1
     assert "nothing has been collected yet" in unhealthy.stdout
     assert runner.invoke(app, ["status", "--config", str(tmp_path / "none")]).exit_code == 2
+
+
+def test_how_far_it_is_rolled_up_is_told_and_no_lane_is_seen_in_it(tmp_path: Path) -> None:
+    leave(tmp_path, report(SLOT - 60), report())
+    assert "Rolled up" not in in_words(read_status(tmp_path, NOW))
+    watermarks.keep(tmp_path / "state", {"miner_fan": SLOT - 7200, "miner_pool": SLOT}, SLOT)
+    watermarks.keep(tmp_path / "state", {"miner_fan": SLOT, "market_data": SLOT - 3600}, SLOT + 60)
+    status = read_status(tmp_path, NOW)
+    assert (status.healthy, len(status.lanes)) == (True, 1)
+    assert {name: mark.complete_until - SLOT for name, mark in status.rolled_up.items()} == {
+        "miner_fan": 0, "miner_pool": 0, "market_data": -3600,
+    }  # fmt: skip
+    lines = in_words(status)
+    assert [line.partition(": ")[2] for line in lines[lines.index("Rolled up") + 1 :]] == [
+        "market_data", "miner_pool", "miner_fan",
+    ]  # fmt: skip
+    (tmp_path / "state" / watermarks.FILE).write_text("torn")
+    assert watermarks.kept(tmp_path / "state") == {}

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from storage.declaration import MEASUREMENTS, Tier
+from storage.downsample import watermarks
+from storage.downsample.run import roll_up
+from storage.downsample.touch import ROLLED_MEASUREMENTS
 from storage.frame import build_frame
 from storage.lake.sink import LakeSink
 from storage.lake.store import EmbeddedStore
@@ -38,8 +41,9 @@ def lake(api, tmp_path, monkeypatch):
     return tmp_path / "lake"
 
 
-async def test_due_hours_are_rolled_up_once(lake):
+async def test_due_hours_are_rolled_up_once(lake, tmp_path):
     from flows.downsample import downsample
+    from storage.audit.trail import Trail
 
     first = await downsample(return_state=True)
     assert first.message == "1 hours and 0 days of 1 measurements, 1 rows"
@@ -49,6 +53,30 @@ async def test_due_hours_are_rolled_up_once(lake):
     assert [row["hashrate_hs_mean"] for row in rows] == [29.5]
     again = await downsample(return_state=True)
     assert again.message == "0 hours and 0 days of 0 measurements, 0 rows"
+    (path,) = (tmp_path / "audit").glob("*.jsonl")
+    (told,) = [entry for entry in Trail.open(tmp_path, path.stem).entries() if entry.kind == "rolled_up"]
+    assert (told.subject, told.detail) == ("miner_telemetry", {"hours": 1, "days": 0, "rows": 1})
+    marks = watermarks.kept(tmp_path / "state")
+    assert set(marks) == set(ROLLED_MEASUREMENTS)
+    assert all(mark.complete_until % HOUR_S == 0 for mark in marks.values())
+
+
+async def test_one_that_cannot_be_rolled_up_fails_the_run_and_keeps_no_other_from_it(lake, tmp_path, monkeypatch):
+    from flows.downsample import downsample
+    from storage.errors import StoreError
+    from tasks.rollup import steps
+
+    def fails_at_fans(store, now, *, measurements, stop):
+        if measurements == ["miner_fan"]:
+            raise StoreError("no answer")
+        return roll_up(store, now, measurements=measurements, stop=stop)
+
+    monkeypatch.setattr(steps, "roll_up", fails_at_fans)
+    monkeypatch.setattr(steps, "roll_up_measurement", steps.roll_up_measurement.with_options(retries=0))
+    state = await downsample(return_state=True)
+    assert state.is_failed()
+    assert "no answer" in str(state.message)
+    assert set(watermarks.kept(tmp_path / "state")) == set(ROLLED_MEASUREMENTS) - {"miner_fan"}
 
 
 async def test_the_lake_is_kept(lake):
