@@ -19,5 +19,6 @@ async def downsample(config: str | None = None) -> State[None]:
     """
     settings = await flow_settings.load("downsample", config)
     with batch_task_runner(settings.storage.batch) as runner:
-        report = await roll_up_step(settings.storage, settings.host, runner)
+        days = settings.retention.bucket_days()
+        report = await roll_up_step(settings.storage, days, settings.host, runner)
     return Completed(message=in_words(report))

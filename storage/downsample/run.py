@@ -34,7 +34,13 @@ GRACE_S = 120
 """A window is closed this long after its end; what comes later is late and makes the window due again."""
 
 SLICE_S = 6 * HOUR_S
-"""Raw rows are read in slices of at most this many seconds, which bounds memory."""
+"""Raw rows are read in slices of at most this many seconds."""
+
+ROWS_AT_ONCE = 1_000_000
+"""A slice holds no more raw rows than about so many, one hour at least: what bounds memory."""
+
+
+DECLARED_DAYS: Mapping[str, int] = {name: bucket.retention_days for name, bucket in BUCKETS.items()}
 
 
 @dataclass(slots=True)
@@ -64,10 +70,13 @@ def roll_up(
     now: int,
     *,
     measurements: Sequence[str] = ROLLED_MEASUREMENTS,
+    retention_days: Mapping[str, int] = DECLARED_DAYS,
     stop: Callable[[], bool] = lambda: False,
 ) -> RollupReport:
     """Roll up every closed window of ``measurements`` that is due at ``now`` (Unix seconds).
 
+    ``retention_days`` by bucket is what the configuration says. Raw rows near the end of theirs may be gone in part,
+    and rolling up what is left would spoil a good roll-up: such windows stay as they are, whatever comes late for them.
     ``stop`` is asked between slices; a run that stops early leaves the rest due.
 
     Raises:
@@ -77,22 +86,26 @@ def roll_up(
     for name in measurements:
         if stop():
             break
-        _roll_up_one(store, MEASUREMENTS[name], now, report, stop)
+        measurement = MEASUREMENTS[name]
+        kept_s = (retention_days[measurement.buckets[Tier.RAW]] - 1) * DAY_S
+        report |= _rolled_up(store, measurement, window_of(now - kept_s, DAY_S), now, stop)
     return report
 
 
-def _roll_up_one(
-    store: Store, measurement: Measurement, now: int, report: RollupReport, stop: Callable[[], bool]
-) -> None:
-    # Raw rows near the end of their retention may be gone in part; rolling them up again would spoil a good roll-up.
-    kept_days = BUCKETS[measurement.buckets[Tier.RAW]].retention_days
-    horizon = window_of(now - (kept_days - 1) * DAY_S, DAY_S)
+def _rolled_up(
+    store: Store, measurement: Measurement, horizon: int, now: int, stop: Callable[[], bool]
+) -> RollupReport:
+    report = RollupReport()
     marks = _closed(store, measurement, horizon, now)
     covered = rolled_windows(store, measurement, Tier.HOURLY, horizon, now)
     due = {hour for hour, mark in marks.items() if covered.get(hour) != mark}
+    slice_s = HOUR_S  # nobody knows yet how many rows an hour has
     while due and not stop():
-        part = _next_part(due)
-        hourly, put_off = _roll_up_hours(store, measurement, part, covered)
+        part = _next_part(due, slice_s)
+        raw = store.read(measurement, Tier.RAW, part[0], part[-1] + HOUR_S)
+        slice_s = _slice_for(raw.num_rows, len(range(part[0], part[-1] + HOUR_S, HOUR_S)))
+        hourly, put_off = _roll_up_hours(store, measurement, raw, part, covered)
+        del raw
         _mark(store, measurement, {Tier.HOURLY: {hour: marks[hour] for hour in part}})
         covered |= {hour: marks[hour] for hour in part}
         due = (due - set(part)) | (put_off & marks.keys())
@@ -100,7 +113,7 @@ def _roll_up_one(
         report.rows += hourly.num_rows
     report.watermark[measurement.name] = min(due | {window_of(now - GRACE_S, HOUR_S)})
     if Tier.DAILY not in measurement.buckets or due:
-        return
+        return report
     for day, mark in sorted(rolled_windows(store, measurement, Tier.DAILY, horizon, now).items()):
         if mark != REDO or day + DAY_S + GRACE_S > now or stop():
             continue
@@ -109,16 +122,18 @@ def _roll_up_one(
         _mark(store, measurement, {Tier.DAILY: {day: DONE}})
         report.days[measurement.name] = report.days.get(measurement.name, 0) + 1
         report.rows += daily.num_rows
+    return report
 
 
 def _roll_up_hours(
-    store: Store, measurement: Measurement, part: Sequence[int], covered: dict[int, int]
+    store: Store, measurement: Measurement, raw: pa.Table, part: Sequence[int], covered: dict[int, int]
 ) -> tuple[pa.Table, set[int]]:
-    """Write the hourly rows from the first of ``part`` to its last; returns them, and later hours that became due."""
+    """Write the hourly rows of ``raw``, from the first of ``part`` to its last; returns them, and later hours that
+    became due by it."""
     first, end = part[0], part[-1] + HOUR_S
     names = carried_columns(measurement)
     before = store.read(measurement, Tier.HOURLY, first - COUNTER_MEMORY_S, end, columns=names)
-    hourly = hours_of_raw(measurement, store.read(measurement, Tier.RAW, first, end), _until(before, first))
+    hourly = hours_of_raw(measurement, raw, _until(before, first))
     put_off: set[int] = set()
     if any(end <= hour <= end + COUNTER_MEMORY_S for hour in covered):
         now = _sorted(pa.concat_tables([_until(before, first), carried_rows(measurement, hourly)]), measurement)
@@ -146,13 +161,19 @@ def _closed(store: Store, measurement: Measurement, horizon: int, now: int) -> d
     return {hour: mark for hour, mark in touched.items() if hour + HOUR_S + GRACE_S <= now}
 
 
-def _next_part(due: set[int]) -> list[int]:
-    """The oldest hours that are due and lie within SLICE_S.
+def _next_part(due: set[int], slice_s: int) -> list[int]:
+    """The oldest hours that are due and lie within ``slice_s``.
 
     Hours between them are done again with them: a commit costs more than the rows of some hours.
     """
     first = min(due)
-    return sorted(hour for hour in due if hour < first + SLICE_S)
+    return sorted(hour for hour in due if hour < first + slice_s)
+
+
+def _slice_for(rows: int, hours: int) -> int:
+    """Seconds to read at once where ``hours`` hours had ``rows`` rows."""
+    fitting = ROWS_AT_ONCE * hours // max(rows, 1)
+    return min(max(fitting, 1) * HOUR_S, SLICE_S)
 
 
 def _mark(store: Store, measurement: Measurement, covered: Mapping[Tier, Mapping[int, int]]) -> None:

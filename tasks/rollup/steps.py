@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -32,33 +32,38 @@ from tasks.resilience.interruptible import giving_up, is_given_up
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def roll_up_measurement(settings: StorageSettings, measurement: str) -> RollupReport:
+def roll_up_measurement(settings: StorageSettings, measurement: str, retention_days: Mapping[str, int]) -> RollupReport:
     """Roll up every window of ``measurement`` that is due; measurements do not depend on each other.
 
     Tried again, or done again because its worker died, it goes on where it stopped.
     """
     store = open_store(settings)
     try:
-        return roll_up(store, int(time.time()), measurements=[measurement], stop=is_given_up)
+        now = int(time.time())
+        return roll_up(store, now, measurements=[measurement], retention_days=retention_days, stop=is_given_up)
     finally:
         store.close()
 
 
 async def roll_up_step(
-    settings: StorageSettings, host: str, runner: TaskRunner[Any], measurements: Sequence[str] = ROLLED_MEASUREMENTS
+    settings: StorageSettings,
+    retention_days: Mapping[str, int],
+    host: str,
+    runner: TaskRunner[Any],
+    measurements: Sequence[str] = ROLLED_MEASUREMENTS,
 ) -> RollupReport:
     """Roll up every window of the store that is due, the measurements side by side on ``runner``.
 
-    What was done is recorded in the audit trail, how far each measurement is complete where ``lodeline status`` looks;
-    also of those that could be rolled up while another could not.
+    ``retention_days`` by bucket is RetentionSettings.bucket_days. What was done is recorded in the audit trail, how far
+    each measurement is complete where ``lodeline status`` looks; also of those that could be rolled up while another
+    could not.
 
     Raises:
         LodelineError: of the first measurement that could not be rolled up, after all others were.
     """
     with giving_up():
-        futures = [
-            runner.submit(roll_up_measurement, {"settings": settings, "measurement": name}) for name in measurements
-        ]
+        same = {"settings": settings, "retention_days": dict(retention_days)}
+        futures = [runner.submit(roll_up_measurement, {**same, "measurement": name}) for name in measurements]
         return await asyncio.to_thread(_together, settings, host, futures)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from storage.declaration import MEASUREMENTS, Measurement, Tier
 from storage.downsample.rollup import days_of_hours, hours_of_raw
-from storage.downsample.run import GRACE_S, roll_up
+from storage.downsample.run import DECLARED_DAYS, GRACE_S, roll_up
 from storage.downsample.touch import touched_frame
 from storage.frame import Frame, build_frame
 from storage.spool.record import Batch, SpoolRecord
@@ -188,3 +188,46 @@ def test_an_early_stop_leaves_the_rest_due() -> None:
     roll_up(store, T + 50 * HOUR + GRACE_S, measurements=ONLY, stop=lambda: next(turns))
     roll_up(store, T + 50 * HOUR + GRACE_S, measurements=ONLY)
     check_rolled(store, T + 50 * HOUR)
+
+
+def test_what_comes_late_for_a_time_of_which_raw_rows_go_spoils_no_roll_up() -> None:
+    """Raw is kept 3 days by configuration. Late rows of 2 days ago are rolled up, of 5 days ago left where they are."""
+    store = MemoryStore()
+    deliver(store, polls([("a", T + 600, 1e14, 100), ("a", T + 3 * DAY, 1e14, 200)]))
+    roll_up(store, T + 3 * DAY + 2 * HOUR, measurements=ONLY)
+    before = store.read(TELEMETRY, Tier.HOURLY, T, T + DAY)
+    assert before.num_rows == 1
+    store.rows["miner_telemetry"] = {
+        key: row for key, row in store.rows["miner_telemetry"].items() if key[1] >= T + DAY
+    }
+    deliver(store, polls([("a", T + 1200, 2e14, 110), ("a", T + 3 * DAY + 600, 2e14, 210)]))
+    now = T + 5 * DAY + 2 * HOUR
+    report = roll_up(store, now, measurements=ONLY, retention_days={**DECLARED_DAYS, "mining_raw": 3})
+    assert report.hours == {"miner_telemetry": 1}
+    assert store.read(TELEMETRY, Tier.HOURLY, T, T + DAY).equals(before)
+    assert store.read(TELEMETRY, Tier.HOURLY, T + DAY, now)["shares_accepted_last"].to_pylist() == [210]
+
+
+class CountingStore(MemoryStore):
+    """Notes how many hours of raw rows were read at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: list[int] = []
+
+    def read(self, measurement: Measurement, tier: Tier, start: int, stop: int, **more: Any) -> pa.Table:
+        if measurement is TELEMETRY and tier is Tier.RAW:
+            self.reads.append((stop - start) // HOUR)
+        return super().read(measurement, tier, start, stop, **more)
+
+
+def test_large_hours_are_read_one_by_one_and_small_ones_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {}
+    for rows_at_once in (1_000_000, 10):
+        monkeypatch.setattr("storage.downsample.run.ROWS_AT_ONCE", rows_at_once)
+        store = CountingStore()
+        deliver(store, polls(random_polls(5, hours=24)))
+        roll_up(store, T + DAY + GRACE_S, measurements=ONLY)
+        found[max(store.reads)] = store.read(TELEMETRY, Tier.HOURLY, T, T + DAY)
+    assert list(found) == [6, 1]
+    assert found[6].equals(found[1])

@@ -66,10 +66,10 @@ async def test_one_that_cannot_be_rolled_up_fails_the_run_and_keeps_no_other_fro
     from storage.errors import StoreError
     from tasks.rollup import steps
 
-    def fails_at_fans(store, now, *, measurements, stop):
+    def fails_at_fans(store, now, *, measurements, **more):
         if measurements == ["miner_fan"]:
             raise StoreError("no answer")
-        return roll_up(store, now, measurements=measurements, stop=stop)
+        return roll_up(store, now, measurements=measurements, **more)
 
     monkeypatch.setattr(steps, "roll_up", fails_at_fans)
     monkeypatch.setattr(steps, "roll_up_measurement", steps.roll_up_measurement.with_options(retries=0))
