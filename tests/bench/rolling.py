@@ -1,4 +1,4 @@
-"""Roll-up of an hour of 1,000 miners: on InfluxDB against its own SELECT INTO, and on the embedded store."""
+"""Roll-up of an hour of 1,000 miners, on InfluxDB against its own SELECT INTO, and of days on the embedded store."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from storage.sink import Sink
 from storage.spool.record import Batch, SpoolRecord
 from tests.bench.figure import Cost, Figure, cost
 from tests.bench.fleet import ticks
+from tests.bench.rolling_days import day_figures
 from tests.influx.server import InfluxServer
 
 START = 1795478400
@@ -31,7 +32,7 @@ _IN_INFLUXQL = ("mean", "min", "max", "sum", "count", "last")
 
 
 def figures() -> list[Figure]:
-    """Wall seconds of both, and of the same roll-up on the embedded store."""
+    """Wall seconds of both, and of the same roll-up on the embedded store; then days of fleets of several sizes."""
     with tempfile.TemporaryDirectory() as folder:
         server = InfluxServer(Path(folder) / "influxd").start()
         try:
@@ -64,6 +65,7 @@ def figures() -> list[Figure]:
             ok=embedded.wall_s / ours.wall_s <= 0.2,
             note=f"{embedded.wall_s:.2f} s against {ours.wall_s:.1f} s on InfluxDB; peak of this process {peak:.0f} MB",
         ),
+        *day_figures(),
     ]
 
 
