@@ -1,4 +1,4 @@
-"""A Dask cluster of processes on loopback, and the Prefect server of the flows' tests."""
+"""A Dask cluster of processes on loopback."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import pytest
 
 from deployments.up.child import Child
 from deployments.up.ports import free_port
-from tests.flows.conftest import api, children, collected, server, until
-
-__all__ = ["api", "children", "collected", "server"]
+from tests.prefect_server import until
 
 
 class Cluster:

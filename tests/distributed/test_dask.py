@@ -16,7 +16,7 @@ from storage.lake.sink import LakeSink
 from storage.lake.store import EmbeddedStore
 from storage.settings import BatchSettings
 from storage.spool.record import Batch, SpoolRecord
-from tests.flows.conftest import until
+from tests.prefect_server import until
 
 HOUR_S = 3600
 ROLLED = ("miner_telemetry", "miner_fan", "miner_board")

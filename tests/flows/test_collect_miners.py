@@ -20,7 +20,7 @@ from storage.spool.lane import LaneReader
 from tasks.miners.report import TickReport
 from tasks.shift.baton import Baton
 from tasks.shift.journal import Journal
-from tests.flows.conftest import PrefectServer, until
+from tests.prefect_server import PrefectServer, until
 
 pytestmark = pytest.mark.prefect
 

@@ -24,8 +24,8 @@ from storage.spool.lane import LaneReader
 from storage.spool.record import Batch, SpoolRecord
 from tasks.miners.report import TickReport
 from tasks.shift.slots import Slot
-from tests.flows.conftest import GIVES_UP_S
 from tests.flows.test_steps import report
+from tests.prefect_server import GIVES_UP_S
 
 pytestmark = [
     pytest.mark.prefect,

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from storage.influx.provisioning.server import Minted
 from storage.spool.lane import LaneReader
-from tests.flows.conftest import PrefectServer
+from tests.prefect_server import PrefectServer
 
 pytestmark = [
     pytest.mark.prefect,

@@ -1,4 +1,8 @@
-"""One Prefect server for all tests of this folder, in a process of its own: workers and automations need a real one."""
+"""One Prefect server for all tests, in a process of its own: workers and automations need a real one.
+
+One for all folders: Prefect sends the events of task runs through a worker that is made once a process, to the server of
+then. A second server would wait for them in vain.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +54,7 @@ class PrefectServer:
 
     def flow_environment(self, data: Path, config: Path) -> dict[str, str]:
         """Environment of flows and workers with their own data and configuration."""
-        root = str(Path(__file__).parents[2])
+        root = str(Path(__file__).parents[1])
         mine = {"LODELINE_DATA_DIRECTORY": str(data), "LODELINE_CONFIG": str(config), "PYTHONPATH": root}
         return processes.worker_environment({**processes.without_prefect(os.environ), **mine}, self.prefect)
 
