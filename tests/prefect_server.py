@@ -1,7 +1,7 @@
 """One Prefect server for all tests, in a process of its own: workers and automations need a real one.
 
-One for all folders: Prefect sends the events of task runs through a worker that is made once a process, to the server of
-then. A second server would wait for them in vain.
+One for all folders: Prefect sends the events of task runs through a worker that is made once a process, to the server
+of then. A second server would wait for them in vain.
 """
 
 from __future__ import annotations
