@@ -92,22 +92,25 @@ def write_part(
     return entered
 
 
-def rewrite_part(catalogue: Catalogue, part: ArchivedPart, rows: pa.Table) -> ArchivedPart:
-    """Put ``rows``, those of ``part`` less some, in its place: a new file, verified, entered, and the old one deleted.
+def rewrite_part(catalogue: Catalogue, part: ArchivedPart, pieces: Iterable[pa.Table]) -> ArchivedPart:
+    """Put ``pieces``, the rows of ``part`` less some, in its place: a new file, verified, entered, and the old one
+    deleted. Memory is that of one piece.
 
     The same call again after a kill ends the same. Of no rows at all nothing is left.
 
     Raises:
         NeedsHuman: the disk is full, or what was written reads back otherwise.
     """
-    if not rows.num_rows:
+    rest = (piece for piece in pieces if piece.num_rows)
+    if (first := next(rest, None)) is None:
         catalogue.drop(part)
         return part
     encoding = Encoding.of(part.declared, part.tier, file_schema(part.declared, part.tier))
+    metadata = {**encoding.metadata, SCHEMA_KEY: part.fingerprint}
     path = catalogue.path(part)
     with explained(f"archive {path}"):
         draft = path.with_name(f".{path.name}.new")
-        extent = write_draft(draft, encoding, {**encoding.metadata, SCHEMA_KEY: part.fingerprint}, part.low, [rows])
+        extent = write_draft(draft, encoding, metadata, part.low, chain([first], rest))
         path = path.with_name(f"{path.stem}.{extent.sums.text()}.parquet")
         size, digest = _settle(draft, path)
     entered = msgspec.structs.replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from storage.archive.catalogue import Catalogue
 from storage.archive.part import ArchivedPart
 from storage.archive.writing import fault_of, pieces_of, rewrite_part
 from storage.erasure.entity import Entity
-from storage.erasure.rows import scrub_table
+from storage.erasure.rows import Scrubbed, scrub_table
 from storage.errors import NeedsHuman
 
 
@@ -28,7 +29,7 @@ class ArchiveErased:
 def erase_from_archive(root: Path, entity: Entity) -> ArchiveErased:
     """Take ``entity`` out of every archived file under ``root``. Killed anywhere, the same call again finishes.
 
-    One file is held in memory at a time: as much as the lake's upkeep merges at once.
+    A file is read twice, to tell whether it holds any and to write it anew, and held a group of rows at a time.
 
     Raises:
         NeedsHuman: a file is damaged; what it holds cannot be told, so it is named and left.
@@ -44,20 +45,29 @@ def erase_from_archive(root: Path, entity: Entity) -> ArchiveErased:
             raise NeedsHuman(
                 f"archive: {fault}", remedy="Put a whole copy in its place, or delete file and entry, and erase again"
             )
-        rows = pa.concat_tables(pieces_of(path))
-        scrubbed = scrub_table(rows, part.declared.tag_names, part.tier, entity)
-        if scrubbed.kept is None:
+        if not any(_scrubbed(piece, part, entity).kept is not None for piece in pieces_of(path)):
             continue
-        rewrite_part(catalogue, part, scrubbed.kept)
-        done.rows += scrubbed.removed
-        done.redacted += scrubbed.redacted
-        if scrubbed.kept.num_rows:
-            done.files_rewritten += 1
-        else:
+        entered = rewrite_part(catalogue, part, _without(path, part, entity, done))
+        if entered is part:
             done.files_deleted += 1
+        else:
+            done.files_rewritten += 1
     for leftover in root.rglob(".*.parquet.new"):  # of a run that was killed while it wrote
         leftover.unlink()
     return done
+
+
+def _without(path: Path, part: ArchivedPart, entity: Entity, done: ArchiveErased) -> Iterator[pa.Table]:
+    """The rows of a file less those of ``entity``, a group at a time; counted in ``done``."""
+    for piece in pieces_of(path):
+        scrubbed = _scrubbed(piece, part, entity)
+        done.rows += scrubbed.removed
+        done.redacted += scrubbed.redacted
+        yield piece if scrubbed.kept is None else scrubbed.kept
+
+
+def _scrubbed(piece: pa.Table, part: ArchivedPart, entity: Entity) -> Scrubbed:
+    return scrub_table(piece, part.declared.tag_names, part.tier, entity)
 
 
 def _may_hold(part: ArchivedPart, entity: Entity) -> bool:
