@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from storage.declaration.bucket import Tier
-from storage.declaration.field import Tag, flag, gauge, state, text
+from storage.declaration.field import Tag, flag, gauge, level, state, text
 from storage.declaration.measurement import Measurement
 
 _MINER = (Tag("miner_id", "identity from the configuration"),)
 _PERIOD = Tag("time_period", "1h, 1d or the period asked for")
+_FORECAST = (
+    Tag("miner_id", "identity from the configuration, or 'fleet'"),
+    Tag("quantity", "next_24h_hashrate, next_24h_revenue, next_7d_profitability"),
+    Tag("model", "forecasting model; none where there could be no forecast"),
+)
 
 OPERATIONAL_METRICS = Measurement(
     "operational_metrics",
@@ -61,17 +66,35 @@ ANOMALY_SCORE = Measurement(
 FORECAST = Measurement(
     "forecast",
     "R4",
-    "what is expected; its time is the time forecast for",
-    (
-        Tag("miner_id", "identity from the configuration, or 'fleet'"),
-        Tag("quantity", "next_24h_hashrate, next_24h_revenue, next_7d_profitability"),
-        Tag("model", "forecasting model"),
-    ),
+    "what is expected of a period; its time is the period's start, before which alone it looked. Never made again",
+    _FORECAST,
     (
         gauge("value", "", "expected value, in the quantity's unit", exact=True),
         gauge("low", "", "lower bound of the interval", exact=True),
         gauge("high", "", "upper bound of the interval", exact=True),
         text("unit", "unit of the value"),
+        gauge("level", "ratio", "part of such intervals that should hold what comes"),
+        level("horizon_s", "s", "length of the period"),
+        gauge("naive", "", "what repeating the day before would say", exact=True),
+        gauge("naive_mae", "", "mean absolute error of that in the back-tests", exact=True),
+        text("reason", "why a value or its bounds are null"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)
+
+FORECAST_SCORE = Measurement(
+    "forecast_score",
+    "R4",
+    "what became of a forecast, with its tags and its time; made again when late data comes",
+    _FORECAST,
+    (
+        gauge("actual", "", "what came, in the quantity's unit", exact=True),
+        gauge("error", "", "forecast - actual", exact=True),
+        gauge("mase", "ratio", "|error| / naive_mae of the forecast; below 1 is better than repeating the day before"),
+        gauge("naive_error", "", "naive - actual", exact=True),
+        flag("inside", "actual lies within the bounds"),
+        gauge("coverage", "ratio", "part of the period's hours that are known"),
+        text("reason", "why a value is null"),
     ),
     {Tier.RAW: "mining_operational"},
 )
@@ -79,13 +102,44 @@ FORECAST = Measurement(
 OPTIMIZATION_OPPORTUNITY = Measurement(
     "optimization_opportunity",
     "R4",
-    "something worth changing",
-    (*_MINER, Tag("type", "cooling, preset, pool, coin, throttle, board ...")),
+    "something worth changing; a row when it is found, when it changes and when it ends, of that hour",
+    (
+        *_MINER,
+        Tag("type", "cooling, preset, pool, coin, throttle, board ..."),
+        Tag("subject", "part or setting that it is about, e.g. fan 2; the miner where it is about all of it"),
+    ),
     (
         text("description", "what and why"),
-        gauge("potential_impact_usd_day", "USD/day", "gain per day", exact=True),
-        gauge("confidence", "ratio", "0 to 1"),
+        gauge("potential_impact_usd_day", "USD/day", "gain per day; null where a price is missing", exact=True),
+        gauge("confidence", "ratio", "0 to 1; docs/advice.md says how it is made"),
         state("status", ("open", "taken", "refuted"), "what became of it"),
+        text("evidence", "measured values that it rests on"),
+        text("falsified_by", "what would show that it is wrong"),
+        text("outcome", "why it is not open any more"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)
+
+SOURCE_QUALITY = Measurement(
+    "source_quality",
+    "R4",
+    "a UTC day of one source of one measurement; its time is the day's start",
+    (
+        Tag("measurement", "measurement that the rows are of"),
+        Tag("source", "miner, pool or provider"),
+        Tag("subject", "worker or coin that the rows are about; absent where the source is its own subject"),
+    ),
+    (
+        level("rows", "count", "rows"),
+        gauge("completeness", "ratio", "part of the day's windows with a usable row; docs/quality.md"),
+        gauge("quality_mean", "ratio", "mean quality of the rows; null where they carry none"),
+        level("flagged", "count", "rows with a flag"),
+        text("flags", "flag=rows, comma-separated, most first"),
+        level("outliers", "count", "rows far from the day's median"),
+        level("compared", "count", "hours in which another source told the same"),
+        gauge("consistency", "ratio", "part of them in which both agree; null where there is none"),
+        gauge("deviation", "ratio", "median of (own - other) / other over those hours"),
+        text("reason", "why a value is null"),
     ),
     {Tier.RAW: "mining_operational"},
 )
