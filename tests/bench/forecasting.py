@@ -59,8 +59,8 @@ def farm_hours(miners: int, days: int, seed: int = 7) -> Floats:
             rates[miner, start : start + dice.integers(DAY, 6 * DAY)] *= 2 / 3
         for start in np.flatnonzero(dice.random(len(hours)) < 1 / (15 * DAY)):
             rates[miner, start : start + dice.integers(1, 12)] = 0.0
-    for start in range(9 * DAY, len(hours), 14 * DAY):
-        rates[: miners // 4, start : start + 4] = 0.0
+    for outage in range(9 * DAY, len(hours), 14 * DAY):
+        rates[: miners // 4, outage : outage + 4] = 0.0
     return np.asarray(rates)
 
 

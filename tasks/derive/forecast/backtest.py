@@ -109,7 +109,7 @@ def _origins(hours: int, horizon: int, least: int, most: int) -> list[int]:
 
 
 def _naive_total(history: Floats, horizon: int) -> Floats:
-    return SEASONAL_NAIVE.predict(history[:, -DAY:], horizon).sum(axis=1)
+    return np.asarray(SEASONAL_NAIVE.predict(history[:, -DAY:], horizon).sum(axis=1))
 
 
 def _bounded(path: Floats, history: Floats) -> Floats:
@@ -129,7 +129,7 @@ def _weights(errors: Floats) -> Floats:
     smallest = errors.min(axis=0, keepdims=True)
     floor = np.where(smallest > 0, smallest, 1.0)
     weights = (np.maximum(errors, 1e-6 * floor) / floor) ** -float(SHARPNESS)
-    return weights / weights.sum(axis=0, keepdims=True)
+    return np.asarray(weights / weights.sum(axis=0, keepdims=True))
 
 
 def _chosen(errors: Floats) -> npt.NDArray[np.intp]:

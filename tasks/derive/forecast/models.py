@@ -39,7 +39,7 @@ def repeated(season: int) -> Callable[[Floats, int], Floats]:
     """Seasonal naive: the last ``season`` hours over and over."""
 
     def predict(history: Floats, horizon: int) -> Floats:
-        return history[:, -season:][:, np.arange(horizon) % season]
+        return np.asarray(history[:, -season:][:, np.arange(horizon) % season])
 
     return predict
 
@@ -80,7 +80,7 @@ def holt_winters(history: Floats, horizon: int) -> Floats:
     ahead = np.arange(1, horizon + 1)
     slope = np.cumsum(_DAMPING**ahead)
     seasons = season[(hours + ahead - 1) % DAY][:, own, best].T
-    return level[own, best, None] + trend[own, best, None] * slope + seasons
+    return np.asarray(level[own, best, None] + trend[own, best, None] * slope + seasons)
 
 
 def theta(history: Floats, horizon: int) -> Floats:
@@ -100,7 +100,7 @@ def theta(history: Floats, horizon: int) -> Floats:
         level = level + weights * error
     ends = level[np.arange(rows), squared.argmin(axis=1), None]
     ahead = np.arange(1, horizon + 1)
-    return ends + 0.5 * slope[:, None] * ahead + course[:, (hours + ahead - 1) % DAY]
+    return np.asarray(ends + 0.5 * slope[:, None] * ahead + course[:, (hours + ahead - 1) % DAY])
 
 
 def autoregression(lags: Sequence[int]) -> Callable[[Floats, int], Floats]:
@@ -128,7 +128,7 @@ def autoregression(lags: Sequence[int]) -> Callable[[Floats, int], Floats]:
         for hour in range(longest, longest + horizon):
             before = path[:, [hour - lag for lag in lags]]
             path[:, hour] = np.clip((before * weights[:, :-1]).sum(axis=1) + weights[:, -1], low - room, high + room)
-        return middle + path[:, longest:] * np.where(flat, 0.0, spread)
+        return np.asarray(middle + path[:, longest:] * np.where(flat, 0.0, spread))
 
     return predict
 
@@ -139,7 +139,7 @@ def _daily_course(history: Floats) -> Floats:
     days = hours // DAY
     whole = history[:, hours - days * DAY :].reshape(rows, days, DAY)
     course = np.roll(whole.mean(axis=1), (hours - days * DAY) % DAY, axis=1)
-    return course - course.mean(axis=1, keepdims=True)
+    return np.asarray(course - course.mean(axis=1, keepdims=True))
 
 
 SEASONAL_NAIVE = Model("seasonal_naive_24", DAY, repeated(DAY))
