@@ -101,7 +101,7 @@ def forecast_frame(quantity: Quantity, names: Sequence[str], series: Floats, tim
         for start in sorted(set(first[own].tolist())):  # one batch for all that begin in the same hour
             batch = own[first[own] == start]
             _told(rows, quantity, [names[number] for number in batch], series[batch, start:], models=models, time=time)
-    for number in np.flatnonzero((counts < DAY) | silent):
+    for number in np.flatnonzero((counts < DAY) | silent).tolist():
         why = _WHY[quantity.field] if not counts[number] else f"{counts[number]} hours are known, 24 are needed"
         if counts[number] >= DAY:
             why = "nothing is known of the last 24 hours"

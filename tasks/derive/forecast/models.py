@@ -53,8 +53,9 @@ def drifting(history: Floats, horizon: int) -> Floats:
     """Seasonal naive and a damped drift: the last day was this much above the day before; less of it comes each day."""
     step = (history[:, -DAY:] - history[:, -2 * DAY : -DAY]).mean(axis=1, keepdims=True)
     days = np.arange(horizon) // DAY
-    share = np.cumsum(0.5 ** np.arange(1, days[-1] + 2))[days]
-    return repeated(DAY)(history, horizon) + step * share
+    share: Floats = np.cumsum(0.5 ** np.arange(1, days[-1] + 2))[days]
+    told: Floats = repeated(DAY)(history, horizon) + step * share
+    return told
 
 
 def holt_winters(history: Floats, horizon: int) -> Floats:
