@@ -6,7 +6,9 @@ is told as a hashrate. Days are UTC days. Errors come with status 200 as ``{code
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from storage.records.pool import PoolAccount, PoolPayout, PoolRecords, WorkerPerformance
@@ -69,10 +71,13 @@ class F2pool:
         info = await self._post("/hash_rate/info", coin, "info")
         listed = await self._post("/hash_rate/worker/list", coin, "workers")
         balance = await self._post("/assets/balance", coin, "balance_info")
-        what = f"{self.name}: workers of {coin}"
-        workers = workers_of(
-            sequence(listed.data["workers"], what), pool_id=self.name, account=self._account, coin=coin, slot=slot
-        )
+        told = sequence(listed.data["workers"], f"{self.name}: workers of {coin}")
+        # ``host`` is the worker's public address, which is not ours to keep.
+        kept = [
+            {**worker, "host": None} if isinstance(worker, Mapping) and "host" in worker else worker for worker in told
+        ]
+        listed = replace(listed, text=self._api.masked(json.dumps({**listed.data, "workers": kept})))
+        workers = workers_of(told, pool_id=self.name, account=self._account, coin=coin, slot=slot)
         owned = account_of(
             part(info.data, "info"), part(balance.data, "balance_info"), workers,
             pool_id=self.name, coin=coin, slot=slot,

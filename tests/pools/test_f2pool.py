@@ -177,6 +177,13 @@ async def test_no_workers_at_all_is_told_and_no_failure() -> None:
     assert (account["status"], account["workers_active"]) == ("all_offline", 0)
 
 
+async def test_the_public_address_of_a_worker_is_kept_nowhere_and_the_rest_of_its_answer_is() -> None:
+    gathered = await Pool().ask("workers")
+    assert "203.0.113.7" not in kept(gathered)
+    assert "Rack1.S19" in kept(gathered)
+    assert str(SLOT - 7200) in kept(gathered)
+
+
 async def test_the_key_is_kept_nowhere() -> None:
     answers = {path: {**answer, "echo": KEY} for path, answer in ANSWERS.items()}
     for name in ("workers", "payouts"):
