@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from storage.declaration import Measurement, Tier
@@ -11,22 +11,30 @@ from storage.frame import Frame, build_frame
 from storage.store import Store
 
 _SAME = 1e-9
+_SAME_ROUNDED = 1e-4
+"""Of fields that stores keep to 16 significant bits."""
 
 
-def write_changed(store: Store, frames: Sequence[Frame]) -> int:
+def write_changed(
+    store: Store, frames: Sequence[Frame], *, compared_from: int = 0, regardless_of: Collection[str] = ()
+) -> int:
     """Write rows of ``frames`` that are not stored, or stored otherwise; returns how many. A null takes no value back,
     in any store, so it is no change.
+
+    Rows before ``compared_from`` (Unix seconds) are written only where none is stored. Fields ``regardless_of`` alone
+    make no difference.
 
     Raises:
         TryAgain: the store does not answer.
     """
-    changed = [kept for frame in frames if frame.times and (kept := _changed(store, frame)).times]
+    made = [_changed(store, frame, compared_from, regardless_of) for frame in frames if frame.times]
+    changed = [frame for frame in made if frame.times]
     if changed:
         store.write(changed)
     return sum(map(len, changed))
 
 
-def _changed(store: Store, frame: Frame) -> Frame:
+def _changed(store: Store, frame: Frame, compared_from: int, regardless_of: Collection[str]) -> Frame:
     declared = frame.declared
     table = store.read(declared, Tier.RAW, min(frame.times), max(frame.times) + 1)
     stored = {_key(declared, int(row["time"].timestamp()), row): row for row in table.to_pylist()}
@@ -34,7 +42,7 @@ def _changed(store: Store, frame: Frame) -> Frame:
     for number, time in enumerate(frame.times):
         row = {name: values[number] for name, values in frame.columns.items()}
         before = stored.get(_key(declared, time, row))
-        if before is None or not _same(declared, row, before):
+        if before is None or (time >= compared_from and not _same(declared, row, before, regardless_of)):
             kept.append(number)
     columns = {name: [values[number] for number in kept] for name, values in frame.columns.items()}
     return build_frame(declared.name, [frame.times[number] for number in kept], columns)
@@ -44,13 +52,15 @@ def _key(declared: Measurement, time: int, row: Mapping[str, Any]) -> tuple[Any,
     return (time, *(row.get(tag) or None for tag in declared.tag_names))
 
 
-def _same(declared: Measurement, row: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+def _same(
+    declared: Measurement, row: Mapping[str, Any], before: Mapping[str, Any], regardless_of: Collection[str]
+) -> bool:
     for field in declared.fields:
         value, stood = row.get(field.name), before[field.name]
-        if value is None:
+        if value is None or field.name in regardless_of:
             continue
         if isinstance(value, float) and stood is not None:
-            if not math.isclose(value, stood, rel_tol=_SAME if field.exact else 1e-4, abs_tol=1e-12):
+            if not math.isclose(value, stood, rel_tol=_SAME if field.exact else _SAME_ROUNDED, abs_tol=1e-12):
                 return False
         elif value != stood:
             return False

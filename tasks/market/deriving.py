@@ -6,14 +6,13 @@ since the last day of hours and most of a year of closes are worked out anew eac
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from storage.declaration import MEASUREMENTS, Measurement, Tier, Type
-from storage.frame import Frame, build_frame
+from storage.declaration import MEASUREMENTS, Tier
 from storage.store import Store
+from tasks.derive.changed import write_changed
 from tasks.market.indicating import DAY_S, indicator_frame
 from tasks.market.mining_value import HOUR_S, value_frame
 
@@ -26,8 +25,6 @@ LATE_S = 26 * HOUR_S
 """How late prices and networks may come in and still change the value of their hour."""
 LONGEST_S = 30 * DAY_S
 """How far back hours without a value are looked for, after an outage."""
-
-_SAME = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,8 @@ def derive(store: Store, now: int, coin_ids: Sequence[str]) -> DerivedReport:
 def _indicators(store: Store, now: int) -> int:
     start, stop = now - CLOSES_S, now // DAY_S * DAY_S
     made = indicator_frame(_rows(store, "daily_close", start, stop), now)
-    return _write_new(store, made, start, stop, compared_from=now - REVISED_S)
+    # The count of closes moves on with the first close that is kept; that alone is no revision.
+    return write_changed(store, [made], compared_from=now - REVISED_S, regardless_of=("closes",))
 
 
 def _values(store: Store, now: int, coin_ids: Sequence[str]) -> int:
@@ -61,45 +59,9 @@ def _values(store: Store, now: int, coin_ids: Sequence[str]) -> int:
     start = max(earliest, min(stop - LATE_S, since))
     networks = _rows(store, "network_data", start, stop)
     prices = _rows(store, "market_data", start, stop, ("price_usd", "age_s", "quality_flags"))
-    return _write_new(store, value_frame(networks, prices, coin_ids), start, stop, compared_from=start)
+    return write_changed(store, [value_frame(networks, prices, coin_ids)])
 
 
 def _rows(store: Store, name: str, start: int, stop: int, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
     table = store.read(MEASUREMENTS[name], Tier.RAW, start, stop, columns=columns)
     return [{**row, "time": int(row["time"].timestamp())} for row in table.to_pylist()]
-
-
-def _write_new(store: Store, made: Frame, start: int, stop: int, *, compared_from: int) -> int:
-    """Write rows of ``made`` that are not stored, or stored otherwise and not before ``compared_from``."""
-    if not made.times:
-        return 0
-    declared = made.declared
-    stored = {_key(declared, row): row for row in _rows(store, declared.name, start, stop)}
-    new = []
-    for number, time in enumerate(made.times):
-        row = {"time": time, **{name: values[number] for name, values in made.columns.items()}}
-        before = stored.get(_key(declared, row))
-        if before is None or (time >= compared_from and not _same(declared, row, before)):
-            new.append(number)
-    if new:
-        columns = {name: [values[number] for number in new] for name, values in made.columns.items()}
-        store.write([build_frame(declared.name, [made.times[number] for number in new], columns)])
-    return len(new)
-
-
-def _key(declared: Measurement, row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (row["time"], *(row.get(tag) for tag in declared.tag_names))
-
-
-def _same(declared: Measurement, row: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
-    """Whether writing ``row`` over ``before`` would change nothing to speak of. A null never takes a value back, and
-    counts move on with the first close that is kept."""
-    for field in declared.fields:
-        value, stood = row.get(field.name), before[field.name]
-        if value is None or field.type is Type.INTEGER:
-            continue
-        if stood is None or (isinstance(value, str) and value != stood):
-            return False
-        if isinstance(value, float) and not math.isclose(value, stood, rel_tol=_SAME):
-            return False
-    return True
