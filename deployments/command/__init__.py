@@ -19,6 +19,7 @@ from deployments.command.discover import discover
 from deployments.command.disk import disk
 from deployments.command.erase import erase
 from deployments.command.errors import CommandGroup
+from deployments.command.forecast import forecast
 from deployments.command.gaps import gaps
 from deployments.command.page import page
 from deployments.command.provision import provision
@@ -41,6 +42,7 @@ COMMANDS = (
     trace,
     replay,
     gaps,
+    forecast,
     query,
     schema,
     sql,

@@ -94,7 +94,7 @@ FORECAST_SCORE = Measurement(
         gauge("naive_error", "", "naive - actual", exact=True),
         flag("inside", "actual lies within the bounds"),
         gauge("coverage", "ratio", "part of the period's hours that are known"),
-        text("reason", "why a value is null"),
+        text("reason", "why a value is null; empty where none is"),
     ),
     {Tier.RAW: "mining_operational"},
 )
@@ -102,44 +102,13 @@ FORECAST_SCORE = Measurement(
 OPTIMIZATION_OPPORTUNITY = Measurement(
     "optimization_opportunity",
     "R4",
-    "something worth changing; a row when it is found, when it changes and when it ends, of that hour",
-    (
-        *_MINER,
-        Tag("type", "cooling, preset, pool, coin, throttle, board ..."),
-        Tag("subject", "part or setting that it is about, e.g. fan 2; the miner where it is about all of it"),
-    ),
+    "something worth changing",
+    (*_MINER, Tag("type", "cooling, preset, pool, coin, throttle, board ...")),
     (
         text("description", "what and why"),
-        gauge("potential_impact_usd_day", "USD/day", "gain per day; null where a price is missing", exact=True),
-        gauge("confidence", "ratio", "0 to 1; docs/advice.md says how it is made"),
+        gauge("potential_impact_usd_day", "USD/day", "gain per day", exact=True),
+        gauge("confidence", "ratio", "0 to 1"),
         state("status", ("open", "taken", "refuted"), "what became of it"),
-        text("evidence", "measured values that it rests on"),
-        text("falsified_by", "what would show that it is wrong"),
-        text("outcome", "why it is not open any more"),
-    ),
-    {Tier.RAW: "mining_operational"},
-)
-
-SOURCE_QUALITY = Measurement(
-    "source_quality",
-    "R4",
-    "a UTC day of one source of one measurement; its time is the day's start",
-    (
-        Tag("measurement", "measurement that the rows are of"),
-        Tag("source", "miner, pool or provider"),
-        Tag("subject", "worker or coin that the rows are about; absent where the source is its own subject"),
-    ),
-    (
-        level("rows", "count", "rows"),
-        gauge("completeness", "ratio", "part of the day's windows with a usable row; docs/quality.md"),
-        gauge("quality_mean", "ratio", "mean quality of the rows; null where they carry none"),
-        level("flagged", "count", "rows with a flag"),
-        text("flags", "flag=rows, comma-separated, most first"),
-        level("outliers", "count", "rows far from the day's median"),
-        level("compared", "count", "hours in which another source told the same"),
-        gauge("consistency", "ratio", "part of them in which both agree; null where there is none"),
-        gauge("deviation", "ratio", "median of (own - other) / other over those hours"),
-        text("reason", "why a value is null"),
     ),
     {Tier.RAW: "mining_operational"},
 )

@@ -61,6 +61,29 @@ async def test_due_hours_are_rolled_up_once(lake, tmp_path):
     assert all(mark.complete_until % HOUR_S == 0 for mark in marks.values())
 
 
+async def test_what_is_due_is_forecast_once(lake, tmp_path, monkeypatch):
+    from flows.downsample import downsample
+    from flows.forecast import forecast
+
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "data_collection_config.yaml").write_text("miners: [{id: m1, ip: 127.0.0.1, model: S19}]\n")
+    monkeypatch.setenv("LODELINE_CONFIG", str(config))
+    await downsample(return_state=True)
+    before = int(time.time()) // HOUR_S
+    first = await forecast(return_state=True)
+    assert first.message == "6 forecasts, 0 scores"  # three quantities of the miner and of the fleet
+    store = EmbeddedStore(lake)
+    rows = store.read(MEASUREMENTS["forecast"], Tier.RAW, 0, 2**32, where={"miner_id": "fleet"}).to_pylist()
+    store.close()
+    told = {row["quantity"]: (row["value"], row["model"], row["reason"]) for row in rows}
+    assert told["next_24h_hashrate"] == (None, "none", "1 hours are known, 24 are needed")
+    assert told["next_24h_revenue"][2].startswith("no revenue is known")
+    again = await forecast(return_state=True)
+    if int(time.time()) // HOUR_S == before:  # else the fleet's next hour was due
+        assert again.message == "0 forecasts, 0 scores"
+
+
 async def test_one_that_cannot_be_rolled_up_fails_the_run_and_keeps_no_other_from_it(lake, tmp_path, monkeypatch):
     from flows.downsample import downsample
     from storage.errors import StoreError

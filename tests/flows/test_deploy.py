@@ -46,6 +46,13 @@ SNAPSHOT = {
         "schedules": {"hourly": ("22 * * * *", "UTC")},
         "reruns": {},
     },
+    "forecast": {
+        "entrypoint": "flows.forecast.forecast",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {"hourly": ("28 * * * *", "UTC")},
+        "reruns": {},
+    },
     "build-warehouse": {
         "entrypoint": "flows.build_warehouse.build_warehouse",
         "queue": "batch",

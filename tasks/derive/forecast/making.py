@@ -225,7 +225,7 @@ def scored(row: Mapping[str, Any], hours: Floats, *, mean: bool) -> dict[str, An
         "naive_error": None if naive is None else naive - actual,
         "inside": None if low is None or high is None else low <= actual <= high,
         "coverage": coverage,
-        "reason": None,
+        "reason": "",  # a null would leave the reason that stood before late data came
     }
 
 

@@ -113,6 +113,7 @@ def test_late_data_moves_the_score_and_not_the_forecast(store: Counting) -> None
     assert score(store, NOW + 2 * DAY_S) == 2
     (second,) = rows(store, "forecast_score", miner_id="m1")
     assert second["actual"] == pytest.approx(80e12)
+    assert not second["reason"], "what late data has mended is not told any more"
     assert rows(store, "forecast") == before
 
 
@@ -205,7 +206,7 @@ def test_a_score_as_worked_by_hand() -> None:
         "naive_error": -10.0,
         "inside": True,
         "coverage": 0.75,
-        "reason": None,
+        "reason": "",
     }
     assert scored(row, hours, mean=True)["actual"] == 5.0
     assert scored(row, hours, mean=True)["inside"] is False
