@@ -12,8 +12,8 @@ from storage.errors import NeedsHuman
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from deployments.status import LaneStatus, Status
     from storage.downsample.watermarks import Watermark
+    from tasks.health.status import LaneStatus, Status
 
 MinerOption = Annotated[
     str | None, typer.Option("--miner", help="Id of one miner: why it is polled as it is.", show_default=False)
@@ -42,7 +42,7 @@ def status(config: ConfigOption = None, miner: MinerOption = None, as_json: Json
 
     from deployments import miner_status
     from deployments.settings import load_settings
-    from deployments.status import read_status
+    from tasks.health.status import read_status
 
     data_directory, now = load_settings(config).host.data_directory, time.time()
     found: Status | miner_status.MinerStatus

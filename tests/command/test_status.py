@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from deployments.command import app
 from deployments.command.status import in_words
-from deployments.status import read_status
 from storage.delivery.delivery import Delivery
 from storage.downsample import watermarks
 from storage.errors import NeedsHuman
@@ -19,6 +18,7 @@ from storage.frame import build_frame
 from storage.sink import Receipt
 from storage.spool.lane import Lane
 from storage.spool.record import Batch, SpoolRecord
+from tasks.health.status import read_status
 from tasks.miners.report import MinerStanding, TickReport
 
 NOW = 1_800_000_000.0

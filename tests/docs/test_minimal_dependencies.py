@@ -18,7 +18,7 @@ EXTRAS = {
 CORE = (
     "deployments.command",
     "deployments.settings",
-    "deployments.status",
+    "tasks.health.status",
     "storage.delivery.delivery",
     "storage.downsample.touch",
     "storage.influx.sink",

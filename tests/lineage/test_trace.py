@@ -14,10 +14,10 @@ from typer.testing import CliRunner, Result
 
 from deployments.command import app
 from deployments.farm import Fault
-from deployments.status import LANES_WITHOUT_TICKS, read_status
 from storage.declaration import MEASUREMENTS, Tier
 from storage.lake.store import EmbeddedStore
 from storage.spool.lane import LaneReader
+from tasks.health.status import LANES_WITHOUT_TICKS, read_status
 from tasks.miners import backfill
 from tasks.miners.payloads import content_id, lodeline_version
 from tasks.normalize import hashrate
