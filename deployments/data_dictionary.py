@@ -1,4 +1,4 @@
-"""docs/data-dictionary.md, made from the declaration: ``python -m deployments.data_dictionary``."""
+"""docs/data-dictionary.md, made from declaration and feature views: ``python -m deployments.data_dictionary``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from deployments.markdown import markdown_table
 from storage.declaration import BUCKETS, MEASUREMENTS, Field, Kind, Measurement, Tier
 from storage.declaration.rollup import rollup_columns
+from storage.features.view import FeatureView
+from storage.features.views import VIEWS
 from storage.retention_settings import BUCKET_KEYS
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "data-dictionary.md"
@@ -38,6 +40,12 @@ Made from `storage/declaration` by `python -m deployments.data_dictionary`; a te
   rows, of which there are more while something goes on. `_last_at` is the Unix time of the row of `_last`.
 """
 
+_VIEWS = """## Feature views
+
+Declared in `storage/features/views.py`; docs/features.md says how they are published and asked. A feature is a column
+of its source, unchanged. A view whose definition changes gets another version, and both have a table of their own.
+"""
+
 
 def data_dictionary() -> str:
     """The whole document."""
@@ -45,6 +53,7 @@ def data_dictionary() -> str:
     for record, meaning in _RECORDS.items():
         parts.append(f"## {record}: {meaning}\n" if record != "pipeline" else f"## {meaning}\n")
         parts += [_measurement(declared) for declared in MEASUREMENTS.values() if declared.record == record]
+    parts += [_VIEWS, *map(_view, VIEWS.values())]
     return "\n".join(parts)
 
 
@@ -95,6 +104,29 @@ def _field(field: Field, measurement: Measurement, *, rolled_up: bool) -> Iterat
     if rolled_up:
         columns = (column.name for column in rollup_columns(measurement) if column.field is field)
         yield " ".join(f"`{column.removeprefix(field.name)}`" for column in columns)
+
+
+def _view(view: FeatureView) -> str:
+    condition = "".join(f", {tag} {value}" for tag, value in view.where.items())
+    facts = [
+        ("entity", ", ".join(f"`{tag}`" for tag in view.entity)),
+        ("version, fingerprint", f"{view.version}, `{view.fingerprint}`"),
+        ("made of", f"`{view.source_name}`{condition}"),
+        ("time", f"end of the row's {view.width_s // 3600} h" if view.width_s else "time of the row"),
+        ("good for", f"{view.ttl_s // 3600} h"),
+    ]
+    features = [
+        (f"`{feature.name}`", feature.type.value, feature.unit or "-", feature.meaning, f"`{feature.source}`")
+        for feature in view.features
+    ]
+    return "\n".join(
+        [
+            f"### view {view.name}\n",
+            f"{view.meaning[0].upper()}{view.meaning[1:]}.\n",
+            markdown_table(("view", view.name), facts),
+            markdown_table(("feature", "type", "unit", "meaning", "made of"), features),
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -123,6 +123,11 @@ class StorageSettings(Section):
         return self.data_directory / "locks"
 
     @property
+    def online_features_file(self) -> Path:
+        """Newest features of every entity (SQLite)."""
+        return self.data_directory / "features" / "online.sqlite"
+
+    @property
     def lake_directory(self) -> Path:
         """Folder of the lake's tables, where it is on a disk."""
         return self.lake.directory or self.data_directory / "lake"

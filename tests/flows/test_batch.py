@@ -185,6 +185,25 @@ async def test_the_warehouse_follows_the_roll_up(lake):
     assert again.is_completed()
 
 
+async def test_features_follow_the_roll_up(lake, tmp_path):
+    from flows.downsample import downsample
+    from flows.publish_features import publish_features
+    from storage.features.offline import OfflineStore
+    from storage.features.online import OnlineStore
+    from storage.features.views import VIEWS
+
+    await downsample(return_state=True)
+    first = await publish_features(return_state=True)
+    assert first.message == "1 rows of 1 views, 1 newest values"
+    view, now = VIEWS["miner_hourly"], int(time.time())
+    with OnlineStore(tmp_path / "features" / "online.sqlite") as online:
+        told = online.get(view, "m1", now)
+    assert (told.values["polls"], told.values["hashrate_hs"], told.values["site"]) == (60, 29.5, "main")
+    assert OfflineStore(lake).get(view, "m1", now) == told
+    again = await publish_features(return_state=True)
+    assert again.message == "0 rows of 0 views, 0 newest values"
+
+
 @pytest.fixture
 def aged(lake, tmp_path):
     """The lake with fans of 2023 as well: past every retention of raw rows."""

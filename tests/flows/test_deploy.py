@@ -60,6 +60,13 @@ SNAPSHOT = {
         "schedules": {"hourly": ("37 * * * *", "UTC")},
         "reruns": {},
     },
+    "publish-features": {
+        "entrypoint": "flows.publish_features.publish_features",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {"quarter-hourly": ("5,20,35,50 * * * *", "UTC")},
+        "reruns": {},
+    },
     "maintain-lake": {
         "entrypoint": "flows.maintain_lake.maintain_lake",
         "queue": "batch",

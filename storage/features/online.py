@@ -1,0 +1,142 @@
+"""Online store: the newest row of each entity, in one SQLite file that any process of the host may read.
+
+WAL with synchronous=FULL: what a run has written is there after a power cut. A row is replaced only by one that is
+newer by (event time, known time), so a run that is late, repeated or of another process never takes a value back.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from storage.errors import NeedsHuman, StoreError
+from storage.features.reading import Reading, reading_of
+from storage.features.rows import seconds
+from storage.features.view import ENTITY, KNOWN, FeatureView
+
+_PUT = """
+INSERT INTO latest (view, entity, event, known, features) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (view, entity) DO UPDATE SET event = excluded.event, known = excluded.known, features = excluded.features
+WHERE (excluded.event, excluded.known) > (latest.event, latest.known)
+"""
+_GET = "SELECT event, known, features FROM latest WHERE view = ? AND entity = ?"
+CLOCK_SLACK_S = 60
+"""So much may the clock that asks be behind the one that published."""
+
+_DECODE = msgspec.json.Decoder(list[Any]).decode
+
+
+class OnlineStore:
+    """The file ``path``, made where it is missing. Threads may share one.
+
+    Raises:
+        NeedsHuman: the file is no such store, or cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._guard = threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS latest (view TEXT, entity TEXT, event INTEGER NOT NULL, "
+                "known INTEGER NOT NULL, features BLOB NOT NULL, PRIMARY KEY (view, entity)) WITHOUT ROWID"
+            )
+            self._connection.execute("CREATE TABLE IF NOT EXISTS filled (view TEXT PRIMARY KEY)")
+        except sqlite3.Error as error:
+            raise NeedsHuman(
+                f"The online feature store {path} cannot be opened: {error}",
+                remedy="Delete the file: the next publication fills it anew",
+            ) from error
+
+    def __enter__(self) -> OnlineStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def get(self, view: FeatureView, entity: str, at: int) -> Reading:
+        """Newest row of ``entity`` as a question at ``at`` (Unix seconds: now) may use it.
+
+        Raises:
+            ValueError: the row was not known yet at ``at``. What was before it only the offline store knows.
+            StoreError: the file cannot be read.
+        """
+        try:
+            with self._guard:
+                row = self._connection.execute(_GET, (view.stored_name, entity)).fetchone()
+        except sqlite3.Error as error:
+            raise StoreError(f"The online feature store {self._path} cannot be read: {error}") from error
+        if row is None:
+            return reading_of(view, entity, at, None)
+        event, known, features = row
+        if known > at + CLOCK_SLACK_S:
+            raise ValueError(f"{entity} at {at}: its newest row is known from {known} on; ask the offline store")
+        return reading_of(view, entity, at, (event, known, _DECODE(features)))
+
+    def entities(self, view: FeatureView) -> list[str]:
+        """Every entity that has a row."""
+        with self._guard:
+            rows = self._connection.execute(
+                "SELECT entity FROM latest WHERE view = ? ORDER BY entity", (view.stored_name,)
+            ).fetchall()
+        return [entity for (entity,) in rows]
+
+    def put(self, view: FeatureView, rows: pa.Table) -> int:
+        """Take ``rows`` of a published table in, those that are newer; how many were. All or none, durably."""
+        if not rows.num_rows:
+            return 0
+        entities, known = rows[ENTITY].to_pylist(), rows[KNOWN].to_pylist()
+        columns = [rows[name].to_pylist() for name in view.feature_names]
+        values: Sequence[tuple[Any, ...]] = list(zip(*columns, strict=True))
+        keyed = zip(entities, seconds(rows).tolist(), known, values, strict=True)
+        encode = msgspec.json.Encoder().encode
+        batch = [(view.stored_name, entity, event, since, encode(told)) for entity, event, since, told in keyed]
+        try:
+            with self._guard:
+                before = self._connection.total_changes
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    self._connection.executemany(_PUT, batch)
+                except BaseException:
+                    self._connection.execute("ROLLBACK")
+                    raise
+                self._connection.execute("COMMIT")
+                return self._connection.total_changes - before
+        except sqlite3.Error as error:
+            raise StoreError(f"The online feature store {self._path} cannot be written: {error}") from error
+
+    def forget(self, entity: str) -> int:
+        """Take every row of ``entity`` out; how many there were. The bytes are overwritten in the file."""
+        with self._guard:
+            self._connection.execute("PRAGMA secure_delete = ON")
+            count = self._connection.execute("DELETE FROM latest WHERE entity = ?", (entity,)).rowcount
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return int(count)
+
+    def is_filled(self, view: FeatureView) -> bool:
+        """Whether rows from before this file existed were taken in."""
+        with self._guard:
+            asked = self._connection.execute("SELECT 1 FROM filled WHERE view = ?", (view.stored_name,))
+            return asked.fetchone() is not None
+
+    def set_filled(self, view: FeatureView) -> None:
+        """Remember that they were."""
+        with self._guard:
+            self._connection.execute("INSERT OR IGNORE INTO filled VALUES (?)", (view.stored_name,))

@@ -1,0 +1,1 @@
+"""Feature store: publication as a task run."""

@@ -1,0 +1,56 @@
+"""Publishing features as a task run, tried again while a store does not answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from prefect import State, task
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed
+from prefect.tasks import exponential_backoff
+
+from storage.features.online import OnlineStore
+from storage.features.publish import PublishReport, publish
+from storage.opening import lake_location, open_store
+from storage.retention_settings import RetentionSettings
+from storage.settings import StorageSettings
+from tasks.resilience.interruptible import interruptible
+
+
+async def publish_step(storage: StorageSettings, retention: RetentionSettings) -> PublishReport:
+    """Bring feature tables and online store up to what the store holds. Tried again, it goes on where it stopped."""
+    reports: list[PublishReport] = []
+
+    def work(stop: Callable[[], bool]) -> PublishReport:
+        store = open_store(storage)
+        try:
+            with OnlineStore(storage.online_features_file) as online:
+                now, kept = int(time.time()), retention.bucket_days()
+                return publish(
+                    store, lake_location(storage), online, now, kept, clock=lambda: int(time.time()), stop=stop
+                )
+        finally:
+            store.close()
+
+    @task(
+        name="publish_features",
+        retries=2,
+        retry_delay_seconds=exponential_backoff(30),
+        retry_jitter_factor=0.5,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
+    async def run() -> State[None]:
+        reports.append(await interruptible(work))
+        return Completed(message=in_words(reports[-1]))
+
+    await run()
+    return reports[-1]
+
+
+def in_words(report: PublishReport) -> str:
+    """A run in one line."""
+    if report.skipped:
+        return "another process is at it"
+    return f"{sum(report.rows.values())} rows of {len(report.rows)} views, {report.online} newest values"

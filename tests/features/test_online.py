@@ -1,0 +1,160 @@
+"""The online store never goes back in time, and says the same as the offline one."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from storage.errors import NeedsHuman
+from storage.features.offline import OfflineStore
+from storage.features.online import OnlineStore
+from storage.features.reading import Reading
+from storage.features.rows import feature_schema, with_entity
+from storage.features.table import feature_table
+from tests.downsample.memory_store import MemoryStore
+from tests.features.farm import HOUR, HOURLY, T, follow, poll
+
+NAMES = [feature.name for feature in HOURLY.features]
+
+
+def rows_of(*rows: tuple[str, int, int, float | None]) -> pa.Table:
+    """Published rows of (entity, event, known, hashrate)."""
+    made = [
+        {"time": event * 1_000_000, "miner_id": entity, "known": known, "backfilled": False, "hashrate_hs": rate}
+        for entity, event, known, rate in rows
+    ]
+    return with_entity(HOURLY, pa.Table.from_pylist(made, schema=feature_schema(HOURLY)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12, unique=True))
+def test_in_whatever_order_rows_come_the_newest_stands(
+    rows: list[tuple[int, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with OnlineStore(tmp_path_factory.mktemp("online") / "online.sqlite") as online:
+        for event, known in rows:
+            online.put(HOURLY, rows_of(("m1", event, known, float(10 * event + known))))
+        reading = online.get(HOURLY, "m1", 5)
+        assert (reading.event, reading.known) == max(rows)
+        assert reading.values["hashrate_hs"] == 10 * max(rows)[0] + max(rows)[1]
+
+
+def test_it_does_not_answer_for_the_past(tmp_path: Path) -> None:
+    """The value that counted a quarter of an hour before its newest row was known is not in it."""
+    with OnlineStore(tmp_path / "online.sqlite") as online:
+        online.put(HOURLY, rows_of(("m1", T, T + 1800, 1.0)))
+        with pytest.raises(ValueError, match="ask the offline store"):
+            online.get(HOURLY, "m1", T + 900)
+
+
+def test_a_row_is_taken_once(tmp_path: Path) -> None:
+    with OnlineStore(tmp_path / "online.sqlite") as online:
+        assert online.put(HOURLY, rows_of(("m1", T, T, 1.0), ("m2", T, T, 1.0))) == 2
+        assert online.put(HOURLY, rows_of(("m1", T, T, 1.0), ("m2", T - HOUR, T + HOUR, 9.0))) == 0
+        assert online.put(HOURLY, rows_of(("m1", T, T + 1, 2.0))) == 1
+
+
+def test_floats_come_back_bit_for_bit(tmp_path: Path) -> None:
+    values = [0.1 + 0.2, 1e-310, 1.7976931348623157e308, -0.0, 2**53 + 2.0]
+    with OnlineStore(tmp_path / "online.sqlite") as online:
+        for value in values:
+            online.put(HOURLY, rows_of((str(value), T, T, value)))
+            got = online.get(HOURLY, str(value), T).values["hashrate_hs"]
+            assert isinstance(got, float)
+            assert got.hex() == value.hex()
+
+
+def test_expired_absent_and_missing_are_three_things(tmp_path: Path) -> None:
+    with OnlineStore(tmp_path / "online.sqlite") as online:
+        online.put(HOURLY, rows_of(("m1", T, T, 1.0)))
+        good = online.get(HOURLY, "m1", T + HOURLY.ttl_s)
+        assert good.values["hashrate_hs"] == 1.0
+        assert good.reasons["power_w"] == "missing"
+        old = online.get(HOURLY, "m1", T + HOURLY.ttl_s + 1)
+        assert set(old.values.values()) == {None}
+        assert old.reasons == dict.fromkeys(NAMES, "expired")
+        assert old.event == T
+        assert online.get(HOURLY, "m9", T).reasons == dict.fromkeys(NAMES, "absent")
+
+
+def test_an_entity_can_be_forgotten_to_the_last_byte(tmp_path: Path) -> None:
+    path = tmp_path / "online.sqlite"
+    with OnlineStore(path) as online:
+        online.put(HOURLY, rows_of(("site01-r00-u07", T, T, 1.0), ("m2", T, T, 2.0)))
+        assert online.forget("site01-r00-u07") == 1
+        assert online.entities(HOURLY) == ["m2"]
+        held = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"site01-r00-u07" not in held
+    assert b"m2" in held
+
+
+def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "online.sqlite"
+    path.write_bytes(b"not a database, but long enough to be taken for one" * 20)
+    with pytest.raises(NeedsHuman, match=r"online\.sqlite cannot be opened"):
+        OnlineStore(path)
+
+
+def test_a_lost_file_is_filled_again(tmp_path: Path) -> None:
+    store = MemoryStore()
+    follow(store, tmp_path, T)
+    poll(store, ["m1"], T, 100e12, at=T + HOUR)
+    follow(store, tmp_path, T + HOUR + 300)
+    for file in tmp_path.glob("online.sqlite*"):
+        file.unlink()
+    follow(store, tmp_path, T + HOUR + 600)
+    with OnlineStore(tmp_path / "online.sqlite") as online:
+        assert online.get(HOURLY, "m1", T + 2 * HOUR).values["hashrate_hs"] == 100e12
+
+
+def test_online_and_offline_say_the_same(tmp_path: Path) -> None:
+    """Five hours with late readings and corrections; after every run each miner is asked of both at sampled times."""
+    drawn = random.Random(8)
+    store, miners = MemoryStore(), [f"m{number}" for number in range(8)]
+    follow(store, tmp_path, T)
+    compared = 0
+    for hour in range(5):
+        now = T + (hour + 1) * HOUR + 300
+        poll(store, drawn.sample(miners, 5), T + hour * HOUR, drawn.uniform(1e12, 2e14), at=now - 200)
+        late = drawn.randrange(hour + 1)
+        poll(store, drawn.sample(miners, 2), T + late * HOUR, drawn.uniform(1e12, 2e14), at=now - 100)
+        follow(store, tmp_path, now)
+        offline = OfflineStore(tmp_path / "lake")
+        with OnlineStore(tmp_path / "online.sqlite") as online:
+            asked = [(drawn.choice(miners), now + drawn.randrange(8 * HOUR)) for _ in range(200)]
+            times = np.array([time for _, time in asked])
+            table = offline.join(HOURLY, [miner for miner, _ in asked], times)
+            for (miner, time), row in zip(asked, table.to_pylist(), strict=True):
+                reading = online.get(HOURLY, miner, time)
+                assert {name: row[name] for name in NAMES} == reading.values
+                if row["reason"]:
+                    assert set(reading.reasons.values()) == {row["reason"]}
+                compared += 1
+        assert_same(offline.get(HOURLY, miners[0], now), miners[0], now, tmp_path)
+    assert compared == 1000
+    assert feature_table(tmp_path / "lake", HOURLY).exists()
+
+
+def assert_same(reading: Reading, miner: str, now: int, folder: Path) -> None:
+    with OnlineStore(folder / "online.sqlite") as online:
+        assert online.get(HOURLY, miner, now) == reading
+
+
+def test_readers_see_whole_rows_while_one_writes(tmp_path: Path) -> None:
+    path = tmp_path / "online.sqlite"
+    with OnlineStore(path) as writer, OnlineStore(path) as reader:
+        writer.put(HOURLY, rows_of(("m1", T, T, 1.0)))
+        held = sqlite3.connect(path, isolation_level=None)
+        held.execute("BEGIN IMMEDIATE")
+        held.execute("UPDATE latest SET known = known + 1")
+        assert reader.get(HOURLY, "m1", T).known == T
+        held.execute("COMMIT")
+        held.close()
+        assert reader.get(HOURLY, "m1", T).known == T + 1
