@@ -17,6 +17,7 @@ import msgspec
 from deployments.farm.control import Control
 from deployments.farm.farm import DEFAULT_PORT, FIRST_ADDRESS, Farm, variants
 from deployments.farm.listener import FarmError
+from deployments.farm.services import POOLS, Services
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,6 +41,7 @@ async def _run(options: argparse.Namespace) -> int:
         refresh_s=options.refresh_s,
         restart_days=options.restart_days,
         socket_port=options.socket_port,
+        pools=POOLS if options.services else None,
     )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -48,11 +50,15 @@ async def _run(options: argparse.Namespace) -> int:
         await stack.enter_async_context(farm)
         ready: dict[str, object] = {"miners": len(farm.miners), "port": farm.port, "seed": farm.seed}
         ready["addresses"] = [farm.miners[0].address, farm.miners[-1].address]
+        services = await stack.enter_async_context(Services(farm)) if options.services else None
+        if services is not None:
+            ready["services"] = services.names
         if options.control_port is not None:
-            control = await stack.enter_async_context(Control(farm, options.control_port))
+            control = await stack.enter_async_context(Control(farm, options.control_port, services))
             ready["control"] = control.url
         if options.write_config is not None:
-            ready["configuration"] = str(farm.write_configuration(options.write_config, options.interval))
+            sections = None if services is None else services.configuration()
+            ready["configuration"] = str(farm.write_configuration(options.write_config, options.interval, sections))
         print(msgspec.json.encode(ready).decode(), flush=True)  # noqa: T201
         await stop.wait()
     return 0
@@ -71,6 +77,7 @@ def _options() -> argparse.ArgumentParser:
     add("--control-port", type=int, metavar="PORT", help="serve truth and faults on 127.0.0.1; 0 takes a free port")
     add("--latency-ms", type=_latency, default=(0.0, 0.0), metavar="MS|LOW-HIGH", help="delay of every answer")
     add("--refresh-s", type=float, default=1.0, metavar="S", help="figures are renewed so often (default %(default)s)")
+    add("--services", action="store_true", help="simulate the miners' pools, providers of prices and explorers too")
     add("--restart-days", type=float, metavar="DAYS", help="mean time between restarts by themselves (default: none)")
     add("--dialect", action="append", default=[], help="only miners of this dialect, or all there are; may be repeated")
     add("--firmware", action="append", default=[], help="only miners of this firmware version; may be repeated")

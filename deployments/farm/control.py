@@ -4,8 +4,10 @@
 GET     /miners   who there is, without passwords
 GET     /truth    ``?miner=ID`` and ``?at=UNIX``, both optional: one truth, or a list of all
 GET     /fleet    ``?at=UNIX`` optional: the farm's sums
-POST    /faults   ``{"miner": ID, "kind": ..., ...}`` with the fields of a fault; 201 and the fault as it was taken
-DELETE  /faults   ``?miner=ID`` and ``?kind=KIND``, both optional; ``{"ended": n}``
+GET     /services simulated pools, providers of prices and explorers: address, fault, requests so far
+POST    /faults   ``{"miner": ID, "kind": ..., ...}`` with the fields of a fault, or ``{"service": NAME, "kind": ...}``;
+                  201 and the fault as it was taken
+DELETE  /faults   ``?miner=ID`` or ``?service=NAME``, and ``?kind=KIND``, all optional; ``{"ended": n}``
 ======  ========  ==========================================================================================
 
 What is wrong is answered with 400 or 404 and ``{"err": "..."}``.
@@ -21,15 +23,18 @@ from deployments.farm.farm import Farm
 from deployments.farm.faults import FAULT_KINDS, Fault
 from deployments.farm.http import Delivery, HttpConnection, Request, Response, answer, error
 from deployments.farm.listener import Listener
+from deployments.farm.markets.service import FAULT_KINDS as SERVICE_FAULT_KINDS
+from deployments.farm.services import ServiceFault, Services
 
 ADDRESS = "127.0.0.1"
 
 
 class Control:
-    """Serves the control interface of a farm while it is open."""
+    """Serves the control interface of a farm, and of the services around it, while it is open."""
 
-    def __init__(self, farm: Farm, port: int) -> None:
+    def __init__(self, farm: Farm, port: int, services: Services | None = None) -> None:
         self._farm = farm
+        self._services = services
         self._listener = Listener(ADDRESS, port, lambda connections: HttpConnection(self._serve, connections))
 
     async def __aenter__(self) -> Control:
@@ -56,11 +61,12 @@ class Control:
             ("GET", "/miners"): self._miners,
             ("GET", "/truth"): self._truth,
             ("GET", "/fleet"): self._fleet,
+            ("GET", "/services"): self._standings,
             ("POST", "/faults"): self._inject,
             ("DELETE", "/faults"): self._clear,
         }.get((request.method, request.path))
         if route is None:
-            return error(404, "there are GET /miners, /truth, /fleet, POST /faults and DELETE /faults")
+            return error(404, "there are GET /miners, /truth, /fleet, /services, POST /faults and DELETE /faults")
         try:
             return route(request, query)
         except KeyError as problem:
@@ -97,17 +103,35 @@ class Control:
 
     def _inject(self, request: Request, _query: dict[str, str]) -> Response:
         fields = msgspec.json.decode(request.body, type=dict[str, object])
-        miner = fields.pop("miner", None)
-        if not isinstance(miner, str):
-            raise ValueError('the body needs "miner", the id of a simulated miner')
+        miner, service = fields.pop("miner", None), fields.pop("service", None)
+        if isinstance(service, str) and miner is None:
+            return answer(self._those(service).inject(service, msgspec.convert(fields, ServiceFault)), 201)
+        if not isinstance(miner, str) or service is not None:
+            raise ValueError('the body needs "miner", the id of a simulated miner, or "service", the name of a service')
         return answer(self._farm.inject(miner, msgspec.convert(fields, Fault)), 201)
 
+    def _standings(self, _request: Request, _query: dict[str, str]) -> Response:
+        return answer([] if self._services is None else self._services.standings())
+
+    def _those(self, service: str) -> Services:
+        if self._services is None:
+            raise KeyError(f"there is no service {service!r}: this farm was started without services")
+        return self._services
+
     def _clear(self, _request: Request, query: dict[str, str]) -> Response:
-        kind = query.get("kind")
-        known = next((one for one in FAULT_KINDS if one == kind), None)
-        if kind is not None and known is None:
-            raise ValueError(f"{kind!r} is no fault; they are {', '.join(FAULT_KINDS)}")
-        return answer({"ended": self._farm.clear(query.get("miner"), known)})
+        kind, miner, service = query.get("kind"), query.get("miner"), query.get("service")
+        of_miners = next((one for one in FAULT_KINDS if one == kind), None)
+        if kind is not None and of_miners is None and kind not in SERVICE_FAULT_KINDS:
+            known = dict.fromkeys([*FAULT_KINDS, *SERVICE_FAULT_KINDS])
+            raise ValueError(f"{kind!r} is no fault; they are {', '.join(known)}")
+        ended = 0
+        if service is not None:
+            ended += self._those(service).clear(service, kind)
+        elif miner is None and self._services is not None:
+            ended += self._services.clear(kind=kind)
+        if service is None and (kind is None or of_miners is not None):
+            ended += self._farm.clear(miner, of_miners)
+        return answer({"ended": ended})
 
 
 def _instant(query: dict[str, str]) -> float | None:

@@ -7,7 +7,9 @@ import ipaddress
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,7 +22,7 @@ from deployments.farm.faults import Fault, FaultKind
 from deployments.farm.http import HttpConnection
 from deployments.farm.listener import Connection, FarmError, Listener, allow_open_files, bound
 from deployments.farm.miner import Identity, SimulatedMiner
-from deployments.farm.models import ALL_VARIANTS, DEFAULT_MIX, Variant
+from deployments.farm.models import ALL_VARIANTS, DEFAULT_MIX, Algorithm, Variant
 from deployments.farm.physics import climate
 from deployments.farm.truth import FleetTruth, Truth
 from deployments.farm.vnish_socket import SocketConnection
@@ -49,6 +51,7 @@ class Farm:
             farm cheap where one miner is asked several times.
         restart_days: mean time between restarts that nobody asked for; None: there are none.
         socket_port: where miners of dialect ``vnish-rest`` have their socket API, 4028 on real ones; None: nowhere.
+        pools: names of simulated pools by algorithm, dealt out to its miners; without one they mine at a nameless pool.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Farm:
         refresh_s: float = 1.0,
         restart_days: float | None = None,
         socket_port: int | None = None,
+        pools: Mapping[Algorithm, Sequence[str]] | None = None,
     ) -> None:
         if miners < 1 or seed < 0 or not mix or refresh_s <= 0:
             raise ValueError("a farm has at least 1 miner and 1 variant; seed is not negative, refresh_s above 0")
@@ -78,6 +82,7 @@ class Farm:
         self._restart_days = restart_days
         self.socket_port = socket_port
         self._mix = tuple(mix)
+        self._pools = dict(pools or {})
         self._addresses = _addresses(first_address, miners)
         self._webs: dict[str, MinerWeb] = {}
         self._listeners: list[tuple[MinerWeb, Listener]] = []
@@ -120,6 +125,14 @@ class Farm:
             KeyError: no such miner.
         """
         return self._web(miner_id).truth(self.clock() if at is None else at)
+
+    def accepted_work(self, miner_id: str, start: float, stop: float) -> float:
+        """Work in difficulty 1 that a miner's pool accepts in ``[start, stop)``, over restarts.
+
+        Raises:
+            KeyError: no such miner.
+        """
+        return self._web(miner_id).miner.accepted_work(start, stop)
 
     def fleet_truth(self, at: float | None = None) -> FleetTruth:
         """The same for the whole farm."""
@@ -202,8 +215,13 @@ class Farm:
         if to_come:
             self._watch = asyncio.get_running_loop().call_later(_WATCH_S, self.settle)
 
-    def configuration(self, polling_interval_seconds: int = 10) -> dict[str, Any]:
-        """The farm as data_collection_config.yaml has it. The passwords are the simulated miners' own, in the clear."""
+    def configuration(
+        self, polling_interval_seconds: int = 10, sections: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The farm as data_collection_config.yaml has it, with further ``sections``, such as those of simulated pools.
+
+        The passwords are the simulated miners' own, in the clear.
+        """
         return {
             "general": {"environment": "development", "log_level": "INFO"},
             "miners": [
@@ -221,13 +239,16 @@ class Farm:
                 }
                 for identity in self.miners
             ],
+            **(sections or {}),
         }
 
-    def write_configuration(self, folder: Path, polling_interval_seconds: int = 10) -> Path:
+    def write_configuration(
+        self, folder: Path, polling_interval_seconds: int = 10, sections: Mapping[str, Any] | None = None
+    ) -> Path:
         """Write data_collection_config.yaml into a folder, which is made if need be. Returns the file's path."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "data_collection_config.yaml"
-        text = yaml.safe_dump(self.configuration(polling_interval_seconds), sort_keys=False)
+        text = yaml.safe_dump(self.configuration(polling_interval_seconds, sections), sort_keys=False)
         path.touch(mode=0o600)
         path.chmod(0o600)
         path.write_text("# Written by the simulated farm (deployments/farm).\n" + text, encoding="utf-8")
@@ -242,8 +263,11 @@ class Farm:
         latency = random.Random(f"{self.seed}/latency")
         now = self.clock()
         self._webs = {}
+        pools = {algorithm: cycle(names) for algorithm, names in self._pools.items()}
         for index, address in enumerate(self._addresses):
-            identity = _identity(self.seed, index, address, self.port, self._mix[index % len(self._mix)])
+            variant = self._mix[index % len(self._mix)]
+            pool = next(pools.get(variant.model.algorithm, iter(())), None)
+            identity = replace(_identity(self.seed, index, address, self.port, variant), pool=pool)
             miner = SimulatedMiner(
                 identity, climates[SITES.index(identity.site)], seed=self.seed, restart_days=self._restart_days
             )

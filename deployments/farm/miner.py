@@ -40,6 +40,13 @@ class Identity:
     username: str
     password: str = field(repr=False)
     api_key: str = field(repr=False)
+    pool: str | None = None
+    """Simulated pool that it mines at; None: one that nobody can ask."""
+
+    @property
+    def pool_url(self) -> str:
+        """Where it mines, as its firmware says it."""
+        return f"{self.pool.replace('_', '-')}.invalid:3333" if self.pool else "pool.invalid:3333"
 
     @property
     def base_url(self) -> str:
@@ -102,6 +109,7 @@ class SimulatedMiner:
         self._fan_trim = tuple(dice.uniform(0.97, 1.0) for _ in range(self.model.fans))
         self._rejected = dice.uniform(0.001, 0.008)
         self._stale = dice.uniform(0.0002, 0.003)
+        self._accepted = 1 - self._rejected - self._stale
         self._ping_ms = dice.randrange(5, 60)
         # Every miner has been up for some while, also where none restarts by itself any more.
         self._restart_s = (restart_days or 28.0) * DAY_S * dice.uniform(0.8, 1.2)
@@ -194,6 +202,7 @@ class SimulatedMiner:
             last_share_at=user.last_share_at,
             hardware_errors=sum(board.hardware_errors for board in boards),
             devfee_percent=100 * self._fee,
+            accepted_fraction=(1 - self._fee) * self._accepted,
             uptime_s=uptime,
             booted_at=boot.at,
             hashes_delivered=delivered,
@@ -213,6 +222,25 @@ class SimulatedMiner:
             max((board.pcb_temp_c for board in boards if board.pcb_temp_c is not None), default=0.0),
             heat.duty_percent,
         )
+
+    def accepted_work(self, start: float, stop: float) -> float:
+        """What the user's pool accepts in ``[start, stop)``, in difficulty 1, over restarts: luck is in it."""
+        found, end, boot = 0, stop, self.boot(stop)
+        while True:
+            found += self._accepted_since(boot, end) - self._accepted_since(boot, max(start, boot.at))
+            if boot.at <= start:
+                return float(found * self.model.difficulty)
+            end, boot = boot.at, self.boot(boot.at - 1.0)  # not closer: restarts by themselves are at whole seconds
+
+    def _accepted_since(self, boot: Boot, at: float) -> int:
+        """Shares accepted from a boot to an instant before the next."""
+        stretch = self._stretch(boot, at)
+        delivered = sum(self._delivered(stretch, at)) if at >= boot.mines_from else 0.0
+        return self._streams_since(boot).accepted.count(self._shares(delivered) * self._accepted)
+
+    def _shares(self, delivered: float) -> float:
+        """Shares that so many hashes are expected to find for the user."""
+        return delivered * (1 - self._fee) / (self.model.difficulty * HASHES_PER_D1[self.model.algorithm])
 
     def _natural_restart(self, at: float) -> float:
         restarts = math.floor((at + self._restart_phase_s) / self._restart_s)
@@ -361,8 +389,8 @@ class SimulatedMiner:
         streams = self._streams_since(boot)
         difficulty = self.model.difficulty
         hashes_per_share = difficulty * HASHES_PER_D1[self.model.algorithm]
-        shares = delivered * (1 - self._fee) / hashes_per_share
-        fraction = 1 - self._rejected - self._stale
+        shares = self._shares(delivered)
+        fraction = self._accepted
         accepted, last = streams.accepted.count_and_last(shares * fraction)
         fee_difficulty = difficulty // FEE_DIFFICULTY_DIVISOR
         fee_hashes = fee_difficulty * HASHES_PER_D1[self.model.algorithm]
@@ -370,7 +398,7 @@ class SimulatedMiner:
         stopped = any(fault.kind in ("paused", "dead") for fault in active) or at < boot.mines_from
         user = PoolTruth(
             slot=0,
-            url="pool.invalid:3333",
+            url=self.identity.pool_url,
             user=f"lodeline.{self.identity.miner_id}",
             is_fee=False,
             status="working" if stopped else "active",

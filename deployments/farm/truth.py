@@ -60,7 +60,8 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
 
     ``state`` is a word of storage.declaration.miner.MINER_STATES (never ``unreachable``: that is for a reader to say),
     ``answering`` whether a poll must succeed, ``failure`` the kind of failure it must come to where it must not.
-    The shares are the user's; what goes to the firmware's maker stands in ``pools``.
+    The shares are the user's; what goes to the firmware's maker stands in ``pools``. ``accepted_fraction`` is the part
+    of the hashes that the user's pool pays for: without the maker's fee and what is rejected or comes too late.
     """
 
     miner_id: str
@@ -90,6 +91,7 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     last_share_at: float | None
     hardware_errors: int
     devfee_percent: float
+    accepted_fraction: float
     uptime_s: int
     booted_at: float
     hashes_delivered: float

@@ -19,6 +19,7 @@ import deployments.farm
 from deployments.farm import ALL_VARIANTS, DEFAULT_MIX, FAULT_KINDS, Farm, variants
 from deployments.farm.__main__ import main
 from deployments.farm.control import Control
+from deployments.farm.markets.service import FAULT_KINDS as SERVICE_FAULT_KINDS
 from tasks.miners.settings import MinerSettings
 from tests.farm.clock import NOON, Clock
 
@@ -172,4 +173,4 @@ def test_passwords_do_not_show_when_a_miner_is_printed():
 
 def test_faults_are_all_listed_in_the_room_s_readme():
     readme = Path(deployments.farm.__file__).with_name("README.md").read_text(encoding="utf-8")
-    assert all(f"`{kind}`" in readme for kind in FAULT_KINDS)
+    assert all(f"`{kind}`" in readme for kind in (*FAULT_KINDS, *SERVICE_FAULT_KINDS))

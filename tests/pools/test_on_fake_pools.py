@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from deployments.farm import Farm
 from deployments.farm.http import Request, Response
 from deployments.farm.markets.service import FaultKind, Service
+from deployments.farm.models import Algorithm
 from deployments.farm.pools.account import DAY_S, PAID_AFTER_S, Account
 from deployments.farm.pools.f2pool import FakeF2pool
 from deployments.farm.pools.litecoinpool import FakeLitecoinpool
@@ -39,7 +40,7 @@ FAKES: dict[PoolKind, tuple[Callable[[Account], Fake], str]] = {
     "viabtc": (FakeViabtc, "litecoin"),
     "mining_dutch": (FakeMiningDutch, "litecoin"),
 }
-ALGORITHMS = {"litecoin": "scrypt", "bitcoin": "sha256d"}
+ALGORITHMS: dict[str, Algorithm] = {"litecoin": "scrypt", "bitcoin": "sha256d"}
 
 
 def farm() -> Farm:
@@ -77,11 +78,17 @@ async def test_workers_are_the_miners_of_the_farm(kind: PoolKind, tmp_path: Path
     assert sorted(workers) == [f"lodeline.{one.miner_id}" for one in mine]
     for one in mine:
         truth = simulated.truth(one.miner_id)
-        expected = truth.hashrate_hs * (1 - truth.devfee_percent / 100)
-        assert workers[f"lodeline.{one.miner_id}"]["hashrate_reported_hs"] == pytest.approx(expected, rel=1e-4)
+        lost = (truth.shares_rejected + truth.shares_stale) / (
+            truth.shares_accepted + truth.shares_rejected + truth.shares_stale
+        )
+        expected = truth.hashrate_hs * (1 - truth.devfee_percent / 100) * (1 - lost)
+        assert workers[f"lodeline.{one.miner_id}"]["hashrate_reported_hs"] == pytest.approx(expected, rel=1e-3)
     money = [row for one in gathered for row in rows(one, "pool_payout") if row["coin_id"] == coin]
     paid = [row for row in money if row["kind"] == "paid"]
-    assert {row["amount"] for row in paid} == {account.daily(coin)}
+    amounts = {row["time"]: row["amount"] for row in paid}
+    payments = {at: pytest.approx(account.daily(coin, day)) for day, at in account.payments(0, NOW)}
+    assert len(amounts) >= 6
+    assert amounts == {at: payments[at] for at in amounts}
     assert {row["time"] % DAY_S for row in paid} == {PAID_AFTER_S}
     text = "".join(kept(one) for one in gathered)
     assert KEY not in text

@@ -18,7 +18,7 @@ from deployments.farm import Farm
 from deployments.farm.http import Response, answer
 from deployments.farm.markets.service import FaultKind, Service
 from deployments.farm.pools.account import Account
-from deployments.farm.pools.prohashing import BTC_USD, PRICES, FakeProhashing, Form
+from deployments.farm.pools.prohashing import FakeProhashing, Form
 from tasks.pools.means import Means
 from tasks.pools.prohashing.account import ProhashingAccount, open_account
 from tasks.pools.prohashing.link import Link
@@ -43,7 +43,7 @@ def fake(form: Form = "envelope") -> FakeProhashing:
 def opened(url: str, state: Path, link: Link | None = None, key: str = KEY) -> ProhashingAccount:
     said = ProhashingSettings.model_validate({"api_key": key, "account": "lodeline", "http": {"base_url": url}})
     pace = HostPace(state, "p", per_minute=6_000, burst=100)
-    means = Means(SecretStr(key), pace, lambda: BTC_USD)
+    means = Means(SecretStr(key), pace, fake().btc_usd)
     return open_account(said, means, link or Link("p"), PriceGuard(state, "p"))
 
 
@@ -66,7 +66,7 @@ async def test_the_pools_own_form(tmp_path: Path) -> None:
         ]  # fmt: skip
     prices = {row["algorithm"]: row for row in rows(status, "pool_profitability")}
     assert {name: row["per_hash_rate_usd_th_day"] for name, row in prices.items()} == pytest.approx(
-        {name: usd * 1e6 for name, usd in PRICES.items()}, rel=1e-4
+        {name: usd * 1e6 for name, usd in simulated.prices().items()}, rel=1e-4
     )
     assert {name: row["time_period"] for name, row in prices.items()} == {
         "scrypt": "24h", "sha256d": "24h", "x11": "24h estimate",
@@ -94,7 +94,7 @@ async def test_the_documented_form(tmp_path: Path) -> None:
     assert status.notices == ["the service says that it is not connected and not updating"]
     assert not status.frames
     assert {row["algorithm"]: row["per_hash_rate_usd_th_day"] for row in rows(prices, "pool_profitability")} == (
-        pytest.approx({name: usd * 1e6 for name, usd in PRICES.items()})
+        pytest.approx({name: usd * 1e6 for name, usd in simulated.prices().items()})
     )
     assert KEY not in kept(status) + kept(prices)
 

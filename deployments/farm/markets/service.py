@@ -10,25 +10,27 @@ from deployments.farm.http import Delivery, HttpConnection, Request, Response
 from deployments.farm.listener import Listener
 
 ADDRESS = "127.0.0.1"
+_REMEMBERED = 1_000
 PAGE = b"<!DOCTYPE html><html><body>We will be back soon</body></html>"
 
-FaultKind = Literal["html", "html_500", "html_429", "cut", "hanging", "slow", "gone"]
+FaultKind = Literal["dead", "html", "html_500", "html_429", "cut", "hanging", "slow", "gone"]
 FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
-"""``html``: a page with status 200; ``html_500``, ``html_429``: a page with that status; ``cut``: half an answer;
-``hanging``: no answer; ``slow``: 100 bytes a second; ``gone``: 410."""
+"""``dead``: connections are refused; ``html``: a page with status 200; ``html_500``, ``html_429``: a page with that
+status; ``cut``: half an answer; ``hanging``: no answer; ``slow``: 100 bytes a second; ``gone``: 410."""
 
 
 class Service:
     """Listens while the ``async with`` block runs. ``answer`` is what it says; a ``fault`` goes before it.
 
-    ``asked`` has every request that came, newest last.
+    ``asked`` has the newest requests that came, newest last; ``count`` how many there were.
     """
 
     def __init__(self, answer: Callable[[Request], Response], *, port: int = 0) -> None:
         self._answer = answer
         self._listener = Listener(ADDRESS, port, lambda connections: HttpConnection(self._serve, connections))
-        self.fault: FaultKind | None = None
-        self.asked: deque[Request] = deque(maxlen=10_000)
+        self._fault: FaultKind | None = None
+        self.asked: deque[Request] = deque(maxlen=_REMEMBERED)
+        self.count = 0
 
     async def __aenter__(self) -> Service:
         """Listen. Raises FarmError where the port is taken."""
@@ -45,10 +47,25 @@ class Service:
         """Where it listens."""
         return f"http://{ADDRESS}:{self._listener.port}"
 
+    @property
+    def fault(self) -> FaultKind | None:
+        """What is wrong with it now."""
+        return self._fault
+
+    @fault.setter
+    def fault(self, kind: FaultKind | None) -> None:
+        """Raises FarmError where another process has taken its port while it was dead."""
+        if kind == "dead":
+            self._listener.shut()
+        elif self._fault == "dead":
+            self._listener.open()
+        self._fault = kind
+
     def _serve(self, request: Request) -> Delivery:
         self.asked.append(request)
-        match self.fault:
-            case None:
+        self.count += 1
+        match self._fault:
+            case None | "dead":
                 return Delivery(self._answer(request).wire())
             case "html":
                 return Delivery(Response(200, PAGE, "text/html").wire())

@@ -1,7 +1,8 @@
 """The farm's account at a pool: its miners as the workers that the pool sees, and the money that they earn there.
 
-The figures of workers are the miners' own truth, less the fee of their firmware. Money is plain: every whole UTC day is
-credited with what the miners' nominal hashrate earns, and paid at three in the morning after.
+Workers are the miners, less the fee of their firmware and what is rejected or comes too late. Money is their accepted
+shares: each is paid what its hashes find on average, by the networks of the simulated world. A UTC day is settled when
+it is over, and paid at three in the morning after.
 """
 
 from __future__ import annotations
@@ -9,29 +10,34 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from deployments.farm.farm import Farm
+from deployments.farm.markets.earnings import coins_per_hash, usd_per_hash
+from deployments.farm.markets.prices import quote
+from deployments.farm.models import HASHES_PER_D1, Algorithm
 
 NAME = "lodeline"
 """The account, as the miners have it before the dot of their workers' names."""
 
 DAY_S = 86_400
 PAID_AFTER_S = 3 * 3_600
-OPEN_DAYS = 30
-COINS_PER_TH_DAY = {"litecoin": 1.4, "dogecoin": 5_000.0, "bitcoin": 5e-7}
+OPEN_WEEKS = 1
+"""Whole weeks, counted from Thursdays as Unix time does, that the account is older than its farm's first day: one that
+is started again has the same past."""
 
 
 class Worker(NamedTuple):
-    """One worker at an instant; ``name`` without the account, shares since ``booted_at``."""
+    """One worker at an instant; ``name`` without the account, shares since ``booted_at``, the rest of the last 24 h."""
 
     name: str
     online: bool
     hashrate_hs: float
-    hashrate_mean_hs: float
     accepted_d1: float
     accepted: int
     stale: int
     rejected: int
     last_share_at: float | None
     booted_at: float
+    hashrate_24h_hs: float
+    hashes_24h: float
 
     @property
     def stale_ratio(self) -> float:
@@ -40,13 +46,43 @@ class Worker(NamedTuple):
 
 
 class Account:
-    """The miners of ``algorithm`` of a farm as an account at a pool. ``key`` lets in."""
+    """The miners of ``algorithm`` of a farm as an account at a pool.
 
-    def __init__(self, farm: Farm, algorithm: str, *, key: str = "farm-pool-key") -> None:
+    Args:
+        key: lets in.
+        pool: only the miners that mine there; None: all of them.
+        fee: part that the pool keeps.
+        exchanged: the pool pays all that the hashes earn in the one coin that is asked for.
+    """
+
+    def __init__(
+        self,
+        farm: Farm,
+        algorithm: Algorithm,
+        *,
+        key: str = "farm-pool-key",
+        pool: str | None = None,
+        fee: float = 0.0,
+        exchanged: bool = False,
+    ) -> None:
         self.algorithm = algorithm
         self.key = key
+        self.fee = fee
         self._farm = farm
-        self._opened = int(farm.clock()) // DAY_S * DAY_S - OPEN_DAYS * DAY_S
+        self._exchanged = exchanged
+        self._miners = [
+            identity.miner_id
+            for identity in farm.miners
+            if identity.variant.model.algorithm == algorithm and pool in (None, identity.pool)
+        ]
+        week_s = 7 * DAY_S
+        self._opened = (int(farm.clock()) // week_s - OPEN_WEEKS) * week_s
+        self._settled: dict[int, float] = {}
+
+    @property
+    def has_workers(self) -> bool:
+        """Whether any miner mines here."""
+        return bool(self._miners)
 
     def now(self) -> float:
         """The farm's clock."""
@@ -54,36 +90,42 @@ class Account:
 
     def workers(self) -> list[Worker]:
         """Who works now, in order of the miners."""
+        now = self.now()
         found = []
-        for identity in self._farm.miners:
-            if identity.variant.model.algorithm != self.algorithm:
-                continue
-            truth = self._farm.truth(identity.miner_id)
-            ours = 1.0 - truth.devfee_percent / 100.0
+        for miner_id in self._miners:
+            truth = self._farm.truth(miner_id)
+            hashes = self._farm.accepted_work(miner_id, now - DAY_S, now) * HASHES_PER_D1[self.algorithm]
             found.append(
                 Worker(
-                    name=identity.miner_id,
+                    name=miner_id,
                     online=truth.hashrate_hs > 0,
-                    hashrate_hs=truth.hashrate_hs * ours,
-                    hashrate_mean_hs=truth.hashrate_average_hs * ours,
+                    hashrate_hs=truth.hashrate_hs * truth.accepted_fraction,
                     accepted_d1=truth.work_accepted_d1,
                     accepted=truth.shares_accepted,
                     stale=truth.shares_stale,
                     rejected=truth.shares_rejected,
                     last_share_at=truth.last_share_at,
                     booted_at=truth.booted_at,
+                    hashrate_24h_hs=hashes / DAY_S,
+                    hashes_24h=hashes,
                 )
             )
         return found
 
-    def daily(self, coin: str) -> float:
-        """Coins that a day earns."""
-        nominal = sum(
-            identity.variant.model.hashrate_hs
-            for identity in self._farm.miners
-            if identity.variant.model.algorithm == self.algorithm
-        )
-        return round(nominal / 1e12 * COINS_PER_TH_DAY[coin], 8)
+    def coins_per_hash(self, coin: str, at: float) -> float:
+        """What the pool pays for an accepted hash on the UTC day of ``at``, fee taken: one rate for a whole day."""
+        noon = at // DAY_S * DAY_S + DAY_S / 2
+        if self._exchanged:
+            gross = usd_per_hash(self.algorithm, noon) / quote(coin, noon).price_usd
+        else:
+            gross = coins_per_hash(coin, noon)
+        return gross * (1.0 - self.fee)
+
+    def daily(self, coin: str, day: int) -> float:
+        """Coins that the UTC day that starts at ``day`` earned. What was settled stays, whatever is told later."""
+        if day not in self._settled:
+            self._settled[day] = self._hashes(day, day + DAY_S)
+        return round(self._settled[day] * self.coins_per_hash(coin, day), 8)
 
     def days(self, first: float, last: float) -> list[int]:
         """Starts of the UTC days that began in this time and are over."""
@@ -97,10 +139,20 @@ class Account:
         paid = [(day, day + delay) for day in self.days(self._opened, self.now())]
         return [(day, at) for day, at in paid if first <= at <= min(last, self.now())]
 
+    def settled(self, coin: str) -> float:
+        """All that the days brought that are over."""
+        return round(sum(self.daily(coin, day) for day in self.days(self._opened, self.now())), 8)
+
     def credited(self, coin: str) -> float:
-        """All that was credited."""
-        return round(len(self.days(self._opened, self.now())) * self.daily(coin), 8)
+        """The same and today so far."""
+        now = self.now()
+        midnight = now // DAY_S * DAY_S
+        return round(self.settled(coin) + self._hashes(midnight, now) * self.coins_per_hash(coin, now), 8)
 
     def paid(self, coin: str) -> float:
         """All that was paid."""
-        return round(len(self.payments(self._opened, self.now())) * self.daily(coin), 8)
+        return round(sum(self.daily(coin, day) for day, _ in self.payments(self._opened, self.now())), 8)
+
+    def _hashes(self, start: float, stop: float) -> float:
+        work = sum(self._farm.accepted_work(miner_id, start, stop) for miner_id in self._miners)
+        return work * HASHES_PER_D1[self.algorithm]

@@ -8,6 +8,8 @@ from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
 from deployments.farm.http import Request, Response, answer
+from deployments.farm.markets.earnings import usd_per_hash
+from deployments.farm.markets.prices import quote
 from deployments.farm.markets.service import Service
 from deployments.farm.pools.account import DAY_S, Account
 
@@ -58,18 +60,21 @@ class FakeMiningDutch:
                     ]
                 }  # fmt: skip
             case "getuserbalance":
-                unpaid = account.credited(coin) - account.paid(coin)
+                unpaid = account.settled(coin) - account.paid(coin)
                 return {"confirmed": f"{unpaid:.8f}", "unconfirmed": "0", "orphaned": "0"}
             case "getusertransactions":
-                daily, now = account.daily(coin), account.now()
+                now = account.now()
                 credits = [
-                    {"id": str(day), "type": "Credit", "amount": f"{daily:.8f}", "timestamp": _local(day + DAY_S)}
+                    {
+                        "id": str(day), "type": "Credit", "amount": f"{account.daily(coin, day):.8f}",
+                        "timestamp": _local(day + DAY_S),
+                    }
                     for day in account.days(now - 7 * DAY_S, now)
-                ]
+                ]  # fmt: skip
                 debits = [
                     {
-                        "id": day + 1, "type": "Debit_AC", "amount": f"-{daily:.8f}", "timestamp": _local(at),
-                        "txid": f"{day:064x}",
+                        "id": day + 1, "type": "Debit_AC", "amount": f"-{account.daily(coin, day):.8f}",
+                        "timestamp": _local(at), "txid": f"{day:064x}",
                     }
                     for day, at in account.payments(now - 7 * DAY_S, now)
                 ]  # fmt: skip
@@ -77,16 +82,20 @@ class FakeMiningDutch:
         return None
 
     def _status(self) -> dict[str, Any]:
+        """What algorithms pay: BTC a day for ``mbtc_mh_factor`` MH/s."""
+        now = self._account.now()
+        bitcoin = quote("bitcoin", now).price_usd
         return {
             algorithm: {
-                "name": algorithm.removesuffix("d"), "port": port, "coins": 4, "fees": 2, "hashrate": hashrate,
-                "workers": "329", "estimate_current": estimate, "estimate_last24h": estimate,
+                "name": algorithm.removesuffix("d"), "port": port, "coins": 4, "fees": 100 * self._account.fee,
+                "hashrate": hashrate, "workers": "329", "estimate_current": estimate, "estimate_last24h": estimate,
                 "actual_last24h": estimate, "mbtc_mh_factor": factor,
             }
-            for algorithm, port, hashrate, estimate, factor in (
-                ("scrypt", 8888, "9000000000000", "0.00000001", 1),
-                ("sha256d", 9996, "60000000000000000", "0.00000050", 1_000_000),
+            for algorithm, port, hashrate, factor in (
+                ("scrypt", 8888, "9000000000000", 1),
+                ("sha256d", 9996, "60000000000000000", 1_000_000),
             )
+            for estimate in (f"{usd_per_hash(algorithm, now) * _MEGA * factor * DAY_S / bitcoin:.16f}",)
         }  # fmt: skip
 
 

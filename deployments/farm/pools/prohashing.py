@@ -7,14 +7,14 @@ from typing import Any, Literal
 from urllib.parse import parse_qs
 
 from deployments.farm.http import Request, Response, answer
+from deployments.farm.markets.earnings import usd_per_hash
+from deployments.farm.markets.prices import quote
 from deployments.farm.markets.service import Service
 from deployments.farm.pools.account import DAY_S, Account
 
 Form = Literal["envelope", "documented"]
 
-BTC_USD = 100_000.0
-PRICES = {"scrypt": 0.0025, "sha256d": 5e-8, "x11": 5.8e-5}
-"""USD per MH/s and day, in the range of what was published."""
+_MEGA = 1e6
 _CALLED = {"scrypt": ("1", "Scrypt", 3333), "sha256d": ("2", "SHA-256", 3335), "x11": ("4", "X11", 3339)}
 _COINS = {"scrypt": ("LTC", "Litecoin", "litecoin"), "sha256d": ("BTC", "Bitcoin", "bitcoin")}
 
@@ -51,17 +51,25 @@ class FakeProhashing:
             return _enveloped(self._wallet(with_miners=path == "/walletEx"))
         return Response(404, b"<!DOCTYPE html><html>Not found</html>", "text/html")
 
+    def prices(self) -> dict[str, float]:
+        """USD per MH/s and day, by algorithm."""
+        now = self._account.now()
+        return {algorithm: usd_per_hash(algorithm, now) * _MEGA * DAY_S * self.multiple for algorithm in _CALLED}
+
+    def btc_usd(self) -> float:
+        """Price of a bitcoin that it reckons with."""
+        return quote("bitcoin", self._account.now()).price_usd
+
     def pushed(self) -> dict[str, Any]:
         """Prices as they are pushed over WAMP: USD per MH/s and day."""
-        now = self._account.now()
+        now, bitcoin = self._account.now(), self.btc_usd()
         return {
             _CALLED[algorithm][0]: {
-                "algorithm_name": _CALLED[algorithm][1], "usd": usd * self.multiple,
-                "btc": usd * self.multiple / BTC_USD, "max_usd": usd * 2, "max_btc": usd * 2 / BTC_USD,
-                "percentile_usd": usd * 0.95, "percentile_btc": usd * 0.95 / BTC_USD, "data_timestamp": now - 3.0,
-                "server_timestamp": now, "server_id": 4,
+                "algorithm_name": _CALLED[algorithm][1], "usd": usd, "btc": usd / bitcoin, "max_usd": usd * 2,
+                "max_btc": usd * 2 / bitcoin, "percentile_usd": usd * 0.95, "percentile_btc": usd * 0.95 / bitcoin,
+                "data_timestamp": now - 3.0, "server_timestamp": now, "server_id": 4,
             }
-            for algorithm, usd in PRICES.items()
+            for algorithm, usd in self.prices().items()
         }  # fmt: skip
 
     def _connection(self) -> dict[str, Any]:
@@ -70,9 +78,9 @@ class FakeProhashing:
 
     def _algorithms(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for algorithm, usd in PRICES.items():
+        for algorithm, usd in self.prices().items():
             _, name, port = _CALLED[algorithm]
-            estimate = usd * self.multiple / BTC_USD * self.factor / 1e6
+            estimate = usd / self.btc_usd() * self.factor / _MEGA
             found[name.lower()] = {
                 "name": name.lower(), "port": port, "coins": 12, "hashrate": "9000000000000",
                 "estimate_current": f"{estimate * 40:.16f}", "estimate_last24h": f"{estimate:.16f}",
@@ -86,7 +94,7 @@ class FakeProhashing:
         symbol, name, coin = _COINS[account.algorithm]
         paid, credited = account.paid(coin), account.credited(coin)
         unpaid = f"{credited - paid:.8f}"
-        today = len(account.payments(account.now() - DAY_S, account.now())) * account.daily(coin)
+        today = sum(account.daily(coin, day) for day, _ in account.payments(account.now() - DAY_S, account.now()))
         wallet: dict[str, Any] = {
             "balances": {
                 symbol: {

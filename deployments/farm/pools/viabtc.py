@@ -43,16 +43,18 @@ class FakeViabtc:
             case "/hashrate":
                 return _fine(self._hashrate(symbol))
             case "/hashrate/worker":
-                listed = [_worker(one, symbol) for one in self._account.workers()]
-                return _fine(_page(listed, query))
+                workers = [_worker(one, symbol) for one in self._account.workers()]
+                return _fine(_page(workers, query))
             case "/profit":
-                return _fine({"coin": symbol, **_profit(self._account.credited(coin))})
+                return _fine({"coin": symbol, **_profit(self._account.settled(coin))})
             case "/profit/history" | "/reward/history":
                 if (symbol in _REWARDS) != (request.path == "/reward/history"):
                     return _refusal(5001, "Invalid coin type")
                 days = self._account.days(_time(query["start_date"]), _time(query["end_date"]))
-                profit = _profit(self._account.daily(coin))
-                return _fine(_page([{"coin": symbol, "date": _date(day), **profit} for day in days], query))
+                listed = [
+                    {"coin": symbol, "date": _date(day), **_profit(self._account.daily(coin, day))} for day in days
+                ]
+                return _fine(_page(listed, query))
             case "/wallet/payment/history":
                 page = _page(self._payments(coin, symbol, query), query)
                 return answer({"code": 0, "message": "OK", **page})
@@ -60,7 +62,7 @@ class FakeViabtc:
 
     def _owner(self) -> dict[str, Any]:
         balance = [
-            {"coin": symbol, "amount": f"{self._account.credited(coin) - self._account.paid(coin):.8f}"}
+            {"coin": symbol, "amount": f"{self._account.settled(coin) - self._account.paid(coin):.8f}"}
             for symbol, (coin, algorithm) in (_COINS | _REWARDS).items()
             if algorithm == self._account.algorithm
         ]
@@ -79,16 +81,16 @@ class FakeViabtc:
             "active_workers": active,
             "unactive_workers": len(workers) - active,
             "hashrate_10min": _text(sum(one.hashrate_hs for one in workers)),
-            "hashrate_1hour": _text(sum(one.hashrate_mean_hs for one in workers)),
-            "hashrate_24hour": _text(sum(one.hashrate_mean_hs for one in workers)),
+            "hashrate_1hour": _text(sum(one.hashrate_hs for one in workers)),
+            "hashrate_24hour": _text(sum(one.hashrate_24h_hs for one in workers)),
         }
 
     def _payments(self, coin: str, symbol: str, query: dict[str, str]) -> list[dict[str, Any]]:
         paid = self._account.payments(_time(query["start_date"]), _time(query["end_date"]) + DAY_S)
         return [
             {
-                "id": day // DAY_S, "coin": symbol, "amount": f"{self._account.daily(coin):.8f}", "address": "farm",
-                "tx": f"{day:064x}", "create_time": at,
+                "id": day // DAY_S, "coin": symbol, "amount": f"{self._account.daily(coin, day):.8f}",
+                "address": "farm", "tx": f"{day:064x}", "create_time": at,
             }
             for day, at in paid
         ]  # fmt: skip
@@ -102,8 +104,8 @@ def _worker(worker: Worker, symbol: str) -> dict[str, Any]:
         "worker_id": zlib.crc32(worker.name.encode()),
         "worker_name": worker.name,
         "hashrate_10min": _text(worker.hashrate_hs),
-        "hashrate_1hour": _text(worker.hashrate_mean_hs),
-        "hashrate_24hour": _text(worker.hashrate_mean_hs),
+        "hashrate_1hour": _text(worker.hashrate_hs),
+        "hashrate_24hour": _text(worker.hashrate_24h_hs),
         "reject_rate": f"{worker.stale_ratio:.4f}",
         "last_active": int(worker.last_share_at or 0),
         "worker_status": "active" if worker.online else "unactive",
