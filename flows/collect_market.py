@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import State, flow
 
 from flows import settings as flow_settings
-from flows.source_shift import source_shift
+from flows.source_shift import paces_of, source_shift
 from tasks.market.sources import open_market_sources
 
 LANE = "market"
@@ -20,5 +20,7 @@ async def collect_market(config: str | None = None, least_minutes: float = 5.0) 
         least_minutes: shortest service, so that runs that start together do not relieve each other in turn.
     """
     settings = await flow_settings.load("collect_market", config)
-    sources, budgets = open_market_sources(settings.collection.market_data, state=settings.storage.state_directory)
+    sources, budgets = open_market_sources(
+        settings.collection.market_data, state=settings.storage.state_directory, paces=paces_of(settings)
+    )
     return await source_shift(LANE, sources, settings, budgets=budgets, least_minutes=least_minutes)

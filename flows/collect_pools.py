@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import State, flow
 
 from flows import settings as flow_settings
-from flows.source_shift import source_shift
+from flows.source_shift import paces_of, source_shift
 from tasks.pools.sources import open_pool_sources
 
 LANE = "pools"
@@ -20,5 +20,7 @@ async def collect_pools(config: str | None = None, least_minutes: float = 5.0) -
         least_minutes: shortest service, so that runs that start together do not relieve each other in turn.
     """
     settings = await flow_settings.load("collect_pools", config)
-    sources, budgets, streams = open_pool_sources(settings.collection, state=settings.storage.state_directory)
+    sources, budgets, streams = open_pool_sources(
+        settings.collection, state=settings.storage.state_directory, paces=paces_of(settings)
+    )
     return await source_shift(LANE, sources, settings, budgets=budgets, streams=streams, least_minutes=least_minutes)

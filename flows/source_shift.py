@@ -18,11 +18,19 @@ from tasks.shift.steps import look_at_own_run, tick_step
 from tasks.shift.watchdog import Watchdog
 from tasks.sources.budget import Budget
 from tasks.sources.collection import open_sources
+from tasks.sources.paces import Paces
 from tasks.sources.source import Source, Stream
+from tasks.sources.steps import place_at_limit
 from tasks.sources.streaming import streaming
 
 FLUSH_S = 5.0
 """What an orderly end gives the stores to take what is left. The rest stays spooled for the next shift."""
+
+
+def paces_of(settings: FlowSettings) -> Paces:
+    """The paces of this host; where several share accounts, by limits of the Prefect server."""
+    hosts = settings.collection.sharing.hosts
+    return Paces(settings.storage.state_directory, hosts=hosts, ask=place_at_limit if hosts > 1 else None)
 
 
 async def source_shift(

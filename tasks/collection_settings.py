@@ -11,6 +11,7 @@ from tasks.market.settings import MarketSettings
 from tasks.miners.settings import FleetSettings, MinerSettings
 from tasks.pools.prohashing.settings import ProhashingSettings
 from tasks.pools.settings import PoolSettings
+from tasks.sources.settings import SharingSettings
 
 FILE_NAME = "data_collection_config.yaml"
 PREFIX = "LODELINE_COLLECTION__"
@@ -38,6 +39,7 @@ class CollectionSettings(Section):
     pools: Annotated[tuple[PoolSettings, ...], Unique(("id",))] = ()
     """Accounts at further pools; an id may be there once."""
     market_data: MarketSettings = MarketSettings()
+    sharing: SharingSettings = SharingSettings()
 
 
 def load_collection_settings(file: Path | None, environ: Mapping[str, str], resolve: Resolver) -> CollectionSettings:

@@ -27,7 +27,9 @@ def deploy(
 ) -> None:
     """Register deployments, work pool, queues, limits and automations on a Prefect server. May be run again any time.
 
-    The schedule of the archive is what archiving.schedule and general.timezone of data_retention_config.yaml say.
+    The schedule of the archive is what archiving.schedule and general.timezone of data_retention_config.yaml say. Where
+    sharing.hosts of data_collection_config.yaml is more than 1, each pool and market that is asked has a limit, by
+    which these hosts share its rate.
 
     Example: lodeline deploy --api-url http://127.0.0.1:4200/api
     """
@@ -39,18 +41,23 @@ def deploy(
     from deployments.prefect.deploy import register
     from deployments.prefect.plan import PLAN_FILE, read_plan
     from deployments.settings import load_settings
+    from tasks.rates import shared_rates
 
-    plan = read_plan(file or PLAN_FILE).scheduled(load_settings(config).retention)
-    registered = asyncio.run(register(plan))
+    settings = load_settings(config)
+    plan = read_plan(file or PLAN_FILE).scheduled(settings.retention)
+    registered = asyncio.run(register(plan, shared_rates(settings.collection)))
     if as_json:
         names = {"queues": registered.queues, "deployments": registered.deployments}
         ids = {kind: {name: str(made) for name, made in found.items()} for kind, found in names.items()}
         automations = {name: str(made) for name, made in registered.automations.items()}
-        typer.echo(json.dumps({"pool": plan.pool.name, **ids, "automations": automations}))
+        limits = {name: str(made) for name, made in registered.limits.items()}
+        typer.echo(json.dumps({"pool": plan.pool.name, **ids, "automations": automations, "limits": limits}))
         return
     typer.echo(f"Work pool {plan.pool.name}: queues {', '.join(registered.queues)}")
     for name in registered.deployments:
         typer.echo(f"Deployment {name}")
     for name in registered.automations:
         typer.echo(f"Automation: {name}")
+    for name in registered.limits:
+        typer.echo(f"Limit {name}")
     typer.echo(f"Start a worker with: prefect worker start --pool {plan.pool.name}")

@@ -6,7 +6,7 @@ nothing. What an operator paused stays paused. Whatever else is on the server is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -17,6 +17,8 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import (
     DeploymentScheduleUpdate,
     DeploymentUpdate,
+    GlobalConcurrencyLimitCreate,
+    GlobalConcurrencyLimitUpdate,
     WorkPoolCreate,
     WorkPoolUpdate,
 )
@@ -31,6 +33,7 @@ from prefect.utilities.callables import parameter_schema
 from deployments.prefect.environment import HEARTBEAT_S, SILENT_S
 from deployments.prefect.plan import Deployment, Plan, Pool, Queue
 from storage.errors import TryAgain
+from tasks.sources.paces import Rate, limit_of
 
 
 @dataclass(slots=True)
@@ -41,10 +44,11 @@ class Registered:
     queues: dict[str, UUID] = field(default_factory=dict)
     deployments: dict[str, UUID] = field(default_factory=dict)
     automations: dict[str, UUID] = field(default_factory=dict)
+    limits: dict[str, UUID] = field(default_factory=dict)
 
 
-async def register(plan: Plan) -> Registered:
-    """Register ``plan`` on the server of PREFECT_API_URL.
+async def register(plan: Plan, shared: Mapping[str, Rate] | None = None) -> Registered:
+    """Register ``plan`` on the server of PREFECT_API_URL, and limits for the rates by source that hosts share.
 
     Raises:
         TryAgain: no server answers there, or it refuses.
@@ -60,6 +64,8 @@ async def register(plan: Plan) -> Registered:
                 deployment_id = await _deployment(client, deployment, flow)
                 registered.deployments[f"{flow.name}/{deployment.name}"] = deployment_id
                 automations += _reruns(deployment, deployment_id)
+            for source, rate in (shared or {}).items():
+                registered.limits[limit_of(source)] = await _limit(client, limit_of(source), rate)
             registered.automations = await _automations(client, automations)
         except httpx.TransportError as error:
             raise TryAgain(f"no Prefect server answers at {client.api_url}: {error}") from error
@@ -86,6 +92,21 @@ async def _queue(client: PrefectClient, pool: Pool, queue: Queue) -> UUID:
     except ObjectNotFound:
         found = await client.create_work_queue(queue.name, work_pool_name=pool.name)
     await client.update_work_queue(found.id, priority=queue.priority, concurrency_limit=queue.concurrency_limit)
+    return found.id
+
+
+async def _limit(client: PrefectClient, name: str, rate: Rate) -> UUID:
+    """A limit whose slots come back by themselves: a token bucket of ``burst``, filled at the rate."""
+    decay = rate.per_minute / 60
+    try:
+        found = await client.read_global_concurrency_limit_by_name(name)
+    except ObjectNotFound:
+        return await client.create_global_concurrency_limit(
+            GlobalConcurrencyLimitCreate(name=name, limit=rate.burst, slot_decay_per_second=decay)
+        )
+    if (found.limit, found.slot_decay_per_second) != (rate.burst, decay):
+        update = GlobalConcurrencyLimitUpdate(limit=rate.burst, slot_decay_per_second=decay)
+        await client.update_global_concurrency_limit(name, update)
     return found.id
 
 

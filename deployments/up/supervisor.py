@@ -199,9 +199,11 @@ class Supervisor:
         from deployments.prefect.deploy import register  # Prefect reads PREFECT_... once, and they are known only now
         from deployments.prefect.plan import read_plan
         from deployments.prefect.runs import Runs
+        from tasks.rates import shared_rates
 
-        plan = read_plan().scheduled(load_settings(self._options.config).retention)
-        registered = await register(plan)
+        settings = load_settings(self._options.config)
+        plan = read_plan().scheduled(settings.retention)
+        registered = await register(plan, shared_rates(settings.collection))
         runs = await Runs(plan.pool.name).open()
         if self._owns_server:
             await runs.pause(False)

@@ -27,7 +27,7 @@ from tasks.pools.shape import amount, mapping, objects, part, sequence, whole
 from tasks.resilience.http import Api, Reply
 from tasks.sources.cache import AnswerCache
 from tasks.sources.failure import SourceFailure, SourceFailureKind
-from tasks.sources.pace import HostPace
+from tasks.sources.pace import SourcePace
 from tasks.sources.source import Gathered, Request
 
 NAME = "coingecko"
@@ -75,7 +75,7 @@ def open_coingecko(
     settings: CoinGeckoSettings,
     prices: PriceMemory,
     cache: AnswerCache,
-    pace: HostPace,
+    pace: SourcePace,
     *,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> CoinGecko:
@@ -101,7 +101,7 @@ class CoinGecko:
     """
 
     def __init__(
-        self, settings: CoinGeckoSettings, api: Api, pace: HostPace, prices: PriceMemory, cache: AnswerCache
+        self, settings: CoinGeckoSettings, api: Api, pace: SourcePace, prices: PriceMemory, cache: AnswerCache
     ) -> None:
         self.name = NAME
         self._coins = tuple(dict.fromkeys(settings.coins))

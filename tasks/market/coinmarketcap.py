@@ -25,7 +25,7 @@ from tasks.normalize.number import number
 from tasks.pools.shape import amount, mapping, objects, part, sequence, whole
 from tasks.resilience.http import Api, Reply
 from tasks.sources.failure import SourceFailure, SourceFailureKind
-from tasks.sources.pace import HostPace
+from tasks.sources.pace import SourcePace
 from tasks.sources.source import Gathered, Request
 
 NAME = "coinmarketcap"
@@ -80,7 +80,7 @@ def open_coinmarketcap(
     settings: CoinMarketCapSettings,
     followed: Sequence[str],
     prices: PriceMemory,
-    pace: HostPace,
+    pace: SourcePace,
     *,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> CoinMarketCap:
@@ -107,7 +107,7 @@ class CoinMarketCap:
     """See :class:`tasks.sources.source.Source`."""
 
     def __init__(
-        self, settings: CoinMarketCapSettings, coins: Sequence[str], api: Api, pace: HostPace, prices: PriceMemory
+        self, settings: CoinMarketCapSettings, coins: Sequence[str], api: Api, pace: SourcePace, prices: PriceMemory
     ) -> None:
         self.name = NAME
         self._limit = settings.limit

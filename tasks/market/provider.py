@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from tasks.normalize.number import number
 from tasks.resilience.http import Api, Reply
 from tasks.sources.failure import SourceFailure, SourceFailureKind
-from tasks.sources.pace import HostPace
+from tasks.sources.pace import SourcePace
 from tasks.sources.source import Answer
 
 MINUTE_S = 60.0
@@ -57,7 +57,7 @@ def answers_of(replies: Iterable[Reply]) -> list[Answer]:
     ]
 
 
-async def get(api: Api, pace: HostPace, path: str, params: Mapping[str, str | int], judge: Judge) -> Reply:
+async def get(api: Api, pace: SourcePace, path: str, params: Mapping[str, str | int], judge: Judge) -> Reply:
     """The answer of ``path``, which ``judge`` finds nothing wrong with.
 
     Where the provider says that it was asked too fast, all processes of this host wait, since it counts them as one.

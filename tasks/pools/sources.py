@@ -12,10 +12,12 @@ from tasks.market.prices import PriceMemory
 from tasks.pools import f2pool, litecoinpool, mining_dutch, viabtc
 from tasks.pools.closed import ClosedPool
 from tasks.pools.means import BtcUsd, Means, unknown_price
+from tasks.pools.prohashing.opening import RATE as PROHASHING_RATE
 from tasks.pools.prohashing.opening import open_prohashing
+from tasks.pools.prohashing.reading import POOL_ID
 from tasks.pools.settings import PoolKind, PoolSettings
 from tasks.sources.budget import Budget
-from tasks.sources.pace import HostPace
+from tasks.sources.paces import Paces, Rate
 from tasks.sources.source import Source, Stream
 
 
@@ -23,35 +25,43 @@ class Kind(NamedTuple):
     """How a pool is opened, and how often a host may ask it."""
 
     open: Callable[[PoolSettings, Means], Source]
-    per_minute: float
-    burst: int = 1
+    rate: Rate
 
 
 KINDS: dict[PoolKind, Kind] = {
-    "litecoinpool": Kind(litecoinpool.open_pool, litecoinpool.PER_MINUTE),
-    "viabtc": Kind(viabtc.open_pool, viabtc.PER_MINUTE, viabtc.BURST),
-    "mining_dutch": Kind(mining_dutch.open_pool, mining_dutch.PER_MINUTE),
-    "f2pool": Kind(f2pool.open_pool, f2pool.PER_MINUTE),
+    "litecoinpool": Kind(litecoinpool.open_pool, Rate(litecoinpool.PER_MINUTE)),
+    "viabtc": Kind(viabtc.open_pool, Rate(viabtc.PER_MINUTE, viabtc.BURST)),
+    "mining_dutch": Kind(mining_dutch.open_pool, Rate(mining_dutch.PER_MINUTE)),
+    "f2pool": Kind(f2pool.open_pool, Rate(f2pool.PER_MINUTE)),
 }
 
 
 def open_pool_sources(
-    settings: CollectionSettings, *, state: Path, btc_usd: BtcUsd | None = None
+    settings: CollectionSettings, *, state: Path, paces: Paces | None = None, btc_usd: BtcUsd | None = None
 ) -> tuple[list[Source], dict[str, Budget], list[Stream]]:
     """Sources, budgets by name of source, and streams; ``state`` is where pace and credits lie.
 
-    ``btc_usd`` is what values that pools tell in bitcoin are worth; by default the newest price in ``state``.
+    ``paces`` are by default those of a host that asks alone. ``btc_usd`` is what values that pools tell in bitcoin are
+    worth; by default the newest price in ``state``.
 
     Raises:
         SourceFailure: a pool's ``ca_file`` cannot be read.
     """
     price = btc_usd or _newest_price(state)
-    sources: list[Source] = [open_pool(pool, state, price) for pool in settings.pools]
+    paces = paces or Paces(state)
+    sources: list[Source] = [open_pool(pool, paces, price) for pool in settings.pools]
     streams: list[Stream] = []
     if settings.prohashing is not None:
-        of_prohashing, streams = open_prohashing(settings.prohashing, state=state, btc_usd=price)
+        of_prohashing, streams = open_prohashing(settings.prohashing, state=state, paces=paces, btc_usd=price)
         sources += of_prohashing
     return sources, {}, streams
+
+
+def pool_rates(settings: CollectionSettings) -> dict[str, Rate]:
+    """How fast the pools of ``settings`` may be asked, by the name of their pace."""
+    rates: dict[str, Rate] = {pool.kind: KINDS[pool.kind].rate for pool in settings.pools if pool.state == "live"}
+    asked = settings.prohashing is not None and settings.prohashing.http.enabled
+    return {**rates, **({POOL_ID: PROHASHING_RATE} if asked else {})}
 
 
 def _newest_price(state: Path) -> BtcUsd:
@@ -64,11 +74,10 @@ def _newest_price(state: Path) -> BtcUsd:
     return btc_usd
 
 
-def open_pool(settings: PoolSettings, state: Path, btc_usd: BtcUsd = unknown_price) -> Source:
+def open_pool(settings: PoolSettings, paces: Paces, btc_usd: BtcUsd = unknown_price) -> Source:
     """The source of one account. Pools count requests by address, so accounts at one pool share its pace."""
     if settings.state == "gone":
         return ClosedPool(settings.id, settings.polling_intervals.payouts)
     assert settings.api_key is not None  # noqa: S101  # the settings saw to it
     kind = KINDS[settings.kind]
-    pace = HostPace(state, settings.kind, per_minute=kind.per_minute, burst=kind.burst)
-    return kind.open(settings, Means(settings.api_key, pace, btc_usd))
+    return kind.open(settings, Means(settings.api_key, paces.of(settings.kind, kind.rate), btc_usd))

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -17,6 +18,22 @@ from tasks.sources.failure import HeldBack
 from tasks.sources.shared_file import SharedFile
 
 LONGEST_WAIT_S = 60.0
+
+
+class SourcePace(Protocol):
+    """The pace of one source, whoever it is kept by."""
+
+    async def wait(self) -> None:
+        """Take a token, and return when it is good.
+
+        Raises:
+            HeldBack: if that would be too late.
+        """
+        ...
+
+    def close_for(self, seconds: float) -> None:
+        """Let nobody on this host ask for ``seconds``: the source said so."""
+        ...
 
 
 class _Bucket(msgspec.Struct, frozen=True):
@@ -44,6 +61,7 @@ class HostPace:
     ) -> None:
         if per_minute <= 0 or burst < 1:
             raise ValueError(f"per_minute {per_minute} and burst {burst} must be positive")
+        self.per_minute = per_minute
         self._source = source
         self._file = SharedFile(folder / f"{source}.pace.json", _Bucket)
         self._interval = 60.0 / per_minute

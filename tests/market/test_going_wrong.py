@@ -77,6 +77,7 @@ async def test_a_provider_that_fails_leaves_the_other_and_the_last_price_with_it
         assert nobody.age_s > FRESH_S
         if fault != "gone":
             first.fault = None  # and back again
+            _open_again(tmp_path)
             gecko_now = SLOT + 10_000
             monkeypatch.setattr(gecko, "_clock", lambda: float(gecko_now))
             await asked(one, "simple_price", gecko_now)

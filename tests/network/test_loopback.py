@@ -163,6 +163,7 @@ async def test_who_said_enough_is_left_alone_twice_as_long_each_time_over_restar
     service.fault = None
     async with world.explorers() as explorers:
         await ask(explorers["mempool.space"])
+        (world.folder / "mempool.space.pace.json").unlink()
         service.fault = "html_429"
         with pytest.raises(SourceFailure) as caught:
             await ask(explorers["mempool.space"])

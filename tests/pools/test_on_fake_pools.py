@@ -21,6 +21,7 @@ from deployments.farm.pools.viabtc import FakeViabtc
 from tasks.pools.settings import PoolKind, PoolSettings
 from tasks.pools.sources import open_pool
 from tasks.sources.failure import SourceFailure, SourceFailureKind
+from tasks.sources.paces import Paces
 from tasks.sources.source import Gathered, Source
 from tests.pools.reading import kept, rows
 
@@ -50,7 +51,7 @@ def farm() -> Farm:
 def source(kind: PoolKind, url: str, state: Path, key: str = KEY) -> Source:
     coin = FAKES[kind][1]
     settings = PoolSettings(id="p", kind=kind, account="lodeline", api_key=SecretStr(key), coins=(coin,), base_url=url)
-    return open_pool(settings, state)
+    return open_pool(settings, Paces(state))
 
 
 async def ask(asked: Source) -> list[Gathered]:

@@ -13,12 +13,16 @@ from tasks.pools.prohashing.settings import ProhashingSettings
 from tasks.pools.prohashing.stream import ProhashingStream
 from tasks.pools.prohashing.watch import LinkWatch
 from tasks.pools.prohashing.worth import NetworkWorth
-from tasks.sources.pace import HostPace
+from tasks.sources.paces import Paces, Rate
 from tasks.sources.source import Source, Stream
 
+RATE = Rate(PER_MINUTE, BURST)
 
-def open_prohashing(settings: ProhashingSettings, *, state: Path, btc_usd: BtcUsd) -> tuple[list[Source], list[Stream]]:
-    """HTTP, WAMP, and what tells of WAMP, as far as they are enabled; ``state`` is the folder of pace and prices.
+
+def open_prohashing(
+    settings: ProhashingSettings, *, state: Path, paces: Paces, btc_usd: BtcUsd
+) -> tuple[list[Source], list[Stream]]:
+    """HTTP, WAMP, and what tells of WAMP, as far as they are enabled; ``state`` is the folder of prices.
 
     Raises:
         SourceFailure: the ``ca_file`` of HTTP cannot be read.
@@ -28,7 +32,7 @@ def open_prohashing(settings: ProhashingSettings, *, state: Path, btc_usd: BtcUs
     sources: list[Source] = []
     streams: list[Stream] = []
     if settings.http.enabled:
-        pace = HostPace(state, POOL_ID, per_minute=PER_MINUTE, burst=BURST)
+        pace = paces.of(POOL_ID, RATE)
         sources.append(open_account(settings, Means(settings.api_key, pace, btc_usd), link, guard))
     if settings.wamp.enabled:
         sources.append(LinkWatch(link))
