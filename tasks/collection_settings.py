@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
+from pydantic import model_validator
+
 from storage.configuration import Name, Resolver, Section, Unique, load
 from tasks.market.settings import MarketSettings
 from tasks.miners.settings import FleetSettings, MinerSettings
+from tasks.pools.prohashing.reading import POOL_ID
 from tasks.pools.prohashing.settings import ProhashingSettings
 from tasks.pools.settings import PoolSettings
 from tasks.sources.settings import SharingSettings
@@ -40,6 +43,15 @@ class CollectionSettings(Section):
     """Accounts at further pools; an id may be there once."""
     market_data: MarketSettings = MarketSettings()
     sharing: SharingSettings = SharingSettings()
+
+    @model_validator(mode="after")
+    def _pools_of_miners(self) -> CollectionSettings:
+        known = {pool.id for pool in self.pools} | ({POOL_ID} if self.prohashing is not None else set())
+        for miner in self.miners:
+            if miner.pool is not None and miner.pool not in known:
+                there = f"one of {', '.join(sorted(known))}" if known else "none is configured"
+                raise ValueError(f"miner {miner.id} should mine at pool {miner.pool!r}, which is not there: {there}")
+        return self
 
 
 def load_collection_settings(file: Path | None, environ: Mapping[str, str], resolve: Resolver) -> CollectionSettings:

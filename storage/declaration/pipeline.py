@@ -55,7 +55,8 @@ WINDOW_TOUCHED = Measurement(
 WINDOW_ROLLED = Measurement(
     "window_rolled",
     "pipeline",
-    "an hour or day whose roll-up is written; its time is the window's start",
+    "an hour or day whose roll-up is written; its time is the window's start. Under worker_match: an hour of pools and "
+    "miners that is worked out",
     (Tag("measurement", "measurement rolled up"), Tag("tier", "hourly or daily")),
     (
         Field(

@@ -172,8 +172,9 @@ POOL_SUMMARY = Measurement(
 
 WORKER_STATES = (
     "matched", "unknown_worker", "missing_worker", "duplicate_worker", "wrong_pool", "wrong_worker", "fee_only",
+    "not_told", "superseded",
 )  # fmt: skip
-"""How a miner and a pool's worker fit; tasks/pools/workers says when each of them holds."""
+"""How a miner and a pool's worker fit; docs/pools.md says when each of them holds."""
 
 WORKER_MATCH = Measurement(
     "worker_match",

@@ -63,6 +63,10 @@ class MinerSettings(Section):
     """Site it stands at."""
     location: str = ""
     """Place at the site, e.g. rack and position."""
+    pool: Name | None = None
+    """Id of the pool that it should mine at; elsewhere it is reported as wrong. Without it the day before decides."""
+    worker: Name | None = None
+    """Worker that it should be at that pool, with the account before the dot or without; needs ``pool``."""
     polling_interval_seconds: int = Field(default=300, ge=1, le=3_600)
     """Seconds between two readings of telemetry, usually 60 to 300."""
     configuration_interval_seconds: int = Field(default=900, ge=900, le=1_800)
@@ -79,6 +83,12 @@ class MinerSettings(Section):
         way = _LOGINS.get(self.driver)
         if way is not None and (self.username is None or self.password is None):
             raise ValueError(f"driver {self.driver} needs username and password ({way})")
+        return self
+
+    @model_validator(mode="after")
+    def _worker_of_a_pool(self) -> MinerSettings:
+        if self.worker is not None and self.pool is None:
+            raise ValueError("worker needs pool: the id of the pool that it should be this worker at")
         return self
 
     @model_validator(mode="after")

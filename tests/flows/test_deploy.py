@@ -53,6 +53,13 @@ SNAPSHOT = {
         "schedules": {"hourly": ("28 * * * *", "UTC")},
         "reruns": {},
     },
+    "derive-pools": {
+        "entrypoint": "flows.derive_pools.derive_pools",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {"hourly": ("32 * * * *", "UTC")},
+        "reruns": {},
+    },
     "build-warehouse": {
         "entrypoint": "flows.build_warehouse.build_warehouse",
         "queue": "batch",

@@ -9,6 +9,7 @@ import pytest
 from storage.configuration import Resolver
 from storage.errors import ConfigurationError
 from tasks.collection_settings import CollectionSettings, load_collection_settings
+from tasks.pools.configured import Expected, PoolName, expectations, pool_names
 from tasks.pools.sources import open_pool_sources
 from tasks.sources.failure import SourceFailure, SourceFailureKind
 
@@ -78,3 +79,35 @@ def test_an_id_may_be_there_once(tmp_path: Path) -> None:
     one = "  - {id: a, kind: litecoinpool, state: gone}\n"
     with pytest.raises(ConfigurationError, match="the same as"):
         loaded(tmp_path, f"pools:\n{one}{one}")
+
+
+MINERS = """\
+miners:
+  - {id: m1, ip: 10.0.0.1, model: L7, pool: ltc, worker: Rig1}
+  - {id: m2, ip: 10.0.0.2, model: L7, pool: old}
+  - {id: m3, ip: 10.0.0.3, model: L7}
+prohashing: {api_key: "${POOL_KEY}", account: me}
+"""
+
+
+def test_where_miners_should_mine(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, LIVE_AND_GONE + MINERS)
+    pools = pool_names(settings)
+    assert pools == [
+        PoolName("ltc", "litecoinpool", "Farm"),
+        PoolName("old", "litecoinpool", None),
+        PoolName("prohashing", "prohashing", "me"),
+    ]
+    assert expectations(settings, pools) == {"m1": Expected("ltc", "farm.rig1"), "m2": Expected("old", None)}
+
+
+@pytest.mark.parametrize(
+    ("miner", "said"),
+    [
+        ("pool: elsewhere", "miner m1 should mine at pool 'elsewhere', which is not there: one of ltc, old"),
+        ("worker: rig1", "worker needs pool"),
+    ],
+)
+def test_a_pool_that_is_not_there(miner: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        loaded(tmp_path, LIVE_AND_GONE + f"miners: [{{id: m1, ip: 10.0.0.1, model: L7, {miner}}}]")

@@ -1,0 +1,132 @@
+"""From what pools and miners told to matches of workers and summaries, hour by hour, written where it is new.
+
+Late data makes its hours due again (due.py); others are not read. Rows that are stored as they would be made again are
+left alone, so a run that is killed or runs twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from storage.declaration import MEASUREMENTS, Tier
+from storage.downsample.books import REDO
+from storage.downsample.run import GRACE_S
+from storage.store import Store
+from tasks.derive.changed import write_changed
+from tasks.pools.configured import Expected, PoolName
+from tasks.pools.due import HOUR_S, REACH_S, first_slice, marks_of, note, noted_hours
+from tasks.pools.stored import Row, frame_of_rows, stored_rows
+from tasks.pools.summary import DAY_S, MEANS, daily_rows, hourly_rows, moving_averages
+from tasks.pools.workers.hours import COLUMNS, worker_hours
+from tasks.pools.workers.matching import EXPECTED_S, Expectations, match_hour, placement, usual_of
+from tasks.pools.workers.miners import POOL_COLUMNS, STANDS_S, TELEMETRY_COLUMNS, miner_hours
+
+LONGEST_S = 30 * DAY_S
+"""How far back an outage is made up for."""
+
+_MATCH, _SUMMARY = MEASUREMENTS["worker_match"], MEASUREMENTS["pool_summary"]
+_WEEK_S = max(MEANS.values()) * HOUR_S
+
+
+@dataclass(frozen=True, slots=True)
+class PoolsReport:
+    """Rows written."""
+
+    matches: int = 0
+    summaries: int = 0
+
+
+def derive_pools(store: Store, now: int, pools: Sequence[PoolName], expected: Mapping[str, Expected]) -> PoolsReport:
+    """Write what is new up to ``now`` (Unix seconds). ``pools`` are those configured, ``expected`` is where miners
+    should mine. Without a pool nothing is written, nor noted as done.
+
+    Raises:
+        TryAgain: the store does not answer.
+    """
+    if not pools:
+        return PoolsReport()
+    stop = (now - GRACE_S) // HOUR_S * HOUR_S
+    marks, noted = marks_of(store, stop - LONGEST_S, stop), noted_hours(store, stop - LONGEST_S, stop)
+    due = {hour for hour, mark in marks.items() if noted.get(hour, REDO) != mark}
+    matches, summaries = 0, 0
+    while due:
+        hours = first_slice(due)
+        start, end = hours[0], hours[-1] + HOUR_S
+        made, held = _matches(store, start, end, pools, expected)
+        if {_placed(row) for row in made} != {_placed(row) for row in held}:
+            # What is usual of a miner in the day after has changed. Said before the rows are written: a run that is
+            # killed between the two finds them changed again.
+            after = {hour for hour in noted if end <= hour < end + EXPECTED_S and hour in marks}
+            note(store, dict.fromkeys(after, REDO))
+            due |= after
+        matches += write_changed(store, [frame_of_rows(_MATCH.name, [*made, *_superseded(made, held)])])
+        summaries += _summarise(store, start, end, stop)
+        note(store, {hour: marks[hour] for hour in hours})
+        due -= set(hours)
+    return PoolsReport(matches, summaries)
+
+
+def _matches(
+    store: Store, start: int, end: int, pools: Sequence[PoolName], expected: Mapping[str, Expected]
+) -> tuple[list[Row], list[Row]]:
+    """Rows of the hours ``[start, end)`` as they should be, and those that are stored and say something."""
+    raw = Tier.RAW
+    telemetry = store.read(MEASUREMENTS["miner_telemetry"], raw, start - STANDS_S, end, columns=TELEMETRY_COLUMNS)
+    slots = store.read(MEASUREMENTS["miner_pool"], raw, start - STANDS_S, end, columns=POOL_COLUMNS)
+    told = store.read(MEASUREMENTS["pool_performance"], raw, start - REACH_S, end, columns=COLUMNS)
+    miners, workers = miner_hours(telemetry, slots, start, end), worker_hours(told, start)
+    stored = stored_rows(store, _MATCH.name, start - EXPECTED_S, end)
+    past = [row for row in stored if row["time"] < start]
+    made: list[Row] = []
+    for hour in range(start, end, HOUR_S):
+        made += match_hour(
+            hour,
+            [one for one in miners if one.hour == hour],
+            [one for one in workers if one.hour == hour],
+            pools,
+            Expectations(usual_of([*past, *made], hour), expected),
+        )
+    return made, [row for row in stored if row["time"] >= start and row["status"] != "superseded"]
+
+
+def _placed(row: Row) -> tuple[int, Any]:
+    return row["time"], placement(row)
+
+
+def _superseded(made: Sequence[Row], held: Sequence[Row]) -> list[dict[str, Any]]:
+    """Rows that late data put others in the place of: no store takes a row back, so they are called what they are."""
+    keys = {_key(row) for row in made}
+    reason = "late data put another row in its place"
+    return [
+        {"time": row["time"], **{tag: row[tag] for tag in _MATCH.tag_names}, "status": "superseded", "reason": reason}
+        for row in held
+        if _key(row) not in keys
+    ]
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    return (row["time"], *(row[tag] or None for tag in _MATCH.tag_names))
+
+
+def _summarise(store: Store, start: int, end: int, stop: int) -> int:
+    """Hours of ``[start, end)``, the moving averages that they are in, and the days of both that are over."""
+    told = store.read(MEASUREMENTS["pool_performance"], Tier.RAW, start - REACH_S, end, columns=COLUMNS)
+    accounts = store.read(MEASUREMENTS["pool_account"], Tier.RAW, start - REACH_S, end, columns=["credited_total"])
+    rows = hourly_rows(worker_hours(told, start), accounts, start)
+    written = write_changed(store, [frame_of_rows(_SUMMARY.name, rows)])
+    last = min(stop, end + _WEEK_S)
+    means = store.read(
+        _SUMMARY, Tier.RAW, start - _WEEK_S, last, where={"time_period": "1h"}, columns=["hashrate_effective_hs"]
+    )
+    written += write_changed(store, [frame_of_rows(_SUMMARY.name, moving_averages(means, start, last))])
+    return written + sum(_day(store, day, stop) for day in range(start // DAY_S * DAY_S, last, DAY_S))
+
+
+def _day(store: Store, day: int, stop: int) -> int:
+    """The day that starts at ``day``, where it is over."""
+    if day + DAY_S > stop:
+        return 0
+    hours = stored_rows(store, _SUMMARY.name, day, day + DAY_S, where={"time_period": "1h"})
+    return write_changed(store, [frame_of_rows(_SUMMARY.name, daily_rows(hours))])
