@@ -63,7 +63,7 @@ def test_what_a_coin_brought(totals: list[float | None], amount: float | None) -
 
 
 def test_ratios_that_are_no_work_are_weighed_by_hashrate_and_never_mixed() -> None:
-    rate = {"accepted": None, "lost": None, "reject_basis": "rate"}
+    rate: dict[str, Any] = {"accepted": None, "lost": None, "reject_basis": "rate"}
     one, two = replace(RIG1, reject_ratio=0.04, **rate), replace(RIG2, reject_ratio=0.0, **rate)
     row = summed([one, two])["algorithm", "scrypt"]
     # 0.96 of 9 and 1 of 3: 0.97
