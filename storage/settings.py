@@ -12,6 +12,8 @@ from storage.configuration import BucketAddress, Resolver, Section, WebAddress, 
 from storage.influx.settings import InfluxSettings
 
 PREFIX = "LODELINE_"
+ONLINE_FEATURES = Path("features", "online.sqlite")
+"""Where the data directory has the newest features of every entity."""
 
 
 class SpoolSettings(Section):
@@ -124,8 +126,8 @@ class StorageSettings(Section):
 
     @property
     def online_features_file(self) -> Path:
-        """Newest features of every entity (SQLite)."""
-        return self.data_directory / "features" / "online.sqlite"
+        """Newest features of every entity."""
+        return self.data_directory / ONLINE_FEATURES
 
     @property
     def lake_directory(self) -> Path:

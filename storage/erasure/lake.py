@@ -1,4 +1,4 @@
-"""Out of a lake and its warehouse: live files, older versions of tables, files of killed writers, the log's statistics.
+"""Out of a lake with warehouse and features: live files, older versions of tables, files of killed writers, logs.
 
 Live files are written anew one by one by the lake's own writer, so encodings, page checksums and memory stay as they
 are. What is no longer live is deleted at once, which the vacuum refuses below 24 h: here the lake's upkeep and the
@@ -24,6 +24,7 @@ from deltalake.exceptions import CommitFailedError
 from storage.arrow_schema import INGEST_MS, INGEST_VERSION
 from storage.declaration import Tier
 from storage.erasure.entity import Entity
+from storage.erasure.features import feature_tables
 from storage.erasure.rows import compacted, has_ghosts, scrub_table
 from storage.errors import NeedsHuman
 from storage.lake import doctor
@@ -76,6 +77,11 @@ def erase_from_lake(root: Path, entity: Entity, *, stop: Callable[[], bool] = la
                     star_table.tier = star.source.tier  # whose windows count whole
                 _rewrite_live(star_table, entity, done)
                 _delete_dead(star_table, entity, done)
+        for table, meant in feature_tables(root, entity):
+            if stop():
+                break
+            _rewrite_live(table, meant, done)
+            _delete_dead(table, meant, done)
     return done
 
 

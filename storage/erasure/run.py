@@ -17,6 +17,7 @@ from storage.erasure.proof import Proof, search
 from storage.erasure.spool import erase_from_spool
 from storage.erasure.tombstones import Tombstones
 from storage.influx.settings import InfluxSettings
+from storage.settings import ONLINE_FEATURES
 
 ROUNDS = 3
 """What was under way when the tombstone was set may land after its place was searched; the next round takes it."""
@@ -109,6 +110,9 @@ def _erase_from_stores(places: Places, entity: Entity, done: Erasure) -> None:
                 for table, totals in erased.others.items():
                     known = done.others.setdefault(f"{name}/{table}", [0, 0, 0.0, 0.0])
                     done.others[f"{name}/{table}"] = [a + b for a, b in zip(known, totals, strict=True)]
+        from storage.erasure.features import erase_from_online
+
+        _count(done, "features", erase_from_online(places.data / ONLINE_FEATURES, entity))
         if places.archive is not None and places.archive.is_dir():
             from storage.erasure.archive import erase_from_archive
 

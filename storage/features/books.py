@@ -10,7 +10,7 @@ import pyarrow as pa
 from storage.arrow_schema import FILE_TIME, integers
 from storage.declaration import Measurement, Tag
 from storage.errors import NeedsHuman
-from storage.features.table import FOLDER
+from storage.features.table import BOOKS, FOLDER
 from storage.features.view import FeatureView
 from storage.lake.history import checkpoint
 from storage.lake.layout import Layout, Period
@@ -29,7 +29,7 @@ class Books:
     """Marks of all views, held in memory and written by year."""
 
     def __init__(self, root: LakeLocation) -> None:
-        identity = Measurement("books", FOLDER, "what is published", tuple(Tag(name, "") for name in _KEY), (), {})
+        identity = Measurement(BOOKS, FOLDER, "what is published", tuple(Tag(name, "") for name in _KEY), (), {})
         self._table = LakeTable.undeclared(root, identity, FOLDER, _SCHEMA, Layout(Period.YEAR, _KEY))
         self._marks: dict[tuple[str, str, int], str] = {}
         snapshot = self._table.snapshot(fresh=True)

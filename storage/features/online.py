@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from storage.errors import NeedsHuman, StoreError
+from storage.errors import NeedsHuman, StoreError, TryAgain
 from storage.features.reading import Reading, reading_of
 from storage.features.rows import seconds
 from storage.features.view import ENTITY, KNOWN, FeatureView
@@ -34,18 +34,18 @@ _DECODE = msgspec.json.Decoder(list[Any]).decode
 
 
 class OnlineStore:
-    """The file ``path``, made where it is missing. Threads may share one.
+    """The file ``path``, made where it is missing. Threads may share one. ``wait_s`` bounds a wait for other writers.
 
     Raises:
         NeedsHuman: the file is no such store, or cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, wait_s: float = 30) -> None:
         self._path = path
         self._guard = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._connection = sqlite3.connect(path, timeout=wait_s, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute(
@@ -122,13 +122,30 @@ class OnlineStore:
         except sqlite3.Error as error:
             raise StoreError(f"The online feature store {self._path} cannot be written: {error}") from error
 
-    def forget(self, entity: str) -> int:
-        """Take every row of ``entity`` out; how many there were. The bytes are overwritten in the file."""
-        with self._guard:
-            self._connection.execute("PRAGMA secure_delete = ON")
-            count = self._connection.execute("DELETE FROM latest WHERE entity = ?", (entity,)).rowcount
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return int(count)
+    def forget(self, is_meant: Callable[[str, str, int, Sequence[Any]], bool]) -> int:
+        """Take out the rows of which ``is_meant`` (stored name of the view, entity, event time, features); how many.
+
+        Their bytes are overwritten, in the file and in its log.
+
+        Raises:
+            TryAgain: a reader still needs the log as it was.
+            StoreError: the file cannot be written.
+        """
+        try:
+            with self._guard:
+                self._connection.execute("PRAGMA secure_delete = ON")
+                rows = self._connection.execute("SELECT view, entity, event, features FROM latest").fetchall()
+                meant = [(view, entity) for view, entity, event, told in rows
+                         if is_meant(view, entity, event, _DECODE(told))]  # fmt: skip
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._connection.executemany("DELETE FROM latest WHERE view = ? AND entity = ?", meant)
+                self._connection.execute("COMMIT")
+                (is_busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise StoreError(f"The online feature store {self._path} cannot be written: {error}") from error
+        if is_busy:
+            raise TryAgain(f"The online feature store {self._path} is being read; its log could not be emptied")
+        return len(meant)
 
     def is_filled(self, view: FeatureView) -> bool:
         """Whether rows from before this file existed were taken in."""

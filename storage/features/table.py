@@ -6,31 +6,55 @@ A correction is one row more, with a later ``known``; nothing is ever overwritte
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake import DeltaTable
 
-from storage.arrow_schema import END_OF_TIME_S, integers, numbers
-from storage.declaration import Measurement, Tag
+from storage.arrow_schema import END_OF_TIME_S, PARTITION, integers, numbers
+from storage.declaration import MEASUREMENTS, Measurement, Tag
 from storage.errors import NeedsHuman, StoreError
 from storage.features.rows import entity_values, feature_schema, seconds, with_entity
 from storage.features.view import BACKFILLED, ENTITY, EVENT, KNOWN, FeatureView
-from storage.lake.layout import Layout
+from storage.features.views import VIEWS
+from storage.lake.layout import Layout, Period
 from storage.lake.location import LakeLocation
 from storage.lake.merge import merged
 from storage.lake.parquet import read_file
 from storage.lake.snapshot import Part
 from storage.lake.table import LakeTable
 
-FOLDER = "features"
+FOLDER, BOOKS = "features", "books"
 
 
 def feature_table(root: LakeLocation, view: FeatureView) -> LakeTable:
     """The table of ``view`` under the lake's ``root``."""
-    tags = (*view.entity, KNOWN)
-    identity = Measurement(view.stored_name, FOLDER, view.meaning, tuple(Tag(tag, "") for tag in tags), (), {})
-    return LakeTable.undeclared(root, identity, FOLDER, feature_schema(view), Layout(view.period, tags))
+    tags = tuple(Tag(tag, "") for tag in (*view.tag_names, KNOWN))
+    identity = Measurement(view.stored_name, FOLDER, view.meaning, tags, (), {})
+    order = (*view.entity, KNOWN)
+    return LakeTable.undeclared(root, identity, FOLDER, feature_schema(view), Layout(view.period, order))
+
+
+def superseded_tables(root: Path) -> list[LakeTable]:
+    """Tables of versions of views that are no longer declared. They are kept, and nothing but an erasure reads them."""
+    declared = {view.stored_name for view in VIEWS.values()} | {BOOKS}
+    found = []
+    for folder in sorted((root / FOLDER).glob("*/_delta_log")):
+        name = folder.parent.name
+        if name not in declared:
+            schema = pa.schema(DeltaTable(str(folder.parent)).schema().to_arrow())
+            schema = schema.remove(schema.get_field_index(PARTITION))
+            entity = schema.names[1 : schema.get_field_index(KNOWN)]
+            others = [column for column in schema.names if column in _TAGS and column not in entity]
+            identity = Measurement(name, FOLDER, "", tuple(Tag(tag, "") for tag in (*entity, *others, KNOWN)), (), {})
+            layout = Layout(Period.MONTH, (*entity, KNOWN))
+            found.append(LakeTable.undeclared(root, identity, FOLDER, schema, layout))
+    return found
+
+
+_TAGS = frozenset(tag for measurement in MEASUREMENTS.values() for tag in measurement.tag_names)
 
 
 def published(

@@ -62,6 +62,9 @@ class FeatureView:
         doubled = {name for name in names if names.count(name) > 1 or name in own}
         if doubled:
             raise ValueError(f"view {self.name}: {sorted(doubled)} declared twice, or the name of a column of its own")
+        renamed = [f.name for f in self.features if f.source in self.measurement.tag_names and f.source != f.name]
+        if renamed:
+            raise ValueError(f"view {self.name}: {renamed} are tags, which keep their names: erasing goes by them")
         strangers = sorted({*self.entity, *self.where} - set(self.measurement.tag_names))
         if strangers:
             raise ValueError(f"view {self.name}: {self.measurement.name} has no tag {strangers}")
@@ -86,6 +89,12 @@ class FeatureView:
         """Columns of the source that are no tags."""
         wanted = [feature.source for feature in self.features] + ([self.newest_by] if self.newest_by else [])
         return [name for name in dict.fromkeys(wanted) if name not in self.measurement.tag_names]
+
+    @property
+    def tag_names(self) -> list[str]:
+        """Tags of the source that its rows have: those of the entity, then those that are features."""
+        tags = self.measurement.tag_names
+        return [*self.entity, *(feature.name for feature in self.features if feature.source in tags)]
 
     @property
     def feature_names(self) -> list[str]:

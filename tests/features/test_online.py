@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.errors import NeedsHuman
+from storage.errors import NeedsHuman, TryAgain
 from storage.features.offline import OfflineStore
 from storage.features.online import OnlineStore
 from storage.features.reading import Reading
@@ -88,11 +88,29 @@ def test_an_entity_can_be_forgotten_to_the_last_byte(tmp_path: Path) -> None:
     path = tmp_path / "online.sqlite"
     with OnlineStore(path) as online:
         online.put(HOURLY, rows_of(("site01-r00-u07", T, T, 1.0), ("m2", T, T, 2.0)))
-        assert online.forget("site01-r00-u07") == 1
+        assert (
+            online.forget(
+                lambda view, entity, event, told: (view, event) == ("miner_hourly_v1", T) and entity[0] == "s"
+            )
+            == 1
+        )
         assert online.entities(HOURLY) == ["m2"]
         held = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"site01-r00-u07" not in held
     assert b"m2" in held
+
+
+def test_while_somebody_reads_it_is_not_said_to_be_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "online.sqlite"
+    with OnlineStore(path, wait_s=0) as online:
+        online.put(HOURLY, rows_of(("m1", T, T, 1.0)))
+        reader = sqlite3.connect(path, isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM latest").fetchall()
+        with pytest.raises(TryAgain, match="is being read"):
+            online.forget(lambda *_: True)
+        reader.close()
+        assert online.forget(lambda *_: True) == 0
 
 
 def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
