@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from storage.downsample.watermarks import Watermark
     from tasks.health.status import LaneStatus, Status
+    from tasks.sources.standing import RequestStanding
 
 MinerOption = Annotated[
     str | None, typer.Option("--miner", help="Id of one miner: why it is polled as it is.", show_default=False)
@@ -25,9 +26,10 @@ _NAMED_MINERS = 10
 def status(config: ConfigOption = None, miner: MinerOption = None, as_json: JsonOption = False) -> None:
     """Show the fleet, the age of its data, and what waits to be stored on this host; or why a miner is polled as it is.
 
-    Healthy means: every lane ticks, at least one miner asked answers, and every store takes what it is given. Reads
-    files only, so that it works while everything else is down. The data directory comes from the configuration or
-    from LODELINE_DATA_DIRECTORY.
+    Healthy means: every lane ticks, at least one of its miners or sources answers, and every store takes what it is
+    given. Requests to pools and markets that fail are named with the reason: unreachable, refused, gone, no credits
+    left. Reads files only, so that it works while everything else is down. The data directory comes from the
+    configuration or from LODELINE_DATA_DIRECTORY.
 
     With --miner: the miner's interval now and its reason, its circuit breaker, last answer, failures, next poll, flags.
     Healthy means that its last poll was answered.
@@ -88,7 +90,8 @@ def _lane_in_words(lane: LaneStatus) -> list[str]:
     lines = [
         f"Lane {lane.lane} on {lane.host}, into {lane.store}",
         f"  last tick    {_duration(lane.tick_age_s)} ago, took {lane.tick_s:.1f} s",
-        f"  miners       {lane.polled} asked, {lane.failed} failed{f' ({failures})' if failures else ''}"
+        f"  {'requests' if lane.sources else 'miners':<12} {lane.polled} asked, {lane.failed} failed"
+        + (f" ({failures})" if failures else "")
         + (f", {lane.left_alone} left alone (breaker open)" if lane.left_alone else ""),
         f"  newest data  {newest}",
     ]
@@ -102,9 +105,19 @@ def _lane_in_words(lane: LaneStatus) -> list[str]:
     for miner in lane.failing[:_NAMED_MINERS]:
         since = "never answered" if miner.last_success is None else f"silent since {_clock(miner.last_success)}"
         lines.append(f"  {miner.miner_id}: {miner.failure}, {since}")
+    lines += [_source_in_words(source) for source in lane.sources if source.failure or source.covered_by]
     if len(lane.failing) > _NAMED_MINERS:
         lines.append(f"  and {len(lane.failing) - _NAMED_MINERS} more that fail; --json names them all")
     return lines
+
+
+def _source_in_words(source: RequestStanding) -> str:
+    """A request that failed, or that is not asked since a stream brings the same."""
+    name = f"  {source.source} {source.request}"
+    if source.failure is None:
+        return f"{name}: brought by {source.covered_by}"
+    since = "never answered" if source.success_slot is None else f"silent since {_clock(source.success_slot)}"
+    return f"{name}: {source.failure}, {since}: {source.message}"
 
 
 def _duration(seconds: float) -> str:

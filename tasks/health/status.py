@@ -13,6 +13,8 @@ from storage.delivery.books import Books, books
 from storage.downsample import watermarks
 from storage.downsample.watermarks import Watermark
 from tasks.miners.report import MinerStanding, TickReport, newest_reports
+from tasks.sources.failure import SourceFailureKind
+from tasks.sources.standing import RequestStanding, StandingsFile
 
 STALE_TICKS = 3
 """Ticks that may be missed before a lane counts as standing still."""
@@ -28,6 +30,7 @@ class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One lane: its newest tick with ages in seconds, and its books by sink.
 
     ``failing`` are all miners whose last poll failed, in whichever tick; ``left_alone`` of them are not asked at each.
+    ``sources`` are the requests of a lane of pools or markets, as they stand; such a lane has no miners.
     """
 
     lane: str
@@ -45,6 +48,7 @@ class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
     left_alone: int
     none_answers: bool
     sinks: dict[str, Books]
+    sources: tuple[RequestStanding, ...] = ()
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,8 +67,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 def read_status(data_directory: Path, now: float) -> Status:
     """Read ticks and books under ``data_directory``; ``now`` is Unix time in seconds.
 
-    Healthy means: every lane ticks, at least one of the miners it asked answers, and every sink takes what it is
-    given. A miner that fails is counted and named, but one bad miner makes no unhealthy pipeline.
+    Healthy means: every lane ticks, at least one of the miners or sources it asked answers, and every sink takes what
+    it is given. One that fails is counted and named, but one bad miner or pool makes no unhealthy pipeline.
 
     Raises:
         PermissionError: this user may not read the data directory.
@@ -100,7 +104,9 @@ def read_status(data_directory: Path, now: float) -> Status:
 
 
 def _lane(report: TickReport, file: Path, sinks: dict[str, Books], now: float) -> LaneStatus:
-    answered = [miner.last_success for miner in report.miners if miner.last_success is not None]
+    sources = StandingsFile(file.parent, report.lane).read()
+    told = [source.success_slot for source in sources] + [miner.last_success for miner in report.miners]
+    answered = [success for success in told if success is not None]
     failing = sorted((miner for miner in report.miners if miner.failure), key=lambda miner: miner.last_success or 0)
     return LaneStatus(
         lane=report.lane,
@@ -120,9 +126,19 @@ def _lane(report: TickReport, file: Path, sinks: dict[str, Books], now: float) -
         failed_by_reason=report.failed_by_reason,
         failing=tuple(failing),
         left_alone=report.left_alone,
-        none_answers=bool(report.miners) and all(miner.failures_in_a_row for miner in report.miners),
+        none_answers=_none_answers([miner.failures_in_a_row for miner in report.miners])
+        or _none_answers([source.failures_in_a_row for source in sources if source.failure not in _NOT_ASKED]),
         sinks=sinks,
+        sources=tuple(sources),
     )
+
+
+_NOT_ASKED = frozenset({SourceFailureKind.GONE, SourceFailureKind.BUDGET})
+"""Failures that are no fault of the collection: nobody was asked, and it is meant so."""
+
+
+def _none_answers(failures_in_a_row: list[int]) -> bool:
+    return bool(failures_in_a_row) and all(failures_in_a_row)
 
 
 def _reasons(lane: LaneStatus) -> list[str]:
@@ -133,7 +149,8 @@ def _reasons(lane: LaneStatus) -> list[str]:
             f"one is due every {lane.tick_every_s} s"
         )
     if lane.none_answers:  # not: none of this tick, which may have probed a single one
-        reasons.append(f"lane {lane.lane}: none of its {len(lane.failing)} miners answers")
+        whom = "sources" if lane.sources else f"{len(lane.failing)} miners"
+        reasons.append(f"lane {lane.lane}: none of its {whom} answers")
     for sink, account in lane.sinks.items():
         if account.trouble is not None:
             reasons.append(f"lane {lane.lane}: {account.backlog} points wait for {sink}: {account.trouble}")

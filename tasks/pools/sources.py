@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tasks.collection_settings import CollectionSettings
 from tasks.market.prices import PriceMemory
 from tasks.pools import f2pool, litecoinpool, mining_dutch, viabtc
+from tasks.pools.account_standing import AccountStanding
 from tasks.pools.closed import ClosedPool
 from tasks.pools.means import BtcUsd, Means, unknown_price
 from tasks.pools.prohashing.opening import RATE as PROHASHING_RATE
@@ -60,7 +61,8 @@ def open_pool_sources(
 def pool_rates(settings: CollectionSettings) -> dict[str, Rate]:
     """How fast the pools of ``settings`` may be asked, by the name of their pace."""
     rates: dict[str, Rate] = {pool.kind: KINDS[pool.kind].rate for pool in settings.pools if pool.state == "live"}
-    asked = settings.prohashing is not None and settings.prohashing.http.enabled
+    said = settings.prohashing
+    asked = said is not None and said.state == "live" and said.http.enabled
     return {**rates, **({POOL_ID: PROHASHING_RATE} if asked else {})}
 
 
@@ -77,7 +79,9 @@ def _newest_price(state: Path) -> BtcUsd:
 def open_pool(settings: PoolSettings, paces: Paces, btc_usd: BtcUsd = unknown_price) -> Source:
     """The source of one account. Pools count requests by address, so accounts at one pool share its pace."""
     if settings.state == "gone":
-        return ClosedPool(settings.id, settings.polling_intervals.payouts)
+        closed = ClosedPool(settings.id, settings.polling_intervals.payouts)
+        return AccountStanding(closed, settings.coins)
     assert settings.api_key is not None  # noqa: S101  # the settings saw to it
     kind = KINDS[settings.kind]
-    return kind.open(settings, Means(settings.api_key, paces.of(settings.kind, kind.rate), btc_usd))
+    pool = kind.open(settings, Means(settings.api_key, paces.of(settings.kind, kind.rate), btc_usd))
+    return AccountStanding(pool, settings.coins)

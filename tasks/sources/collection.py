@@ -310,7 +310,9 @@ def _usual_s(sources: Iterable[Source]) -> int:
 
 
 def _frames(one: Asked) -> Sequence[Frame]:
-    return () if one.gathered is None else one.gathered.frames
+    if one.gathered is not None:
+        return one.gathered.frames
+    return one.failure.frames if one.failure is not None else ()
 
 
 def _rows(gathered: Gathered) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from storage.errors import LodelineError
+from storage.frame import Frame
 
 
 class SourceFailureKind(StrEnum):
@@ -36,12 +38,14 @@ class SourceFailure(LodelineError):
     """No data from a source, and why. Its text names source and request, and holds no secret.
 
     ``retry_after_s``: the wait that the source asked for, or that follows from the kind; None: the usual back-off.
+    ``frames``: rows to spool although there is no data: what the failure itself says, e.g. that a pool has closed.
     """
 
     def __init__(self, kind: SourceFailureKind, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.kind = kind
         self.retry_after_s = retry_after_s
+        self.frames: Sequence[Frame] = ()
 
 
 class HeldBack(SourceFailure):

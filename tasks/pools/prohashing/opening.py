@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tasks.pools.closed import ClosedPool
 from tasks.pools.means import BtcUsd, Means
 from tasks.pools.prohashing.account import BURST, PER_MINUTE, open_account
 from tasks.pools.prohashing.link import Link
@@ -22,11 +23,15 @@ RATE = Rate(PER_MINUTE, BURST)
 def open_prohashing(
     settings: ProhashingSettings, *, state: Path, paces: Paces, btc_usd: BtcUsd
 ) -> tuple[list[Source], list[Stream]]:
-    """HTTP, WAMP, and what tells of WAMP, as far as they are enabled; ``state`` is the folder of prices.
+    """HTTP, WAMP, and what tells of WAMP, as far as they are enabled; or one source that says that the pool has closed.
+
+    ``state`` is the folder of prices.
 
     Raises:
         SourceFailure: the ``ca_file`` of HTTP cannot be read.
     """
+    if settings.state == "gone":
+        return [ClosedPool(POOL_ID, settings.http.polling_intervals.payouts)], []
     link = Link(f"{POOL_ID}: WAMP")
     guard = PriceGuard(state, POOL_ID, NetworkWorth(state))
     sources: list[Source] = []

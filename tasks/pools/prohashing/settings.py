@@ -130,6 +130,8 @@ class ProhashingSettings(Section):
 
     api_key: SecretStr
     """The account's API key."""
+    state: Literal["live", "gone"] = "live"
+    """``gone``: the pool has closed; it is not asked or listened to any more, and says so."""
     account: Name | None = None
     """User name at the pool, put before the names of workers so that they meet those of the miners' configuration."""
     wamp: ProhashingWampSettings = ProhashingWampSettings()
