@@ -7,8 +7,7 @@ from prefect import State, flow
 from flows import settings as flow_settings
 from flows.source_shift import paces_of, source_shift
 from tasks.market.sources import open_market_sources
-
-LANE = "market"
+from tasks.sources.lanes import MARKET
 
 
 @flow(name="collect-market")
@@ -23,4 +22,4 @@ async def collect_market(config: str | None = None, least_minutes: float = 5.0) 
     sources, budgets = open_market_sources(
         settings.collection.market_data, state=settings.storage.state_directory, paces=paces_of(settings)
     )
-    return await source_shift(LANE, sources, settings, budgets=budgets, least_minutes=least_minutes)
+    return await source_shift(MARKET, sources, settings, budgets=budgets, least_minutes=least_minutes)

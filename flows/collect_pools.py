@@ -7,8 +7,7 @@ from prefect import State, flow
 from flows import settings as flow_settings
 from flows.source_shift import paces_of, source_shift
 from tasks.pools.sources import open_pool_sources
-
-LANE = "pools"
+from tasks.sources.lanes import POOLS
 
 
 @flow(name="collect-pools")
@@ -23,4 +22,4 @@ async def collect_pools(config: str | None = None, least_minutes: float = 5.0) -
     sources, budgets, streams = open_pool_sources(
         settings.collection, state=settings.storage.state_directory, paces=paces_of(settings)
     )
-    return await source_shift(LANE, sources, settings, budgets=budgets, streams=streams, least_minutes=least_minutes)
+    return await source_shift(POOLS, sources, settings, budgets=budgets, streams=streams, least_minutes=least_minutes)

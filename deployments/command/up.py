@@ -28,6 +28,10 @@ def up(
             "VNish's by default.",
         ),
     ] = None,
+    miners_only: Annotated[
+        bool,
+        typer.Option("--miners-only", help="Simulate miners alone, without their pools, prices and networks of coins."),
+    ] = False,
     page_port: Annotated[
         int | None, typer.Option("--page-port", min=1, max=65_535, help="Port of the page.", show_default=False)
     ] = None,
@@ -38,8 +42,11 @@ def up(
 ) -> None:
     """Collect, store, roll up and show: starts all that takes, prints a line per tick, ends in order on Ctrl-C.
 
-    Polls the configured miners, or simulated ones where nothing is configured. Stores into InfluxDB where
-    LODELINE_INFLUX__URL says so, else into files of the data directory (var/lodeline, LODELINE_DATA_DIRECTORY).
+    Polls the configured miners and asks the configured pools and markets. Where nothing is configured all of them are
+    simulated, on loopback: miners, the pools that they mine at, prices and networks of coins.
+
+    Stores into InfluxDB where LODELINE_INFLUX__URL says so, else into files of the data directory (var/lodeline,
+    LODELINE_DATA_DIRECTORY).
 
     Exit code 0: well. 1: something failed; with --for also: a point that was accepted is not stored. 2: it cannot
     start as configured, and nothing was started. With --for the last line is one JSON object.
@@ -55,5 +62,5 @@ def up(
         variants(dialect or ())
     except ValueError as error:
         raise NeedsHuman(str(error), remedy="Take one of those, or --dialect all") from error
-    options = Options(config, for_s, miners, seed, interval, dialect or (), page_port, prefect_port)
+    options = Options(config, for_s, miners, seed, interval, dialect or (), not miners_only, page_port, prefect_port)
     raise typer.Exit(asyncio.run(Supervisor(options, typer.echo).run()))

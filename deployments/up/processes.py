@@ -9,17 +9,26 @@ from pathlib import Path
 
 from deployments.prefect.environment import QUIET, SERVER, WORKER
 from deployments.up.ports import LOOPBACK
+from tasks.sources.lanes import MARKET, POOLS
 
 SHIFT = "collect-miners/collect-miners"
+SOURCE_SHIFTS = {POOLS: "collect-pools/collect-pools", MARKET: "collect-market/collect-market"}
+"""Shifts by their lane, that are only started where somebody is to be asked."""
 SOON = {"downsample/downsample": 10.0, "maintain-lake/maintain-lake": 25.0}
 """Deployments that run once soon after the first tick, in seconds, and by their schedule from then on."""
+SOON_OF_LANE = {MARKET: {"derive-market/derive-market": 60.0}}
+"""The same for what a lane collects: by then a year of daily closes has come."""
 
 
-def farm_command(miners: int, seed: int, interval_s: int, config: Path, dialects: Sequence[str] = ()) -> list[str]:
-    """The simulated farm on free ports, which writes its configuration to ``config``."""
+def farm_command(
+    miners: int, seed: int, interval_s: int, config: Path, dialects: Sequence[str] = (), *, services: bool = False
+) -> list[str]:
+    """The simulated farm on free ports, which writes its configuration to ``config``; ``services``: of its pools and
+    markets too."""
     options = {"--miners": miners, "--seed": seed, "--interval": interval_s, "--port": 0, "--control-port": 0}
     listed = [str(word) for option in options.items() for word in option]
     listed += [word for dialect in dialects for word in ("--dialect", dialect)]
+    listed += ["--services"] if services else []
     return ["-m", "deployments.farm", *listed, "--write-config", str(config)]
 
 

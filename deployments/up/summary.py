@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from storage.delivery.books import lanes_of
@@ -12,30 +12,53 @@ from storage.delivery.delivery import Delivery
 from storage.opening import open_sinks
 from storage.settings import StorageSettings
 from storage.spool.lane import LaneReader
+from tasks.miners.collection import LANE
 from tasks.miners.report import TickReport
 from tasks.shift.recorder import LaneBooks
 
 
 @dataclass
+class Requests:
+    """Requests to the sources of one lane."""
+
+    asked: int = 0
+    failed: int = 0
+
+
+@dataclass
 class Summary:
-    """Counts of one run. Points count over the life of the spool, in which an earlier run may have left some."""
+    """Counts of one run. Points count over the life of the spool, in which an earlier run may have left some.
+
+    ``requests`` are those to pools and markets, by lane; ``simulated`` is what of the world is not the real one.
+    """
 
     host: StorageSettings
     began: float = field(default_factory=time.time)
-    newest_tick: float = field(default_factory=time.time)
     ticks: int = 0
     polls: int = 0
     polls_failed: int = 0
+    requests: dict[str, Requests] = field(default_factory=dict)
     flow_runs: dict[str, int] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
+    simulated: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._newest: dict[str, float] = {}
         self._accepted_before = self._accepted()
         self._books = LaneBooks(0, 0, 0, 0, 0, None)
 
+    def newest_tick(self, lane: str) -> float:
+        """When the newest tick of ``lane`` that was counted had finished; the begin where none was."""
+        return self._newest.get(lane, self.began)
+
     def add(self, report: TickReport) -> None:
         """Count a tick."""
-        self.newest_tick = max(self.newest_tick, report.finished)
+        self._newest[report.lane] = max(self.newest_tick(report.lane), report.finished)
+        if report.lane != LANE:
+            sums = self.requests.setdefault(report.lane, Requests())
+            sums.asked += report.polled
+            sums.failed += report.failed
+            return
         self.ticks += 1
         self.polls += report.polled
         self.polls_failed += report.failed
@@ -71,12 +94,14 @@ class Summary:
             "ticks": self.ticks,
             "polls": self.polls,
             "polls_failed": self.polls_failed,
+            "requests": {lane: asdict(sums) for lane, sums in self.requests.items()},
             "points_accepted": self._books.accepted,
             "points_stored": self._books.stored,
             "points_dead_lettered": self._books.dead_lettered,
             "backlog": self._books.backlog,
             "flow_runs": self.flow_runs,
             "store": "embedded" if self.host.influx is None else "influxdb",
+            "simulated": self.simulated,
             "urls": self.urls,
         }
 
@@ -84,8 +109,11 @@ class Summary:
         """The end for a human."""
         books = self._books
         trouble = f" ({books.trouble})" if books.trouble else ""
+        asked = "".join(
+            f" {sums.asked} requests to {lane}, {sums.failed} failed;" for lane, sums in self.requests.items()
+        )
         return (
-            f"{self.ticks} ticks, {self.polls} polls, {self.polls_failed} failed; of {books.accepted} points "
+            f"{self.ticks} ticks, {self.polls} polls, {self.polls_failed} failed;{asked} of {books.accepted} points "
             f"{books.stored} are stored, {books.dead_lettered} dead letters, {books.backlog} wait{trouble}"
         )
 
@@ -99,7 +127,8 @@ def tick_line(report: TickReport) -> str:
     reasons = ", ".join(f"{kind} {number}" for kind, number in sorted(report.failed_by_reason.items()))
     missed = f"  {report.missed} slots missed before" if report.missed else ""
     trouble = f"  {report.store_trouble}" if report.store_trouble else ""
+    asked = f"polled {report.polled}" if report.lane == LANE else f"{report.lane}: asked {report.polled}"
     return (
-        f"{at}  polled {report.polled}  failed {report.failed}{f' ({reasons})' if reasons else ''}  "
+        f"{at}  {asked}  failed {report.failed}{f' ({reasons})' if reasons else ''}  "
         f"stored {report.points_stored}  backlog {report.backlog}  tick {report.tick_s:.2f} s{missed}{trouble}"
     )

@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -28,6 +29,7 @@ from storage.spool.lock import holder_of, try_lock
 from tasks.miners.collection import LANE
 from tasks.shift.baton import Baton
 from tasks.shift.journal import Journal
+from tasks.sources.lanes import lanes_of
 
 if TYPE_CHECKING:
     from deployments.prefect.runs import Runs
@@ -62,6 +64,7 @@ class Options:
     seed: int
     interval_s: int
     dialects: Sequence[str]
+    services: bool
     page_port: int | None
     prefect_port: int | None
 
@@ -88,8 +91,11 @@ class Supervisor:
                 f"another lodeline up ({holder_of(lock)}) runs in {self._host.data_directory}",
                 remedy="End it, or set LODELINE_DATA_DIRECTORY to another folder",
             )
-        self._baton = Baton(self._host.lock_directory, LANE)
-        self._journal = Journal(self._host.state_directory, LANE)
+        self._lanes = [LANE]
+        lanes = (LANE, *processes.SOURCE_SHIFTS)
+        self._batons = [Baton(self._host.lock_directory, lane) for lane in lanes]
+        self._journals = {lane: Journal(self._host.state_directory, lane) for lane in lanes}
+        self._read = dict.fromkeys(lanes, 0)
         self._summary = Summary(self._host)
         self._children: dict[str, Child] = {}
         self._runs: Runs | None = None
@@ -119,6 +125,7 @@ class Supervisor:
     async def _start(self) -> None:
         self._say(f"Data in {self._host.data_directory}, logs in {self._logs}")
         config = self._options.config.absolute() if self._options.config else await self._start_farm()
+        self._lanes += lanes_of(load_settings(config).collection)
         await asyncio.to_thread(self._provision, config)
         environ = {
             **processes.without_prefect(os.environ),
@@ -157,7 +164,9 @@ class Supervisor:
     async def _start_farm(self) -> Path:
         """Start the farm; the folder of the configuration that it wrote."""
         options, folder = self._options, self._host.data_directory / "farm"
-        command = processes.farm_command(options.miners, options.seed, options.interval_s, folder, options.dialects)
+        command = processes.farm_command(
+            options.miners, options.seed, options.interval_s, folder, options.dialects, services=options.services
+        )
         farm = self._start_child("farm", command, processes.without_prefect(os.environ))
         self._say(f"No configuration given: waiting for {options.miners} simulated miners ...")
 
@@ -165,8 +174,10 @@ class Supervisor:
             lines = farm.log.read_text(encoding="utf-8").splitlines()
             return next((line for line in lines if line.startswith("{") and line.endswith("}")), None)
 
-        told = await self._await("the simulated farm", ready, FARM_START_S + options.miners / 50)
-        self._summary.urls["farm"] = json.loads(told)["control"]
+        told = json.loads(await self._await("the simulated farm", ready, FARM_START_S + options.miners / 50))
+        self._summary.urls["farm"] = told["control"]
+        self._summary.simulated = ["miners", *told.get("services", ())]
+        self._say(f"Simulated: {', '.join(self._summary.simulated)}. Their faults: {told['control']}/faults")
         load_settings(folder)  # what the farm wrote is checked like anybody's
         return folder
 
@@ -228,7 +239,11 @@ class Supervisor:
             return self._summary.ticks > 0
 
         await self._await("the first tick", ticked, FIRST_TICK_S)
-        for deployment, in_s in processes.SOON.items():
+        soon = dict(processes.SOON)
+        for lane in self._lanes[1:]:
+            await runs.start(processes.SOURCE_SHIFTS[lane])
+            soon |= processes.SOON_OF_LANE.get(lane, {})
+        for deployment, in_s in soon.items():
             await runs.start(deployment, in_s=in_s)
 
     async def _raise_failure(self, runs: Runs, run: UUID) -> None:
@@ -255,14 +270,21 @@ class Supervisor:
             await asyncio.sleep(LOOK_S)
 
     def _report_ticks(self) -> None:
-        for report in self._journal.since(self._summary.newest_tick):
-            self._summary.add(report)
-            self._say(tick_line(report))
+        for lane in self._lanes:
+            journal = self._journals[lane]
+            if (written := journal.written_ns()) == self._read[lane]:
+                continue
+            self._read[lane] = written
+            for report in journal.since(self._summary.newest_tick(lane)):
+                self._summary.add(report)
+                self._say(tick_line(report))
 
     async def _end(self) -> None:
         """End what was started, in order. A step that fails does not keep the next from its part."""
         runs = self._runs
-        with self._baton.stopping():  # the shift ends, and none begins
+        with ExitStack() as stopped:
+            for baton in self._batons:  # the shifts end, and none begins
+                stopped.enter_context(baton.stopping())
             if runs is not None:
                 self._say("Ending: flows, worker, page, farm, server ...")
                 await self._try("end the flows", self._end_flows(runs))
@@ -280,7 +302,7 @@ class Supervisor:
             await runs.pause(True)
         deadline = time.monotonic() + SHIFT_END_S
         while time.monotonic() < deadline:
-            if not self._baton.taken:
+            if not any(baton.taken for baton in self._batons):
                 break
             await asyncio.sleep(LOOK_S)
         deadline = time.monotonic() + FLOWS_END_S

@@ -74,6 +74,8 @@ def newest_reports(state: Path) -> tuple[dict[Path, TickReport], dict[Path, str]
     reports: dict[Path, TickReport] = {}
     faults: dict[Path, str] = {}
     for file in sorted(state.glob("*.json")):
+        if "." in file.stem:  # what else is kept of a lane or a source, e.g. pools.sources.json
+            continue
         try:
             content = file.read_bytes()
             if msgspec.json.decode(content, type=_Whose).lane is not None:

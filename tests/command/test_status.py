@@ -172,6 +172,7 @@ def test_what_other_rooms_keep_there_is_no_lane(tmp_path: Path) -> None:
     leave(tmp_path, report(failed=0))
     for name in ("configuration.json", "coinpaprika.pace.json", "disk.json"):
         (tmp_path / "state" / name).write_text('{"general": {"log_level": "INFO"}}')
+    (tmp_path / "state" / "pools.sources.json").write_text("[]")
     with Lane.open(tmp_path / "spool", "audit-edge-1", cap_bytes=10**6) as lane:
         lane.append(Batch("audit/1", SLOT, "run", [build_frame("miner_telemetry", [SLOT], {"power_w": [1]})]))
     status = read_status(tmp_path, NOW)

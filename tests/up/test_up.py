@@ -34,13 +34,21 @@ class Up:
         )  # fmt: skip
         self.lines: list[str] = []
 
-    def read_until(self, beginning: str) -> None:
+    def read_until(self, *words: str) -> None:
+        """Read on until each of ``words`` was in a line."""
         assert self.process.stdout is not None
+        missing = set(words)
         for line in self.process.stdout:
             self.lines.append(line.rstrip("\n"))
-            if line.startswith(beginning):
+            missing -= {word for word in missing if word in line}
+            if not missing:
                 return
-        pytest.fail(f"no line begins with {beginning!r}:\n{self.text}")
+        pytest.fail(f"no line has {' nor '.join(missing)}:\n{self.text}")
+
+    def end_now(self) -> int:
+        """Ask it to end, as Ctrl-C does; its exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.end()
 
     def end(self) -> int:
         out, _ = self.process.communicate(timeout=GIVES_UP_S)
@@ -85,8 +93,9 @@ def processes_of(data: Path) -> list[str]:
 def test_from_miner_to_stored_reading_and_back_to_nothing(up):
     from storage.declaration import MEASUREMENTS
 
-    one = up("--for", "20", "--miners", "15", "--dialect", "all")
-    assert one.end() == 0, one.text
+    one = up("--for", "300", "--miners", "15", "--dialect", "all", "--interval", "2")
+    one.read_until("pools: asked", "market: asked")
+    assert one.end_now() == 0, one.text
     summary = json.loads(one.lines[-1])
     assert summary["ticks"] >= 2
     assert summary["polls"] >= 2 * 15
@@ -99,9 +108,29 @@ def test_from_miner_to_stored_reading_and_back_to_nothing(up):
     assert summary["urls"].keys() == {"farm", "prefect", "page"}
     assert sum("polled 15" in line for line in one.lines) == summary["ticks"]
     store = EmbeddedStore(one.data / "lake")
-    rows = store.read(MEASUREMENTS["miner_telemetry"], next(iter(MEASUREMENTS["miner_telemetry"].buckets)), 0, 2**32)
-    assert rows.num_rows == summary["polls"]
-    assert len(set(rows["miner_id"].to_pylist())) == 15
+
+    def stored(name: str, column: str) -> list[str]:
+        measurement = MEASUREMENTS[name]
+        found: list[str] = store.read(measurement, next(iter(measurement.buckets)), 0, 2**32)[column].to_pylist()
+        return found
+
+    miners = stored("miner_telemetry", "miner_id")
+    assert len(miners) == summary["polls"]
+    assert len(set(miners)) == 15
+
+    # What stands around them is simulated too, and collected by the same flows: the pools' workers are these miners.
+    pools = {"litecoinpool", "prohashing", "mining_dutch", "f2pool", "viabtc"}
+    markets = {"coingecko", "coinmarketcap", "minerstat", "mempool_space", "blockchain_info", "whattomine", "litesolo"}
+    assert set(summary["simulated"]) == {"miners"} | pools | markets
+    assert summary["requests"].keys() == {"pools", "market"}
+    for lane, sums in summary["requests"].items():
+        assert (sums["asked"] > 0, sums["failed"]) == (True, 0), (lane, one.text)
+    workers = set(stored("pool_performance", "worker_id"))
+    assert workers
+    assert workers <= {f"lodeline.{miner}" for miner in miners}
+    assert set(stored("market_data", "source")) == {"coingecko", "coinmarketcap"}
+    assert {"mempool.space", "litesolo"} <= set(stored("network_data", "source"))
+    assert "litecoinpool" in set(stored("pool_account", "pool_id"))
     store.close()
     assert processes_of(one.data) == []
 
@@ -109,11 +138,11 @@ def test_from_miner_to_stored_reading_and_back_to_nothing(up):
 @pytest.mark.prefect
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for orphans in /proc")
 def test_asked_to_end_while_it_starts_it_ends_all(up):
-    one = up("--miners", "2")
+    one = up("--miners", "2", "--miners-only")
     one.read_until("Waiting for the Prefect server")
     assert processes_of(one.data)
-    one.process.send_signal(signal.SIGINT)
-    one.end()
+    one.end_now()
+    assert "Simulated: miners. Their faults: http://127.0.0.1:" in one.text
     assert "Asked to end before all was started." in one.text
     assert processes_of(one.data) == []
 

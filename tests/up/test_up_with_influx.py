@@ -23,10 +23,10 @@ _FACTORS = {"sha256d": ("TH/s", 1e12), "scrypt": ("GH/s", 1e9)}
 @pytest.mark.browser
 def test_influxdb_has_it_all_and_the_page_agrees_with_the_farm(tmp_path: Path) -> None:
     server = InfluxServer(tmp_path / "influxd").start()
-    one = Up(tmp_path, "--for", "40", "--miners", "12", LODELINE_INFLUX__URL=server.url)
+    one = Up(tmp_path, "--for", "300", "--miners", "12", "--miners-only", LODELINE_INFLUX__URL=server.url)
     try:
         one.read_until("Page: ")
-        address = one.lines[-1].removeprefix("Page: ")
+        address = next(line.removeprefix("Page: ") for line in one.lines if line.startswith("Page: "))
         one.read_until("Waiting for worker")
         with chromium() as chrome, visitor(chrome) as visit:
             page = visit.open(address)
@@ -36,7 +36,7 @@ def test_influxdb_has_it_all_and_the_page_agrees_with_the_farm(tmp_path: Path) -
             assert visit.faults == []
         for algorithm, told in shown.items():
             assert told == pytest.approx(truth[algorithm], rel=0.05), (shown, truth)
-        assert one.end() == 0, one.text
+        assert one.end_now() == 0, one.text
         summary = json.loads(one.lines[-1])
         assert summary["store"] == "influxdb"
         assert summary["points_accepted"] == summary["points_stored"] > 0
