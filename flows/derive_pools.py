@@ -1,4 +1,4 @@
-"""What pools told against what miners told: matches of workers with the gap explained, and summaries; what is new."""
+"""Pools against miners and markets: matches of workers, summaries, days reconciled; what is new since the last run."""
 
 from __future__ import annotations
 

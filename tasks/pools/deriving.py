@@ -1,4 +1,4 @@
-"""From what pools and miners told to matches of workers and summaries, hour by hour, written where it is new.
+"""From what pools, miners and markets told to matches, summaries and reconciliations, written where it is new.
 
 Late data makes its hours due again (due.py); others are not read. Rows that are stored as they would be made again are
 left alone, so a run that is killed or runs twice changes nothing.
@@ -15,16 +15,20 @@ from storage.downsample.books import REDO
 from storage.downsample.run import GRACE_S
 from storage.store import Store
 from tasks.derive.changed import write_changed
+from tasks.market.price_then import PricesThen
 from tasks.pools.configured import Expected, PoolName
 from tasks.pools.due import HOUR_S, REACH_S, first_slice, marks_of, note, noted_hours
+from tasks.pools.settling import LATE_S, reconcile_days, value_payouts
 from tasks.pools.stored import Row, frame_of_rows, stored_rows
-from tasks.pools.summary import DAY_S, MEANS, daily_rows, hourly_rows, moving_averages
+from tasks.pools.summary import DAY_S, MEANS, daily_rows, hourly_rows, moving_averages, valued
 from tasks.pools.workers.hours import COLUMNS, worker_hours
 from tasks.pools.workers.matching import EXPECTED_S, Expectations, match_hour, placement, usual_of
 from tasks.pools.workers.miners import POOL_COLUMNS, STANDS_S, TELEMETRY_COLUMNS, miner_hours
 
 LONGEST_S = 30 * DAY_S
 """How far back an outage is made up for."""
+LATE_PRICES_S = 26 * HOUR_S
+"""How late a price may come and still value an hour."""
 
 _MATCH, _SUMMARY = MEASUREMENTS["worker_match"], MEASUREMENTS["pool_summary"]
 _WEEK_S = max(MEANS.values()) * HOUR_S
@@ -36,6 +40,8 @@ class PoolsReport:
 
     matches: int = 0
     summaries: int = 0
+    payouts: int = 0
+    days: int = 0
 
 
 def derive_pools(store: Store, now: int, pools: Sequence[PoolName], expected: Mapping[str, Expected]) -> PoolsReport:
@@ -50,6 +56,7 @@ def derive_pools(store: Store, now: int, pools: Sequence[PoolName], expected: Ma
     stop = (now - GRACE_S) // HOUR_S * HOUR_S
     marks, noted = marks_of(store, stop - LONGEST_S, stop), noted_hours(store, stop - LONGEST_S, stop)
     due = {hour for hour, mark in marks.items() if noted.get(hour, REDO) != mark}
+    since = min(due, default=stop)
     matches, summaries = 0, 0
     while due:
         hours = first_slice(due)
@@ -65,7 +72,9 @@ def derive_pools(store: Store, now: int, pools: Sequence[PoolName], expected: Ma
         summaries += _summarise(store, start, end, stop)
         note(store, {hour: marks[hour] for hour in hours})
         due -= set(hours)
-    return PoolsReport(matches, summaries)
+    summaries += _value(store, min(since, stop - LATE_PRICES_S), stop)
+    payouts = value_payouts(store, stop - LONGEST_S, stop)
+    return PoolsReport(matches, summaries, payouts, reconcile_days(store, min(since, stop - LATE_S), stop, pools))
 
 
 def _matches(
@@ -122,6 +131,17 @@ def _summarise(store: Store, start: int, end: int, stop: int) -> int:
     )
     written += write_changed(store, [frame_of_rows(_SUMMARY.name, moving_averages(means, start, last))])
     return written + sum(_day(store, day, stop) for day in range(start // DAY_S * DAY_S, last, DAY_S))
+
+
+def _value(store: Store, start: int, stop: int) -> int:
+    """Value what coins brought, and their days that are over."""
+    coins = {"time_period": "1h", "dimension": "coin"}
+    rows = [row for row in stored_rows(store, _SUMMARY.name, start, stop, where=coins) if row["amount"] is not None]
+    if not rows:
+        return 0
+    prices = PricesThen.of(store, {row["key"] for row in rows}, start, stop + 1)
+    written = write_changed(store, [frame_of_rows(_SUMMARY.name, valued(rows, prices))])
+    return written + sum(_day(store, day, stop) for day in range(start // DAY_S * DAY_S, stop, DAY_S) if written)
 
 
 def _day(store: Store, day: int, stop: int) -> int:

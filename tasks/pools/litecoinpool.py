@@ -94,7 +94,7 @@ def records_of(
     for written, worker in part(data, "workers").items():
         if isinstance(worker, Mapping):
             identity = worker_id(account, written)
-            workers.append(_worker(worker, pool_id, identity, slot))
+            workers.append(_worker(worker, pool_id, identity, slot, number(market.get("ltc_usd"))))
             coins += [
                 CoinMined(
                     time=slot, pool_id=pool_id, worker_id=identity, algorithm="scrypt", coin_id=coin, symbol=symbol,
@@ -155,7 +155,9 @@ def records_of(
     return paid, MarketRecords(networks=(seen,))
 
 
-def _worker(worker: Mapping[str, Any], pool_id: str, identity: str, slot: int) -> WorkerPerformance:
+def _worker(
+    worker: Mapping[str, Any], pool_id: str, identity: str, slot: int, ltc_usd: float | None
+) -> WorkerPerformance:
     accepted, stale, invalid = (number(worker.get(f"{kind}_shares")) for kind in ("valid", "stale", "invalid"))
     hashrate = scaled(worker.get("hash_rate"), KILO)
     connected = worker.get("connected")
@@ -183,6 +185,7 @@ def _worker(worker: Mapping[str, Any], pool_id: str, identity: str, slot: int) -
         earnings_amount=amount(worker.get("rewards_24h")),
         earnings_currency="LTC" if worker.get("rewards_24h") is not None else None,
         earnings_period="24h" if worker.get("rewards_24h") is not None else None,
+        earnings_usd=_product(amount(worker.get("rewards_24h")), ltc_usd),
         last_share_age_s=None if last is None or last > slot else slot - last,
         time_window="24h",
     )

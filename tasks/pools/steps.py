@@ -10,7 +10,7 @@ from tasks.pools.deriving import PoolsReport, derive_pools
 
 
 async def derive_pools_step(storage: StorageSettings, collection: CollectionSettings) -> PoolsReport:
-    """Write matches of workers and summaries that are new. Tried again, it goes on where it stopped."""
+    """Write what is new of matches, summaries and reconciliations. Tried again, it goes on where it stopped."""
     pools = pool_names(collection)
     expected = expectations(collection, pools)
     return await derive_from_store(
@@ -20,4 +20,7 @@ async def derive_pools_step(storage: StorageSettings, collection: CollectionSett
 
 def in_words(report: PoolsReport) -> str:
     """A run in one line."""
-    return f"{report.matches} matches of workers, {report.summaries} rows of summaries"
+    return (
+        f"{report.matches} matches of workers, {report.summaries} rows of summaries, "
+        f"{report.payouts} payouts valued, {report.days} reconciled days"
+    )

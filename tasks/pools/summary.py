@@ -16,12 +16,16 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.market.coins import COINS
+from tasks.market.price_then import PricesThen
 from tasks.pools.due import HOUR_S
 from tasks.pools.workers.hours import WorkerHour, frame_of, growth
 
 DAY_S = 86_400
 MEANS = {"hashrate_ma_24h_hs": 24, "hashrate_ma_7d_hs": 168}
 """Hours that moving averages are made of; all of them must be there."""
+
+TAGS = ("pool_id", "dimension", "key", "time_period")
+_SERIES = TAGS[:3]
 
 Row = dict[str, Any]
 
@@ -80,13 +84,23 @@ def credited(accounts: pa.Table, start: int) -> dict[tuple[int, str, str], float
     }
 
 
+def valued(hourly: Iterable[Mapping[str, Any]], prices: PricesThen) -> list[Row]:
+    """``earnings_usd`` of the hours of coins: the amount at the price of the hour's end, where that is known."""
+    return [
+        {name: row[name] for name in ("time", *TAGS)} | {"earnings_usd": row["amount"] * price}
+        for row in hourly
+        if row["amount"] is not None and (price := prices.usd_at(row["key"], row["time"] + HOUR_S)) is not None
+    ]
+
+
 def moving_averages(hourly: pa.Table, first: int, stop: int) -> list[Row]:
     """Moving averages of the hours ``first <= hour < stop``, null ones left out. ``hourly``: rows of time_period 1h
     with ``hashrate_effective_hs``, from a week before ``first``."""
     if not hourly.num_rows:
         return []
-    tags = ["pool_id", "dimension", "key"]
-    wide = frame_of(hourly).pivot_table(index="time", columns=tags, values="hashrate_effective_hs", dropna=True)
+    wide = frame_of(hourly).pivot_table(
+        index="time", columns=list(_SERIES), values="hashrate_effective_hs", dropna=True
+    )
     wide = wide.reindex(np.arange(first - (max(MEANS.values()) - 1) * HOUR_S, stop, HOUR_S))
     found: dict[tuple[int, tuple[str, str, str]], Row] = {}
     for field, hours in MEANS.items():
@@ -95,7 +109,9 @@ def moving_averages(hourly: pa.Table, first: int, stop: int) -> list[Row]:
         values = means.to_numpy()
         for at, series in places.tolist():
             key = (int(means.index[at]), tuple(means.columns[series]))
-            row = found.setdefault(key, {"time": key[0], **dict(zip(tags, key[1], strict=True)), "time_period": "1h"})
+            row = found.setdefault(
+                key, {"time": key[0], **dict(zip(_SERIES, key[1], strict=True)), "time_period": "1h"}
+            )
             row[field] = float(values[at, series])
     return list(found.values())
 

@@ -54,14 +54,14 @@ async def test_a_miner_meets_its_worker_once(data: Path) -> None:
     from flows.derive_pools import derive_pools
 
     first = await derive_pools(str(data / "config"), return_state=True)
-    assert first.message == "1 matches of workers, 2 rows of summaries"
+    assert first.message == "1 matches of workers, 2 rows of summaries, 0 payouts valued, 0 reconciled days"
     store = EmbeddedStore(data / "lake")
     (row,) = stored(store, "worker_match")
     store.close()
     assert (row["pool_id"], row["worker_id"], row["miner_id"], row["status"]) == ("ltc", "farm.rig1", "m1", "matched")
     assert row["gap_ratio"] == pytest.approx(1 - 9 / 9.5, rel=1e-3)
     again = await derive_pools(str(data / "config"), return_state=True)
-    assert again.message == "0 matches of workers, 0 rows of summaries"
+    assert again.message == "0 matches of workers, 0 rows of summaries, 0 payouts valued, 0 reconciled days"
 
 
 async def test_no_pool_is_nothing_derived(api, tmp_path, monkeypatch) -> None:
@@ -69,4 +69,4 @@ async def test_no_pool_is_nothing_derived(api, tmp_path, monkeypatch) -> None:
 
     monkeypatch.setenv("LODELINE_DATA_DIRECTORY", str(tmp_path))
     state = await derive_pools(return_state=True)
-    assert state.message == "0 matches of workers, 0 rows of summaries"
+    assert state.message == "0 matches of workers, 0 rows of summaries, 0 payouts valued, 0 reconciled days"

@@ -90,6 +90,11 @@ async def test_both_coins_of_account_worker_and_payout() -> None:
     assert (litecoin["workers_active"], litecoin["workers_inactive"], litecoin["status"]) == (1, 1, "live")
     mined = {(row["worker_id"], row["coin_id"]): row for row in rows(gathered, "pool_coin")}
     assert mined["farm.rack1.l7", "litecoin"]["usd_value"] == pytest.approx(0.066 * 180)
+    first, second = rows(gathered, "pool_performance")
+    assert (first["earnings_amount"], first["earnings_usd"]) == (0.066, pytest.approx(0.066 * 180))
+    assert (second["earnings_amount"], second["earnings_usd"]) == (0.0, 0.0)
+    (unpriced, _) = rows(await ask({**SAMPLE, "market": {}}), "pool_performance")
+    assert (unpriced["earnings_amount"], unpriced.get("earnings_usd")) == (0.066, None)
     assert mined["farm.rack1.l7", "dogecoin"]["mining_type"] == "merge-mined"
     (payout,) = rows(gathered, "pool_payout")
     assert (payout["time"], payout["kind"], payout["amount"]) == (1_517_100_000, "paid", 0.25)
