@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from storage.downsample.watermarks import Watermark
     from tasks.health.status import LaneStatus, Status
+    from tasks.sources.budget import Account
     from tasks.sources.standing import RequestStanding
 
 MinerOption = Annotated[
@@ -28,8 +29,10 @@ def status(config: ConfigOption = None, miner: MinerOption = None, as_json: Json
 
     Healthy means: every lane ticks, at least one of its miners or sources answers, and every store takes what it is
     given. Requests to pools and markets that fail are named with the reason: unreachable, refused, gone, no credits
-    left. Reads files only, so that it works while everything else is down. The data directory comes from the
-    configuration or from LODELINE_DATA_DIRECTORY.
+    left. What accounts used of the month's credits is shown, with a forecast to its end.
+
+    Reads files only, so that it works while everything else is down. The data directory comes from the configuration
+    or from LODELINE_DATA_DIRECTORY.
 
     With --miner: the miner's interval now and its reason, its circuit breaker, last answer, failures, next poll, flags.
     Healthy means that its last poll was answered.
@@ -95,6 +98,7 @@ def _lane_in_words(lane: LaneStatus) -> list[str]:
         + (f", {lane.left_alone} left alone (breaker open)" if lane.left_alone else ""),
         f"  newest data  {newest}",
     ]
+    lines += [_credits_in_words(source, account) for source, account in lane.credits.items()]
     for sink, account in sorted(lane.sinks.items()):
         lines.append(
             f"  to {sink:<9} {account.accepted:,} points accepted, {account.stored:,} stored, "
@@ -109,6 +113,19 @@ def _lane_in_words(lane: LaneStatus) -> list[str]:
     if len(lane.failing) > _NAMED_MINERS:
         lines.append(f"  and {len(lane.failing) - _NAMED_MINERS} more that fail; --json names them all")
     return lines
+
+
+def _credits_in_words(source: str, account: Account) -> str:
+    """A month's budget: what was used and for what, and what is to be expected of it."""
+    uses: dict[str, float] = {}
+    for request, used in account.by_request.items():  # one request of each coin is one use
+        uses[request.partition(".")[0]] = uses.get(request.partition(".")[0], 0.0) + used
+    told = ", ".join(f"{name} {used:,.0f}" for name, used in sorted(uses.items(), key=lambda use: -use[1]))
+    short = "" if account.forecast <= account.credits else ": what is asked most often will be asked less often"
+    return (
+        f"  credits      {source}: {account.used:,.0f} of {account.credits:,.0f} used this month"
+        f"{f' ({told})' if told else ''}, {account.forecast:,.0f} by its end at these intervals{short}"
+    )
 
 
 def _source_in_words(source: RequestStanding) -> str:

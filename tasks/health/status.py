@@ -13,6 +13,7 @@ from storage.delivery.books import Books, books
 from storage.downsample import watermarks
 from storage.downsample.watermarks import Watermark
 from tasks.miners.report import MinerStanding, TickReport, newest_reports
+from tasks.sources.budget import Account, kept_account
 from tasks.sources.failure import SourceFailureKind
 from tasks.sources.standing import RequestStanding, StandingsFile
 
@@ -30,7 +31,8 @@ class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One lane: its newest tick with ages in seconds, and its books by sink.
 
     ``failing`` are all miners whose last poll failed, in whichever tick; ``left_alone`` of them are not asked at each.
-    ``sources`` are the requests of a lane of pools or markets, as they stand; such a lane has no miners.
+    ``sources`` are the requests of a lane of pools or markets, as they stand; such a lane has no miners. ``credits``:
+    how the month's budget stands of those that have one, by source.
     """
 
     lane: str
@@ -49,6 +51,7 @@ class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
     none_answers: bool
     sinks: dict[str, Books]
     sources: tuple[RequestStanding, ...] = ()
+    credits: dict[str, Account] = {}
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +133,17 @@ def _lane(report: TickReport, file: Path, sinks: dict[str, Books], now: float) -
         or _none_answers([source.failures_in_a_row for source in sources if source.failure not in _NOT_ASKED]),
         sinks=sinks,
         sources=tuple(sources),
+        credits=_credits(file.parent, sources, now),
     )
+
+
+def _credits(state: Path, sources: list[RequestStanding], now: float) -> dict[str, Account]:
+    found: dict[str, Account] = {}
+    for name in dict.fromkeys(source.source for source in sources):
+        account = kept_account(state, name, [source for source in sources if source.source == name], now)
+        if account is not None:
+            found[name] = account
+    return found
 
 
 _NOT_ASKED = frozenset({SourceFailureKind.GONE, SourceFailureKind.BUDGET})

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -19,9 +20,24 @@ SLACK = 0.03
 """Part of a month's credits that may be spent ahead of time, nearly a day's: restarts and retries come in bunches."""
 
 
+class Asked(Protocol):
+    """What counts of a request: every so many seconds, at so many credits."""
+
+    @property
+    def every_s(self) -> int:
+        """Seconds between two."""
+        ...
+
+    @property
+    def cost(self) -> float:
+        """Credits that a success takes."""
+        ...
+
+
 class _Spent(msgspec.Struct, frozen=True):
     month: str = ""
     total: float = 0.0
+    credits: float | None = None
     by_request: dict[str, float] = msgspec.field(default_factory=dict)
 
 
@@ -56,7 +72,7 @@ class Budget:
             raise ValueError(f"credits_a_month must be positive, got {credits_a_month}")
         self._source = source
         self._credits = credits_a_month
-        self._file = SharedFile(folder / f"{source}.credits.json", _Spent)
+        self._file = SharedFile(_path(folder, source), _Spent)
         self._clock = clock
 
     def reserve(self, request: Request) -> None:
@@ -68,7 +84,7 @@ class Budget:
         now = self._clock()
         month, start, stop = _month(now)
         with self._file.held() as written:
-            spent = written if written.month == month else _Spent(month)
+            spent = msgspec.structs.replace(written if written.month == month else _Spent(month), credits=self._credits)
             part = (now - start) / (stop - start)
             slack = SLACK * 0.5**request.rank
             wanted = (spent.total + request.cost) / self._credits
@@ -91,17 +107,32 @@ class Budget:
 
     def account(self, requests: Sequence[Request]) -> Account:
         """How it stands, with ``requests`` going on at their intervals."""
-        now = self._clock()
-        month, _, stop = _month(now)
-        spent = self._file.read()
-        spent = spent if spent.month == month else _Spent(month)
-        coming = sum(request.cost * (stop - now) / request.every_s for request in requests)
-        return Account(self._credits, spent.total, dict(spent.by_request), spent.total + coming, stop)
+        return _account(self._file.read(), self._credits, requests, self._clock())
+
+
+def kept_account(folder: Path, source: str, requests: Iterable[Asked], now: float) -> Account | None:
+    """How the budget of ``source`` that is kept in ``folder`` stands, for who only looks; None where there is none.
+
+    ``requests`` are those of the source, ``now`` Unix seconds.
+    """
+    spent = SharedFile(_path(folder, source), _Spent).read()
+    return None if spent.credits is None else _account(spent, spent.credits, requests, now)
+
+
+def _account(spent: _Spent, credits_a_month: float, requests: Iterable[Asked], now: float) -> Account:
+    month, _, stop = _month(now)
+    spent = spent if spent.month == month else _Spent(month)
+    coming = sum(request.cost * (stop - now) / request.every_s for request in requests)
+    return Account(credits_a_month, spent.total, dict(spent.by_request), spent.total + coming, stop)
+
+
+def _path(folder: Path, source: str) -> Path:
+    return folder / f"{source}.credits.json"
 
 
 def _with(spent: _Spent, name: str, more: float) -> _Spent:
     by_request = {**spent.by_request, name: max(0.0, spent.by_request.get(name, 0.0) + more)}
-    return _Spent(spent.month, max(0.0, spent.total + more), by_request)
+    return msgspec.structs.replace(spent, total=max(0.0, spent.total + more), by_request=by_request)
 
 
 def _month(now: float) -> tuple[str, float, float]:

@@ -24,7 +24,7 @@ from tasks.shift.recorder import Recorder
 from tasks.shift.slots import Slot, Slots
 from tasks.sources.budget import Budget
 from tasks.sources.failure import SourceFailure, SourceFailureKind
-from tasks.sources.pacing import is_due, wait_after
+from tasks.sources.pacing import is_due, next_due, wait_after
 from tasks.sources.source import Answer, Gathered, Request, Source
 from tasks.sources.standing import RequestStanding, StandingsFile
 
@@ -36,6 +36,9 @@ PATIENCE_S = 10.0
 
 LONGEST_ASK_S = 120.0
 """Pages, retries and their pauses together. A source that takes longer is given up for this time."""
+
+_Standings = dict[tuple[str, str], RequestStanding]
+"""By source and request."""
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +101,7 @@ class SourceCollection:
         self._clock = clock
         self._standings = {(one.source, one.request): one for one in standings.read()}
         self._asking: dict[str, asyncio.Task[list[Asked]]] = {}
-        self._last: tuple[int, SourceOutcome, list[Asked]] | None = None
+        self._last: tuple[int, SourceOutcome, _Standings] | None = None
         self._spooling = asyncio.Lock()
 
     async def tick(self, slot: Slot) -> TickReport:
@@ -109,15 +112,14 @@ class SourceCollection:
         """
         if self._last is None or self._last[0] != slot.time:
             self._last = await self._ask_due(slot.time)
-        _, outcome, asked = self._last
+        _, outcome, noted = self._last
         async with self._spooling:
             report = await asyncio.to_thread(self._recorder.record, slot, outcome)
-        for one in asked:  # only now: what is not spooled is asked again after a kill
-            self._note(one)
+        self._standings.update(noted)  # only now: what is not spooled is asked again after a kill
         for source in self._sources:
             for standing in self._covered(source):
                 self._standings[source.name, standing.request] = standing
-        self._last = (slot.time, outcome, [])
+        self._last = (slot.time, outcome, {})
         await asyncio.to_thread(self._file.write, self._current())
         return report
 
@@ -139,7 +141,7 @@ class SourceCollection:
         for source in self._sources:
             await source.aclose()
 
-    async def _ask_due(self, slot: int) -> tuple[int, SourceOutcome, list[Asked]]:
+    async def _ask_due(self, slot: int) -> tuple[int, SourceOutcome, _Standings]:
         began = time.monotonic()
         for source in self._sources:
             due = self._due(source, slot)
@@ -153,14 +155,30 @@ class SourceCollection:
                 del self._asking[name]
                 asked += task.result()
         failures = Counter(str(one.failure.kind) for one in asked if one.failure is not None)
+        noted = {(one.source, one.request.name): self._noted(one) for one in asked}
         outcome = SourceOutcome(
             frames=[*(frame for one in asked for frame in _frames(one)), *self._books(asked)],
             polled=len(asked),
             failed=failures.total(),
             failed_by_reason=dict(failures),
             tick_s=time.monotonic() - began,
+            next_slot=self._next_slot(slot, {**self._standings, **noted}),
         )
-        return slot, outcome, asked
+        return slot, outcome, noted
+
+    def _next_slot(self, slot: int, standings: _Standings) -> int | None:
+        """When the next tick will be, so that whoever looks can tell a pause from a standstill."""
+        if self._asking:
+            return slot + GRID_S
+        due = [
+            next_due(
+                source.name, request, standings.get((source.name, request.name)), slot, grid_s=GRID_S,
+                held_until=_held_until(source.name, standings),
+            )
+            for source in self._sources
+            for request in source.requests
+        ]  # fmt: skip
+        return min((one for one in due if one is not None), default=None)
 
     async def _ask(self, source: Source, due: Sequence[Request], slot: int) -> list[Asked]:
         """Ask one source for all that is due, most important first; after a failure of the source itself no more."""
@@ -228,34 +246,35 @@ class SourceCollection:
         }
         return [build_frame("source_request", [one.slot for one in asked], columns), *_payload_frames(asked)]
 
-    def _note(self, one: Asked) -> None:
+    def _noted(self, one: Asked) -> RequestStanding:
+        """The standing of a request after it was asked."""
         before = self._standings.get((one.source, one.request.name))
         if one.failure is None:
-            after = RequestStanding(
+            return RequestStanding(
                 source=one.source,
                 request=one.request.name,
                 every_s=one.request.every_s,
+                cost=one.request.cost,
                 asked_slot=one.slot,
                 success_slot=one.slot,
                 rows=_rows(one.gathered) if one.gathered is not None else 0,
                 latency_ms=one.latency_ms,
                 credits_left=one.credits_left,
             )
-        else:
-            failures = (before.failures_in_a_row if before else 0) + 1
-            wait = wait_after(one.failure, failures, one.request.every_s, self._random)
-            after = msgspec.structs.replace(
-                before or RequestStanding(source=one.source, request=one.request.name, every_s=one.request.every_s),
-                every_s=one.request.every_s,
-                asked_slot=one.slot,
-                failures_in_a_row=failures,
-                failure=str(one.failure.kind),
-                message=str(one.failure),
-                covered_by=None,
-                not_before=self._clock() + wait,
-                credits_left=one.credits_left,
-            )
-        self._standings[one.source, one.request.name] = after
+        failures = (before.failures_in_a_row if before else 0) + 1
+        wait = wait_after(one.failure, failures, one.request.every_s, self._random)
+        return msgspec.structs.replace(
+            before or RequestStanding(source=one.source, request=one.request.name, every_s=one.request.every_s),
+            every_s=one.request.every_s,
+            cost=one.request.cost,
+            asked_slot=one.slot,
+            failures_in_a_row=failures,
+            failure=str(one.failure.kind),
+            message=str(one.failure),
+            covered_by=None,
+            not_before=self._clock() + wait,
+            credits_left=one.credits_left,
+        )
 
     def _covered(self, source: Source) -> list[RequestStanding]:
         """Standings of requests that are covered since just now."""
@@ -268,19 +287,8 @@ class SourceCollection:
                 found.append(msgspec.structs.replace(fresh, success_slot=success, covered_by=request.covered_by))
         return found
 
-    def _held_until(self, source: str) -> float:
-        """Where the source failed, and not just the one request, its others wait as long."""
-        return max(
-            (
-                standing.not_before
-                for standing in self._standings.values()
-                if standing.source == source and standing.failure is not None and standing.failure not in _OF_A_REQUEST
-            ),
-            default=0.0,
-        )
-
     def _due(self, source: Source, slot: int) -> list[Request]:
-        if slot < self._held_until(source.name):
+        if slot < _held_until(source.name, self._standings):
             return []
         return [
             request
@@ -307,6 +315,18 @@ _TAKE_NO_CREDIT = frozenset({SourceFailureKind.UNREACHABLE, SourceFailureKind.RA
 def _usual_s(sources: Iterable[Source]) -> int:
     intervals = [request.every_s for source in sources for request in source.requests]
     return max(GRID_S, min(intervals, default=GRID_S))
+
+
+def _held_until(source: str, standings: _Standings) -> float:
+    """Where the source failed, and not just the one request, its others wait as long."""
+    return max(
+        (
+            standing.not_before
+            for standing in standings.values()
+            if standing.source == source and standing.failure is not None and standing.failure not in _OF_A_REQUEST
+        ),
+        default=0.0,
+    )
 
 
 def _frames(one: Asked) -> Sequence[Frame]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from random import Random
 from zlib import crc32
 
@@ -40,8 +41,32 @@ def is_due(source: str, request: Request, standing: RequestStanding | None, slot
     if standing.success_slot is None:
         return standing.asked_slot is None or slot > standing.asked_slot
     phase = crc32(f"{source}/{request.name}".encode()) % request.every_s
-    last = max(standing.success_slot, standing.asked_slot or 0) if standing.failure is None else standing.success_slot
+    last = _counted_from(standing, standing.success_slot)
     return (slot - phase) // request.every_s > (last - phase) // request.every_s
+
+
+def next_due(
+    source: str, request: Request, standing: RequestStanding | None, slot: int, *, grid_s: int, held_until: float = 0.0
+) -> int | None:
+    """The first slot after ``slot``, of those ``grid_s`` apart, at which ``request`` will be due if nothing happens.
+
+    ``held_until``: nothing is asked of its source before that (Unix seconds). None: while something covers it.
+    """
+    if request.covered_by is not None:
+        return None
+    earliest = max(slot + grid_s, held_until)
+    if standing is not None:
+        earliest = max(earliest, standing.not_before)
+        if standing.covered_by is None and standing.success_slot is not None:
+            phase = crc32(f"{source}/{request.name}".encode()) % request.every_s
+            last = _counted_from(standing, standing.success_slot)
+            earliest = max(earliest, ((last - phase) // request.every_s + 1) * request.every_s + phase)
+    return math.ceil(earliest / grid_s) * grid_s
+
+
+def _counted_from(standing: RequestStanding, success_slot: int) -> int:
+    """The slot whose interval is the one that was served last."""
+    return max(success_slot, standing.asked_slot or 0) if standing.failure is None else success_slot
 
 
 def wait_after(failure: SourceFailure, failures_in_a_row: int, every_s: int, random: Random) -> float:

@@ -13,12 +13,14 @@ class RequestStanding(msgspec.Struct, frozen=True, kw_only=True):
 
     ``not_before``: the source, its budget or the back-off forbids to ask earlier. ``failure`` is a
     tasks.sources.failure.SourceFailureKind and ``message`` its text; both None after a success. ``rows`` and
-    ``latency_ms`` are of the newest success. ``covered_by``: not asked now, since that brings the same.
+    ``latency_ms`` are of the newest success. ``cost``: credits that a success takes, where the account has a budget.
+    ``covered_by``: not asked now, since that brings the same.
     """
 
     source: str
     request: str
     every_s: int
+    cost: float = 1.0
     asked_slot: int | None = None
     success_slot: int | None = None
     failures_in_a_row: int = 0

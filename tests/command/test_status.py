@@ -20,6 +20,9 @@ from storage.spool.lane import Lane
 from storage.spool.record import Batch, SpoolRecord
 from tasks.health.status import read_status
 from tasks.miners.report import MinerStanding, TickReport
+from tasks.sources.budget import Budget
+from tasks.sources.source import Request
+from tasks.sources.standing import RequestStanding, StandingsFile
 
 NOW = 1_800_000_000.0
 SLOT = 1_799_999_940
@@ -178,6 +181,38 @@ def test_what_other_rooms_keep_there_is_no_lane(tmp_path: Path) -> None:
     status = read_status(tmp_path, NOW)
     assert [lane.lane for lane in status.lanes] == ["miners"]
     assert not [reason for reason in status.reasons if "audit-" in reason or "cannot be read" in reason]
+
+
+def test_credits_are_shown_with_what_is_to_be_expected(tmp_path: Path) -> None:
+    """On January 11th at noon a third of the month is over: 20.5 days are left. At 300 s a day has 288 requests, so
+    1,000 + 288 x 20.5 = 6,904 of 6,000 credits are expected; of the other account ten an hour are."""
+    noon = 1_799_668_800.0  # 2027-01-11 12:00 UTC
+    state = tmp_path / "state"
+    now = [noon]
+    leave(tmp_path, report(int(noon)))
+    (state / "market.json").write_bytes(msgspec.json.encode(report(int(noon), lane="market", miners=())))
+    asked = [
+        RequestStanding(source="gecko", request="simple_price", every_s=300, success_slot=int(noon)),
+        RequestStanding(source="cap", request="historical.bitcoin", every_s=3_600, cost=10.0, success_slot=int(noon)),
+        RequestStanding(source="free", request="networks", every_s=300, success_slot=int(noon)),
+    ]
+    StandingsFile(state, "market").write(asked)
+    for source, credits, costs in (("gecko", 6_000, {"simple_price": 1_000}), ("cap", 100_000, {"historical.a": 7})):
+        budget = Budget(state, source, credits, clock=lambda: now[0])
+        for name, cost in costs.items():
+            budget.reserve(Request(name, 300, cost=float(cost)))
+    status = read_status(tmp_path, noon)
+    (lane,) = (lane for lane in status.lanes if lane.lane == "market")
+    assert lane.credits.keys() == {"gecko", "cap"}
+    assert (lane.credits["gecko"].used, lane.credits["gecko"].forecast) == (1_000, 6_904)
+    assert lane.credits["cap"].forecast == 7 + 10 * 24 * 20.5
+    words = "\n".join(in_words(status))
+    assert (
+        "gecko: 1,000 of 6,000 used this month (simple_price 1,000), 6,904 by its end at these intervals: what" in words
+    )
+    assert "cap: 7 of 100,000 used this month (historical 7), 4,927 by its end at these intervals\n" in words
+    february = read_status(tmp_path, noon + 21 * 86_400)
+    assert [lane.credits["gecko"].used for lane in february.lanes if lane.lane == "market"] == [0.0]
 
 
 def test_the_command_speaks_to_people_and_to_scripts(tmp_path: Path) -> None:

@@ -275,3 +275,27 @@ async def test_what_is_only_noticed_is_looked_at_at_every_interval(host: Host) -
             host.now = slot
             await shift.tick(Slot(slot))
     assert len(source.asked) == 7
+
+
+async def test_a_tick_says_when_the_next_one_is(host: Host) -> None:
+    """So that a pause is no standstill: up to the next request, and over the wait that a source asked for."""
+    often, seldom = Scripted("often", Request("price", 300)), Scripted("seldom", Request("global", 3_600))
+    async with host.shift(often, seldom) as shift:
+
+        async def tick(slot: int) -> int:
+            host.now = float(slot)
+            next_slot = (await shift.tick(Slot(slot))).next_slot
+            assert next_slot is not None
+            return next_slot
+
+        second = await tick(SLOT)
+        assert SLOT < second <= SLOT + 300
+        assert [slot for slot in range(SLOT + 15, second + 15, 15) if shift.slots._wanted(slot)] == [second]
+        for source in (often, seldom):
+            source.then = lambda _: SourceFailure(SourceFailureKind.RATE_LIMITED, "enough", retry_after_s=7_200)
+        late = SLOT + 7_200  # both are due by then, and both refuse
+        assert await tick(late) == late + 7_215  # two hours and a second, on the grid
+        hanging = asyncio.Event()
+        often.then = lambda _: hanging
+        shift._patience_s = 0.01
+        assert await tick(late + 7_215) == late + 7_230  # one that is still asked is looked after at the next slot
