@@ -19,6 +19,7 @@ from deployments.command.discover import discover
 from deployments.command.disk import disk
 from deployments.command.erase import erase
 from deployments.command.errors import CommandGroup
+from deployments.command.features import features
 from deployments.command.forecast import forecast
 from deployments.command.gaps import gaps
 from deployments.command.page import page
@@ -43,6 +44,7 @@ COMMANDS = (
     replay,
     gaps,
     forecast,
+    features,
     query,
     schema,
     sql,

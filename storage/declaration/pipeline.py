@@ -128,3 +128,24 @@ PIPELINE_VOLUME = Measurement(
     ),
     {Tier.RAW: "mining_operational"},
 )
+
+FEATURE_DRIFT = Measurement(
+    "feature_drift",
+    "pipeline",
+    "how far a feature of a day has moved from the weeks before; its time is the day's start. docs/features.md",
+    (Tag("view", "feature view and version, e.g. miner_hourly_v1"), Tag("feature", "feature of it")),
+    (
+        state("status", ("stable", "shifting", "drifted", "unknown"), "by psi: below 0.1, below 0.25, else drifted"),
+        gauge("psi", "ratio", "population stability index, missing values counted as a bin", exact=True),
+        gauge("ks", "ratio", "Kolmogorov-Smirnov distance of the values that are there", exact=True),
+        gauge("ks_p", "ratio", "how likely so great a distance is by chance", exact=True),
+        level("reference_rows", "count", "rows of the weeks before"),
+        level("current_rows", "count", "rows of the day"),
+        gauge("reference_missing", "ratio", "part of them without a value", exact=True),
+        gauge("current_missing", "ratio", "part of them without a value", exact=True),
+        gauge("reference_mean", "", "mean in the feature's unit", exact=True),
+        gauge("current_mean", "", "mean in the feature's unit", exact=True),
+        text("reason", "why psi is null"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)

@@ -34,7 +34,7 @@ from storage.downsample.windows import unix_seconds
 from storage.features.books import Books
 from storage.features.online import OnlineStore
 from storage.features.registry import require_registered
-from storage.features.rows import codes_of, feature_rows, is_last, seconds
+from storage.features.rows import codes_of, feature_rows, is_last, newest_versions, seconds
 from storage.features.table import FOLDER, feature_table, published
 from storage.features.view import BACKFILLED, ENTITY, KNOWN, REMEMBERED_S, FeatureView
 from storage.features.views import VIEWS
@@ -189,7 +189,7 @@ class _View:
             view.measurement, view.tier, first, after, where=view.where or None, columns=view.source_columns
         )
         rows = feature_rows(view, source, self.now)
-        newest = _newest(published(table, view, first + view.width_s, after + view.width_s))
+        newest = newest_versions(published(table, view, first + view.width_s, after + view.width_s))
         changed, new = _changes(view, newest, rows, self.stamp())
         if new and self.books.settled(view) is None:
             changed = self._dated_back(changed, new, first, after, began)
@@ -230,15 +230,6 @@ class _View:
         order = np.lexsort((numbers(rows[KNOWN]), seconds(rows), entities))
         newest = order[is_last(entities[order])] if len(order) else order
         self.report.online += self.online.put(self.view, rows.take(integers(newest)))
-
-
-def _newest(rows: pa.Table) -> pa.Table:
-    """Of each entity and event time the version known last."""
-    if not rows.num_rows:
-        return rows
-    entities, events = codes_of(rows[ENTITY]), seconds(rows)
-    order = np.lexsort((numbers(rows[KNOWN]), events, entities))
-    return rows.take(integers(order[is_last(entities[order], events[order])]))
 
 
 def _changes(view: FeatureView, there: pa.Table, rows: pa.Table, now: int) -> tuple[pa.Table, int]:

@@ -97,6 +97,15 @@ def is_last(*keys: Numbers) -> npt.NDArray[np.bool_]:
     return last
 
 
+def newest_versions(rows: pa.Table) -> pa.Table:
+    """Of each entity and event time the row that became known last."""
+    if not rows.num_rows:
+        return rows
+    entities, events = codes_of(rows[ENTITY]), seconds(rows)
+    order = np.lexsort((numbers(rows[KNOWN]), events, entities))
+    return rows.take(integers(order[is_last(entities[order], events[order])]))
+
+
 def codes_of(column: pa.ChunkedArray | pa.Array) -> Numbers:
     """A number for each distinct text."""
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -1,1 +1,1 @@
-"""Feature store: publication as a task run."""
+"""Feature store: publication as a task run; drift of features, pure (drift.py) and measured every day (drifting.py)."""

@@ -1,4 +1,4 @@
-"""Publishing features as a task run, tried again while a store does not answer."""
+"""Publishing features and measuring their drift as task runs, tried again while a store does not answer."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from storage.features.publish import PublishReport, publish
 from storage.opening import lake_location, open_store
 from storage.retention_settings import RetentionSettings
 from storage.settings import StorageSettings
+from tasks.derive.steps import derive_from_store
+from tasks.features.drifting import DriftReport, measure_due
 from tasks.resilience.interruptible import interruptible
 
 
@@ -54,3 +56,17 @@ def in_words(report: PublishReport) -> str:
     if report.skipped:
         return "another process is at it"
     return f"{sum(report.rows.values())} rows of {len(report.rows)} views, {report.online} newest values"
+
+
+async def drift_step(storage: StorageSettings) -> DriftReport:
+    """Measure the drift of the days that are due."""
+    lake = lake_location(storage)
+    return await derive_from_store(
+        "measure_drift", storage, lambda store, now: measure_due(store, lake, now), drift_in_words
+    )
+
+
+def drift_in_words(report: DriftReport) -> str:
+    """A run in one line."""
+    told = f"{report.features} features of {report.days} days"
+    return f"{told}; drifted: {', '.join(report.drifted)}" if report.drifted else f"{told}; none has drifted"

@@ -187,6 +187,7 @@ async def test_the_warehouse_follows_the_roll_up(lake):
 
 async def test_features_follow_the_roll_up(lake, tmp_path):
     from flows.downsample import downsample
+    from flows.measure_drift import measure_drift
     from flows.publish_features import publish_features
     from storage.features.offline import OfflineStore
     from storage.features.online import OnlineStore
@@ -202,6 +203,8 @@ async def test_features_follow_the_roll_up(lake, tmp_path):
     assert OfflineStore(lake).get(view, "m1", now) == told
     again = await publish_features(return_state=True)
     assert again.message == "0 rows of 0 views, 0 newest values"
+    drift = await measure_drift(return_state=True)  # of yesterday there are no rows
+    assert drift.message == "0 features of 0 days; none has drifted"
 
 
 @pytest.fixture

@@ -74,6 +74,13 @@ SNAPSHOT = {
         "schedules": {"quarter-hourly": ("5,20,35,50 * * * *", "UTC")},
         "reruns": {},
     },
+    "measure-drift": {
+        "entrypoint": "flows.measure_drift.measure_drift",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {"daily": ("25 4 * * *", "UTC")},
+        "reruns": {},
+    },
     "maintain-lake": {
         "entrypoint": "flows.maintain_lake.maintain_lake",
         "queue": "batch",
