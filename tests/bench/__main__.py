@@ -11,7 +11,7 @@ from importlib import import_module
 
 from tests.bench.figure import Figure
 
-ROOMS = ("encoding", "spooling", "reading", "collecting", "rolling", "disk", "forecasting")
+ROOMS = ("encoding", "spooling", "reading", "collecting", "rolling", "disk", "forecasting", "anomalies")
 LONG_ROOMS = ("soaking", "querying", "archiving", "upkeep", "killing")
 
 
