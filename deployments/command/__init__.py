@@ -23,6 +23,7 @@ from deployments.command.features import features
 from deployments.command.forecast import forecast
 from deployments.command.gaps import gaps
 from deployments.command.page import page
+from deployments.command.pools import pools
 from deployments.command.provision import provision
 from deployments.command.query import query
 from deployments.command.replay import replay
@@ -45,6 +46,7 @@ COMMANDS = (
     gaps,
     forecast,
     features,
+    pools,
     query,
     schema,
     sql,
