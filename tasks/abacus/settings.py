@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from storage.configuration import CronExpression, Name, Resolver, Section, Unique, load
+from storage.configuration import CronExpression, Name, Resolver, Section, Unique, WebAddress, load
 
 FILE_NAME = "abacus_integration_config.yaml"
 PREFIX = "LODELINE_ABACUS__"
@@ -26,13 +26,17 @@ class AbacusGeneralSettings(Section):
     """API key of the organisation."""
     environment: Name = "production"
     """Label of this installation."""
+    api_url: WebAddress = "https://api.abacus.ai"
+    """Address of the service; https, or http on this host. All other addresses it tells itself."""
 
 
 class IngestionSettings(Section):
     """How uploads behave."""
 
     batch_size: int = Field(default=1000, ge=1, le=100_000)
-    """Rows of one upload."""
+    """Rows of one micro-batch of the stream; an export sends all rows of its window at once."""
+    file_format: Literal["PARQUET", "CSV", "JSON"] = "PARQUET"
+    """Format of what is uploaded; JSON is one object a line."""
     max_retries: int = Field(default=3, ge=0, le=20)
     """Further attempts after one that failed."""
     retry_backoff_factor: float = Field(default=2, ge=1, le=10)
@@ -50,6 +54,8 @@ class FeatureSettings(Section):
     """Type of its values."""
     description: str = ""
     """What it means."""
+    feature: Column | None = None
+    """Feature of the view that it is, as stored there; by default the one of its name (docs/abacus.md)."""
 
 
 class FeatureGroupSettings(Section):
@@ -59,6 +65,8 @@ class FeatureGroupSettings(Section):
     """Name of the group."""
     description: str = ""
     """What it holds."""
+    view: Column | None = None
+    """Feature view that it is made of; by default the one that belongs to its name (docs/abacus.md)."""
     entity_id_column: Column
     """Column that says what a row is about."""
     timestamp_column: Column = "timestamp"

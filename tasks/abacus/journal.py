@@ -1,0 +1,139 @@
+"""What an export remembers of one feature group, so that any kill leaves something to go on from.
+
+``<data>/abacus/<table>/``: ``journal.json``, replaced as a whole at every step; ``batch-<n>.<format>``, what is being
+sent; ``rejected/<n>.jsonl``, rows that did not go, each with its reason, the newest hundred batches of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from storage.errors import NeedsHuman
+from storage.lake.disk import make_folder
+from storage.spool.durable import replace_file
+
+FOLDER = "abacus"
+KEPT_REJECTED = 100
+
+_log = logging.getLogger(__name__)
+
+
+class Batch(msgspec.Struct, kw_only=True):
+    """One file on its way: rows that became known in ``(after, until]``.
+
+    ``parts``: MD5 of each part that is over there whole. ``dataset_version`` is what the upload becomes. ``marked``:
+    the service was told that all parts are there. ``discard``: versions that came out wrong and have to go before the
+    file is sent once more.
+    """
+
+    number: int
+    after: int
+    until: int
+    rows: int
+    file: str
+    file_format: str
+    size: int
+    sha256: str
+    part_bytes: int
+    upload_id: str | None = None
+    dataset_version: str | None = None
+    parts: dict[int, str] = {}
+    marked: bool = False
+    discard: list[str] = []
+
+
+class Journal(msgspec.Struct, kw_only=True):
+    """State of one table. ``watermark``: every row known by then (Unix seconds) is over there once; None: none yet."""
+
+    table: str
+    dataset_id: str | None = None
+    watermark: int | None = None
+    batch: Batch | None = None
+    batches: int = 0
+    rows_sent: int = 0
+    rows_rejected: int = 0
+    snapshot_due: bool = False
+    finished_at: int | None = None
+
+
+class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that did not go. ``by``: ``lodeline``, before it was sent, or ``service``."""
+
+    record_id: str
+    reason: str
+    by: str
+    row: dict[str, Any] = {}
+
+
+class JournalFile:
+    """The folder of one table. For one process, which holds the lock of the export."""
+
+    def __init__(self, root: Path, table: str) -> None:
+        self.folder = root / FOLDER / table
+        self.path = self.folder / "journal.json"
+        self._table = table
+
+    def load(self) -> Journal:
+        """The journal; a new one where there is none.
+
+        Raises:
+            NeedsHuman: it cannot be read.
+        """
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return Journal(table=self._table)
+        try:
+            return msgspec.json.decode(content, type=Journal)
+        except msgspec.MsgspecError as error:
+            raise NeedsHuman(
+                f"The journal of the export, {self.path}, cannot be read: {error}",
+                remedy="Restore it from a backup: without it nobody knows what Abacus.AI has already",
+            ) from error
+
+    def save(self, journal: Journal) -> None:
+        """Make ``journal`` durable."""
+        make_folder(self.folder)
+        replace_file(self.path, msgspec.json.format(msgspec.json.encode(journal), indent=1))
+
+    def write_batch(self, name: str, content: bytes) -> None:
+        """Make the file of a batch durable."""
+        make_folder(self.folder)
+        replace_file(self.folder / name, content)
+
+    def read_batch(self, name: str) -> bytes | None:
+        """The file of a batch; None where it is gone."""
+        try:
+            return (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def sweep(self, journal: Journal) -> None:
+        """Delete files of batches that are over."""
+        kept = journal.batch.file if journal.batch else None
+        for path in self.folder.glob("batch-*"):
+            if path.name != kept:
+                path.unlink()
+
+    def write_rejected(self, number: int, rejections: list[Rejection], *, by: str) -> None:
+        """Make the rejections of batch ``number`` by one side durable, in place of what that side had before."""
+        folder = self.folder / "rejected"
+        path = folder / f"{number:08d}.jsonl"
+        others = [letter for letter in self.rejected(number) if letter.by != by]
+        if not others and not rejections and not path.exists():
+            return
+        make_folder(folder)
+        replace_file(path, msgspec.json.Encoder().encode_lines([*others, *rejections]))
+        for oldest in sorted(folder.glob("*.jsonl"))[:-KEPT_REJECTED]:
+            _log.warning("%s: dropped, rejected rows of more than %d batches", oldest, KEPT_REJECTED)
+            oldest.unlink()
+
+    def rejected(self, number: int | None = None) -> list[Rejection]:
+        """Rows that did not go: of one batch, or of all that are kept, oldest first."""
+        name = "*" if number is None else f"{number:08d}"
+        paths = sorted((self.folder / "rejected").glob(f"{name}.jsonl"))
+        return [row for path in paths for row in msgspec.json.Decoder(Rejection).decode_lines(path.read_bytes())]
