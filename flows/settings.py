@@ -18,8 +18,11 @@ from storage.retention_settings import RetentionSettings, load_retention_setting
 from storage.settings import StorageSettings, load_storage_settings
 from tasks import collection_settings
 from tasks.abacus import settings as abacus_settings
+from tasks.abacus.settings import AbacusSettings, load_abacus_settings
 from tasks.collection_settings import CollectionSettings, load_collection_settings
 from tasks.shift.log import log_to
+
+_FILES = (collection_settings.FILE_NAME, retention_settings.FILE_NAME, abacus_settings.FILE_NAME)
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,27 @@ async def load(flow: str, config: str | None) -> FlowSettings:
     return settings
 
 
+async def load_abacus(config: str | None) -> AbacusSettings | None:
+    """Read what goes to Abacus.AI; None: nothing. Apart from the rest, which a fault of it shall not stop.
+
+    Raises:
+        ConfigurationError: all faults of the file.
+        TryAgain: a secret is in a Prefect block, and the server does not answer.
+    """
+
+    def read() -> AbacusSettings | None:
+        folder = config or os.environ.get("LODELINE_CONFIG")
+        file = files_in(Path(folder) if folder else None, _FILES)[abacus_settings.FILE_NAME]
+        return load_abacus_settings(file, os.environ, usual_resolver(os.environ, from_secret_block))
+
+    return await asyncio.to_thread(read)
+
+
 def _load(config: str | None) -> FlowSettings:
-    names = (collection_settings.FILE_NAME, retention_settings.FILE_NAME, abacus_settings.FILE_NAME)
-    files = files_in(Path(config) if config else None, names)
+    files = files_in(Path(config) if config else None, _FILES)
     resolve = usual_resolver(os.environ, from_secret_block)
-    collection = load_collection_settings(files[names[0]], os.environ, resolve)
-    retention = load_retention_settings(files[names[1]], os.environ, resolve)
+    collection = load_collection_settings(files[collection_settings.FILE_NAME], os.environ, resolve)
+    retention = load_retention_settings(files[retention_settings.FILE_NAME], os.environ, resolve)
     storage = load_storage_settings(
         StorageSettings,
         os.environ,

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from deployments.command.abacus import abacus
 from deployments.command.archive import archive
 from deployments.command.audit import audit
 from deployments.command.check import check
@@ -54,6 +55,7 @@ COMMANDS = (
     audit,
     archive,
     disk,
+    abacus,
 )
 
 app = typer.Typer(

@@ -27,7 +27,8 @@ def deploy(
 ) -> None:
     """Register deployments, work pool, queues, limits and automations on a Prefect server. May be run again any time.
 
-    The schedule of the archive is what archiving.schedule and general.timezone of data_retention_config.yaml say. Where
+    The schedule of the archive is what archiving.schedule and general.timezone of data_retention_config.yaml say, that
+    of the export to Abacus.AI what batch_processing.schedule of abacus_integration_config.yaml says, in UTC. Where
     sharing.hosts of data_collection_config.yaml is more than 1, each pool and market that is asked has a limit, by
     which these hosts share its rate.
 
@@ -44,7 +45,7 @@ def deploy(
     from tasks.rates import shared_rates
 
     settings = load_settings(config)
-    plan = read_plan(file or PLAN_FILE).scheduled(settings.retention)
+    plan = read_plan(file or PLAN_FILE).scheduled(settings.retention, settings.abacus)
     registered = asyncio.run(register(plan, shared_rates(settings.collection)))
     if as_json:
         names = {"queues": registered.queues, "deployments": registered.deployments}

@@ -13,11 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from storage.errors import ConfigurationError
 from storage.retention_settings import RetentionSettings
+from tasks.abacus.settings import AbacusSettings
 
 PLAN_FILE = Path(__file__).parents[2] / "prefect.yaml"
 
 ARCHIVE = "archive"
 """The deployment whose schedule users say in data_retention_config.yaml."""
+
+EXPORT = "export-features"
+"""The deployment whose schedule users say in abacus_integration_config.yaml."""
 
 
 class _Part(BaseModel):
@@ -111,11 +115,19 @@ class Plan(_Part):
         """The work pool of all deployments."""
         return self.definitions.pool
 
-    def scheduled(self, retention: RetentionSettings) -> Plan:
-        """The plan with what a user's configuration says of when runs start: the archive's schedule and time zone."""
-        said = Schedule(slug="weekly", cron=retention.archiving.schedule, timezone=retention.general.timezone)
+    def scheduled(self, retention: RetentionSettings, abacus: AbacusSettings | None = None) -> Plan:
+        """The plan with what a user's configuration says of when runs start: the archive's schedule and time zone, and
+        that of the export to Abacus.AI, which is in UTC.
+        """
+        said = {
+            ARCHIVE: Schedule(slug="weekly", cron=retention.archiving.schedule, timezone=retention.general.timezone)
+        }
+        if abacus is not None:
+            said[EXPORT] = Schedule(slug="six-hourly", cron=abacus.batch_processing.schedule, timezone="UTC")
         deployments = [
-            deployment.model_copy(update={"schedules": [said]}) if deployment.name == ARCHIVE else deployment
+            deployment.model_copy(update={"schedules": [said[deployment.name]]})
+            if deployment.name in said
+            else deployment
             for deployment in self.deployments
         ]
         return self.model_copy(update={"deployments": deployments})

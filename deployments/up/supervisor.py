@@ -213,7 +213,7 @@ class Supervisor:
         from tasks.rates import shared_rates
 
         settings = load_settings(self._options.config)
-        plan = read_plan().scheduled(settings.retention)
+        plan = read_plan().scheduled(settings.retention, settings.abacus)
         registered = await register(plan, shared_rates(settings.collection))
         runs = await Runs(plan.pool.name).open()
         if self._owns_server:

@@ -36,15 +36,15 @@ SENT: dict[str, dict[str, Sent]] = {
         "power_consumption_w": Sent("power_w", 1, "W"),
         "avg_temperature_c": Sent("chip_temp_avg_c", 1, "degC"),
         "max_temperature_c": Sent("chip_temp_max_c", 1, "degC"),
-        "accepted_shares": Sent("shares_accepted", 1, "d1_shares"),
-        "rejected_shares": Sent("shares_rejected", 1, "d1_shares"),
+        "accepted_shares": Sent("shares_accepted", 1, "shares"),
+        "rejected_shares": Sent("shares_rejected", 1, "shares"),
     },
     "pool_worker_hourly": {
         "effective_hashrate": Sent("hashrate_effective_hs", 1, "H/s"),
         "effective_hashrate_th_s": Sent("hashrate_effective_hs", _TH, "TH/s"),
         "reported_hashrate": Sent("hashrate_reported_hs", 1, "H/s"),
-        "accepted_shares": Sent("shares_accepted", 1, "d1_shares"),
-        "rejected_shares": Sent("shares_rejected", 1, "d1_shares"),
+        "accepted_shares": Sent("shares_accepted", 1, "shares"),
+        "rejected_shares": Sent("shares_rejected", 1, "shares"),
     },
 }
 SENT["miner_daily"] = SENT["miner_hourly"]

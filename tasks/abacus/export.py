@@ -124,6 +124,9 @@ class Export:
                 self._send(journal, journal.batch)
             after = first if journal.watermark is None else journal.watermark
             if until <= after:
+                if journal.watermark is None:  # nothing from before is wanted
+                    journal.watermark = until
+                    self._file.save(journal)
                 break
             self._begin(journal, after, min(until, after + STEP_S))
         if journal.snapshot_due:
@@ -255,18 +258,18 @@ class Export:
         for number, offset in enumerate(range(0, batch.size, batch.part_bytes), start=1):
             part = content[offset : offset + batch.part_bytes]
             digest = hashlib.md5(part, usedforsecurity=False).hexdigest()
+            if batch.parts.get(number) == digest:
+                continue
             for _ in range(self._tries):
-                if batch.parts.get(number) == digest:
-                    break
-                what = f"part {number} of {upload}"
                 try:
-                    kept = self._abacus.call(what, partial(_upload_part, upload, number, part))
+                    kept = self._abacus.call(f"part {number} of {upload}", partial(_upload_part, upload, number, part))
                 except Refusal as refusal:
                     raise _SendAgain(str(refusal)) from refusal
                 self._report.parts += 1
                 if kept is not None and kept.md5 == digest:
                     batch.parts[number] = digest
                     self._file.save(journal)
+                    break
             else:
                 raise TryAgain(
                     f"{self._registered.table}: part {number} of {upload} arrived damaged {self._tries} times (MD5)"

@@ -238,21 +238,26 @@ class Registry:
 
     def _found_project(self) -> str | None:
         if self._project_id is None:
-            projects = self._abacus.call("listing projects", lambda sdk: sdk.list_projects(limit=1000))
-            for project in projects or []:
-                if self._project in (project.project_id, project.name):
-                    self._project_id = project.project_id
-                    break
+            found = self._abacus.call("listing projects", self._looked_for)
+            self._project_id = None if found is None else found.project_id
         return self._project_id
 
+    def _looked_for(self, sdk: Any) -> Any:
+        for project in sdk.list_projects(limit=1000) or []:
+            if self._project in (project.project_id, project.name):
+                return project
+        return None
+
     def _require_project(self) -> str:
-        """Id of the project, which is made where it is missing."""
-        if self._found_project() is None:
-            made = self._abacus.call(
-                f"making project {self._project}", lambda sdk: sdk.create_project(self._project, USE_CASE)
-            )
-            self._project_id = made.project_id
-        return str(self._project_id)
+        """Id of the project, which is made where it is missing. Looked for before every try: the answer that it was
+        made may have been lost, and the service would make a second one.
+        """
+        made = self._abacus.call(
+            f"making project {self._project}",
+            lambda sdk: self._looked_for(sdk) or sdk.create_project(self._project, USE_CASE),
+        )
+        self._project_id = str(made.project_id)
+        return self._project_id
 
     def _is_attached(self, group_id: str) -> bool:
         project = self._found_project()

@@ -62,7 +62,7 @@ def view_rows(count: int, *, known: int | list[int] = T0, start: int = T0, miner
         columns[feature.name] = pa.nulls(count, ARROW_TYPES[feature.type])
     columns["hashrate_hs"] = pa.array(1e14 + at * 1e9)
     columns["power_w"] = pa.array(3000.0 + at)
-    columns["shares_accepted"] = pa.array(at * 10.0)
+    columns["shares_accepted"] = pa.array(at * 10)
     columns["model"] = pa.array(["S19"] * count)
     return pa.table(columns)
 

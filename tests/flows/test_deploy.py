@@ -9,6 +9,7 @@ import yaml
 
 from deployments.prefect.plan import PLAN_FILE, read_plan
 from storage.errors import ConfigurationError, TryAgain
+from tasks.abacus.settings import load_abacus_settings
 
 SNAPSHOT = {
     "collect-miners": {
@@ -79,6 +80,13 @@ SNAPSHOT = {
         "queue": "batch",
         "limit": (1, "CANCEL_NEW"),
         "schedules": {"daily": ("25 4 * * *", "UTC")},
+        "reruns": {},
+    },
+    "export-features": {
+        "entrypoint": "flows.export_features.export_features",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {"six-hourly": ("54 */6 * * *", "UTC")},
         "reruns": {},
     },
     "maintain-lake": {
@@ -157,6 +165,19 @@ def test_the_archive_runs_when_the_configuration_says():
     assert [other for other in plan.deployments if other.name != "archive"] == [
         other for other in read_plan().deployments if other.name != "archive"
     ]
+
+
+def test_the_export_runs_when_the_configuration_says():
+    from storage.retention_settings import RetentionSettings
+
+    abacus = load_abacus_settings(None, {
+        "LODELINE_ABACUS__GENERAL__PROJECT_ID": "mining", "LODELINE_ABACUS__GENERAL__API_KEY": "a-key",
+        "LODELINE_ABACUS__BATCH_PROCESSING__SCHEDULE": "0 */6 * * *",
+    }, lambda name: None)  # fmt: skip
+    plan = read_plan().scheduled(RetentionSettings(), abacus)
+    (export,) = (deployment for deployment in plan.deployments if deployment.name == "export-features")
+    (schedule,) = export.schedules
+    assert (schedule.slug, schedule.cron, schedule.timezone) == ("six-hourly", "0 */6 * * *", "UTC")
 
 
 def test_pool_and_queues():

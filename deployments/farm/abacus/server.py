@@ -81,9 +81,14 @@ class FakeAbacus:
             self.backend.shelf.close()
 
     @property
+    def port(self) -> int:
+        """Port that it listens on."""
+        return int(self._server.server_address[1])
+
+    @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://{ADDRESS}:{self._server.server_address[1]}"
+        return f"http://{ADDRESS}:{self.port}"
 
     def serve_forever(self) -> None:
         """Listen until the process ends."""

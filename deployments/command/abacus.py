@@ -1,0 +1,216 @@
+"""``lodeline abacus``: feature groups at Abacus.AI, registered, exported and compared with what is declared."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deployments.command.options import ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    from deployments.settings import Settings
+    from tasks.abacus.connection import Endpoints
+    from tasks.abacus.exporting import GroupState
+    from tasks.abacus.registration import Difference
+    from tasks.abacus.settings import AbacusSettings
+
+
+class Action(StrEnum):
+    """What to do."""
+
+    STATUS = "status"
+    REGISTER = "register"
+    EXPORT = "export"
+    REJECTED = "rejected"
+
+
+def abacus(
+    action: Annotated[
+        Action,
+        typer.Argument(
+            help="status: how every feature group stands, here and at Abacus.AI, and what is otherwise there than "
+            "declared. register: make and mend them there. export: send what is new now. rejected: rows that did not "
+            "go, with the reason."
+        ),
+    ],
+    *,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Register the feature groups of abacus_integration_config.yaml, export them, and see how they stand.
+
+    A definition that changed gets tables of its own, NAME_v2 and so on; nothing is changed in silence. An export goes
+    on where the last one stopped, whatever ended it; flow export-features does the same by its schedule.
+
+    Exit code 0: well. 1: something is otherwise than declared, or a group is in trouble; it is named. 2: the
+    configuration is wrong, or Abacus.AI does not answer or does not know the key.
+
+    Example: lodeline abacus export
+    """
+    import asyncio
+    import importlib.util
+
+    from deployments.settings import load_settings
+    from storage.errors import NeedsHuman
+
+    settings = load_settings(config)
+    if settings.abacus is None:
+        raise NeedsHuman(
+            "Nothing goes to Abacus.AI", remedy="Put abacus_integration_config.yaml into the folder of configuration"
+        )
+    if importlib.util.find_spec("abacusai") is None or importlib.util.find_spec("deltalake") is None:
+        raise NeedsHuman("The packages for Abacus.AI are not installed", remedy="Install lodeline[abacus,lake]")
+    if action is Action.REJECTED:
+        _rejected(settings, as_json=as_json)
+        return
+    from tasks.abacus.connection import find_endpoints
+    from tasks.abacus.definition import definitions_of
+
+    definitions_of(settings.abacus.feature_groups)  # a mistake is told before anybody is asked
+    endpoints = asyncio.run(find_endpoints(settings.abacus))
+    if action is Action.STATUS:
+        _status(settings, settings.abacus, endpoints, as_json=as_json)
+    elif action is Action.REGISTER:
+        _register(settings.abacus, endpoints, as_json=as_json)
+    else:
+        _export(settings, settings.abacus, endpoints, as_json=as_json)
+
+
+def _status(settings: Settings, abacus: AbacusSettings, endpoints: Endpoints, *, as_json: bool) -> None:
+    import msgspec
+
+    from tasks.abacus.exporting import group_states
+
+    states = group_states(abacus, endpoints, settings.host)
+    if as_json:
+        typer.echo(msgspec.json.encode([_as_json(state) for state in states]).decode())
+    else:
+        for state in states:
+            typer.echo("\n".join(_lines(state)))
+    if any(state.registered is None or state.differences for state in states):
+        raise typer.Exit(1)
+
+
+def _lines(state: GroupState) -> list[str]:
+    definition, journal = state.definition, state.journal
+    head = f"{definition.name}: view {definition.view.stored_name}, definition {definition.fingerprint}"
+    if state.registered is None:
+        made = (
+            "nothing is there yet" if state.version == 1 else f"its definition changed: version {state.version} is due"
+        )
+        return [head, f"  not registered: {made} (lodeline abacus register)"]
+    lines = [head, f"  table {state.registered.table}, version {state.version}"]
+    if journal is None or journal.watermark is None:
+        lines.append("  never exported")
+    else:
+        lines.append(
+            f"  exported through {_time(journal.watermark)}: {journal.rows_sent} rows in {journal.batches} batches, "
+            f"{journal.rows_rejected} rejected"
+        )
+    if journal is not None and journal.batch is not None:
+        batch = journal.batch
+        parts = -(-batch.size // batch.part_bytes)
+        lines.append(f"  on its way: batch {batch.number}, {batch.rows} rows, {len(batch.parts)} of {parts} parts")
+    lines += [f"  {_said(difference)}" for difference in state.differences]
+    return lines
+
+
+def _as_json(state: GroupState) -> dict[str, object]:
+    journal = state.journal
+    return {
+        "name": state.definition.name,
+        "view": state.definition.view.stored_name,
+        "definition": state.definition.fingerprint,
+        "version": state.version,
+        "table": state.registered.table if state.registered else None,
+        "watermark": journal.watermark if journal else None,
+        "rows_sent": journal.rows_sent if journal else 0,
+        "rows_rejected": journal.rows_rejected if journal else 0,
+        "batches": journal.batches if journal else 0,
+        "on_its_way": journal.batch is not None if journal else False,
+        "differences": [
+            {"what": difference.what, "declared": difference.declared, "found": difference.found}
+            for difference in state.differences
+        ],
+    }
+
+
+def _register(abacus: AbacusSettings, endpoints: Endpoints, *, as_json: bool) -> None:
+    import msgspec
+
+    from tasks.abacus.exporting import register_groups
+
+    found = register_groups(abacus, endpoints)
+    open_ones = [difference for *_, done in found for difference in done if difference.mend is None]
+    if as_json:
+        told = [
+            {
+                "name": definition.name, "table": registered.table, "version": registered.version,
+                "is_new": registered.is_new, "changed": [difference.what for difference in done if difference.mend],
+            }
+            for definition, registered, done in found
+        ]  # fmt: skip
+        typer.echo(msgspec.json.encode(told).decode())
+    else:
+        for definition, registered, done in found:
+            made = "made" if registered.is_new else "changed" if done else "as declared"
+            typer.echo(f"{definition.name}: table {registered.table}, version {registered.version}, {made}")
+            if not registered.is_settled:
+                typer.echo("  keys, types and units follow with the first export: the service knows no columns yet")
+            for difference in done if not registered.is_new else []:
+                typer.echo(f"  {_said(difference)}")
+    if open_ones:
+        raise typer.Exit(1)
+
+
+def _export(settings: Settings, abacus: AbacusSettings, endpoints: Endpoints, *, as_json: bool) -> None:
+    import msgspec
+
+    from tasks.abacus.exporting import export_groups
+
+    results = export_groups(abacus, endpoints, settings.host)
+    if as_json:
+        told = [
+            {"name": result.name, "trouble": result.trouble, "report": result.report, "is_new": result.is_new}
+            for result in results
+        ]
+        typer.echo(msgspec.json.encode(told).decode())
+    else:
+        for result in results:
+            report = result.report
+            if report is None:
+                typer.echo(f"{result.name}: {result.trouble}")
+                continue
+            through = f", through {_time(report.watermark)}" if report.watermark is not None else ""
+            rejected = f", {report.rejected} rejected (lodeline abacus rejected)" if report.rejected else ""
+            typer.echo(f"{result.name}: {report.rows} rows to {report.table}{rejected}{through}")
+            if report.note:
+                typer.echo(f"  {report.note}")
+    if any(result.trouble for result in results):
+        raise typer.Exit(1)
+
+
+def _rejected(settings: Settings, *, as_json: bool) -> None:
+    import msgspec
+
+    from tasks.abacus.exporting import journals
+
+    for file in journals(settings.host):
+        for row in file.rejected():
+            if as_json:
+                typer.echo(msgspec.json.encode({"table": file.folder.name, **msgspec.to_builtins(row)}).decode())
+            else:
+                typer.echo(f"{file.folder.name} {row.record_id}: {row.reason} (by {row.by})")
+
+
+def _said(difference: Difference) -> str:
+    declared, found = (" ".join(text.split()) for text in (difference.declared, difference.found))
+    return f"{difference.what}: declared {declared[:120]!r}, at Abacus.AI {found[:120]!r}"
+
+
+def _time(seconds: int) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,194 @@
+"""All feature groups of the configuration: registered and exported one after the other, and how each stands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from storage.errors import LodelineError, NeedsHuman, TryAgain
+from storage.features.changes import rows_known_in, settled_until
+from storage.lake.disk import locked_if_free, make_folder
+from storage.opening import lake_location
+from storage.settings import StorageSettings
+from tasks.abacus.connection import Abacus, Endpoints
+from tasks.abacus.definition import Definition, definitions_of
+from tasks.abacus.export import PART_BYTES, Export, ExportReport
+from tasks.abacus.journal import FOLDER, Journal, JournalFile
+from tasks.abacus.registration import Difference, Registered, Registry
+from tasks.abacus.settings import AbacusSettings
+
+DAY_S = 86_400
+
+
+@dataclass(slots=True)
+class GroupResult:
+    """What came of one group: a report, or trouble. ``passes``: the trouble may be gone at the next try."""
+
+    name: str
+    report: ExportReport | None = None
+    made: list[Difference] = field(default_factory=list)
+    is_new: bool = False
+    trouble: str = ""
+    passes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GroupState:
+    """How one group stands: here (``journal``), and over there, None where it is not registered."""
+
+    definition: Definition
+    version: int
+    registered: Registered | None
+    differences: list[Difference]
+    journal: Journal | None
+    rejected_kept: int
+
+
+@contextmanager
+def connected(
+    settings: AbacusSettings, endpoints: Endpoints, stop: Callable[[], bool] = lambda: False
+) -> Iterator[tuple[Abacus, Registry]]:
+    """The account of the configuration, and its project."""
+    general = settings.general
+    abacus = Abacus(general.api_key, endpoints, settings.data_ingestion, stop=stop)
+    try:
+        yield abacus, Registry(abacus, general.project_id, general.environment)
+    finally:
+        abacus.close()
+
+
+def export_groups(
+    settings: AbacusSettings,
+    endpoints: Endpoints,
+    storage: StorageSettings,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    clock: Callable[[], float] = time.time,
+    part_bytes: int = PART_BYTES,
+) -> list[GroupResult]:
+    """Register and export every group; trouble with one does not hold up the others.
+
+    Raises:
+        ConfigurationError: groups that no view has. TryAgain: another process exports.
+    """
+    definitions = definitions_of(settings.feature_groups)
+    folder = storage.data_directory / FOLDER
+    make_folder(folder)
+    with locked_if_free(folder / ".lock") as ours:
+        if not ours:
+            raise TryAgain("Another process exports to Abacus.AI just now")
+        with connected(settings, endpoints, stop) as (abacus, registry):
+            return [
+                _exported(
+                    abacus=abacus,
+                    registry=registry,
+                    settings=settings,
+                    definition=definition,
+                    storage=storage,
+                    clock=clock,
+                    part_bytes=part_bytes,
+                )
+                for definition in definitions
+            ]
+
+
+def _exported(
+    *,
+    abacus: Abacus,
+    registry: Registry,
+    settings: AbacusSettings,
+    definition: Definition,
+    storage: StorageSettings,
+    clock: Callable[[], float],
+    part_bytes: int,
+) -> GroupResult:
+    result = GroupResult(definition.name)
+    try:
+        root, now = lake_location(storage), int(clock())
+        registered, result.made = registry.register(definition)
+        result.is_new = registered.is_new
+        until = settled_until(root, definition.view)
+        if until is None:
+            result.report = ExportReport(
+                registered.table, note=f"view {definition.view.name} is not published yet (flow publish-features)"
+            )
+            return result
+        batches = settings.batch_processing
+        back = batches.lookback_days * DAY_S if batches.feature_computation.include_historical else 0
+        export = Export(
+            abacus,
+            definition,
+            registered,
+            JournalFile(storage.data_directory, registered.table),
+            partial(rows_known_in, root, definition.view),
+            file_format=settings.data_ingestion.file_format,
+            part_bytes=part_bytes,
+            tries=settings.data_ingestion.max_retries + 1,
+            clock=clock,
+        )
+        result.report = export.run(until, now - back)
+        if result.report.batches and not registered.is_settled:  # its features are known only now: keys, units
+            result.made += registry.register(definition)[1]
+    except LodelineError as error:
+        result.trouble, result.passes = str(error), isinstance(error, TryAgain)
+    return result
+
+
+def register_groups(
+    settings: AbacusSettings, endpoints: Endpoints
+) -> list[tuple[Definition, Registered, list[Difference]]]:
+    """Register every group.
+
+    Raises:
+        ConfigurationError, NeedsHuman, Refusal, TryAgain: called again it goes on.
+    """
+    definitions = definitions_of(settings.feature_groups)
+    with connected(settings, endpoints) as (_, registry):
+        return [(definition, *registry.register(definition)) for definition in definitions]
+
+
+def group_states(settings: AbacusSettings, endpoints: Endpoints, storage: StorageSettings) -> list[GroupState]:
+    """How every group stands here and over there. Changes nothing.
+
+    Raises:
+        ConfigurationError, NeedsHuman, Refusal, TryAgain: the service does not say.
+    """
+    states = []
+    with connected(settings, endpoints) as (_, registry):
+        for definition in definitions_of(settings.feature_groups):
+            registered, version = registry.find(definition)
+            differences, journal, kept = [], None, 0
+            if registered is not None:
+                differences = list(registry.differences(definition, registered))
+                file = JournalFile(storage.data_directory, registered.table)
+                journal, kept = file.load(), len(file.rejected())
+            states.append(GroupState(definition, version, registered, differences, journal, kept))
+    return states
+
+
+def journals(storage: StorageSettings) -> list[JournalFile]:
+    """Folders of all tables that this host exports to, without asking anybody."""
+    paths = sorted((storage.data_directory / FOLDER).glob("*/journal.json"))
+    return [JournalFile(storage.data_directory, path.parent.name) for path in paths]
+
+
+def raise_troubles(results: list[GroupResult]) -> None:
+    """Raise what went wrong: TryAgain where all of it may pass, else NeedsHuman."""
+    troubles = [result for result in results if result.trouble]
+    if not troubles:
+        return
+    text = "; ".join(result.trouble for result in troubles)
+    if all(result.passes for result in troubles):
+        raise TryAgain(text)
+    raise NeedsHuman(text, remedy="lodeline abacus status shows how each group stands")
+
+
+def in_words(results: list[GroupResult]) -> str:
+    """A run in one line."""
+    reports = [result.report for result in results if result.report is not None]
+    rows, rejected = sum(report.rows for report in reports), sum(report.rejected for report in reports)
+    text = f"{rows} rows of {sum(report.rows > 0 for report in reports)} groups"
+    return text + (f", {rejected} rejected" if rejected else "")
