@@ -11,7 +11,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from pydantic import SecretStr
 
@@ -70,11 +70,13 @@ class Redaction:
     def learn(self, secret: str) -> None:
         """Mask ``secret`` from now on, as it is and in every way it may be written."""
         if len(secret) >= _SHORTEST_KNOWN and secret not in self._known:
-            self._known |= {
+            in_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+            self._known |= in_json | {
                 secret,
-                json.dumps(secret)[1:-1],
-                json.dumps(secret, ensure_ascii=False)[1:-1],
+                *(json.dumps(form, ensure_ascii=False)[1:-1] for form in in_json),  # a request repeated as text of JSON
                 quote(secret, safe=""),
+                quote(secret),
+                quote_plus(secret),
                 b64encode(secret.encode()).decode("ascii"),
             }
             self._forms = sorted(self._known, key=len, reverse=True)

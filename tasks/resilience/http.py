@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import json
+import logging
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +34,9 @@ LONGEST_WAIT_S = 10.0
 
 _SHOWN = 200
 _REPEATABLE = frozenset({SourceFailureKind.UNREACHABLE, SourceFailureKind.TIMEOUT, SourceFailureKind.SERVER_ERROR})
+
+for _name in ("httpx", "httpcore"):  # they tell of each request with its whole address, where some services want a key
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 Value = str | int | float | bool
 
