@@ -88,7 +88,8 @@ def _data(said: str) -> dict[str, Any]:
         "status": {"error_code": 0, "error_message": None, "credit_count": 1, "notice": said},
         "code": 0, "message": said, "success": True, "result": {"note": said},
         "hash_rate_info": {"name": "w1", "hash_rate": 1.0, "note": said}, "scrypt": {"name": "scrypt", "note": said},
-        "miner": {"hr_realtime": 1.0, "pools": [{"url": "stratum+tcp://p", "user": "farm.w1", "pass": said}]}, "STATS": [{"note": said}],
+        "miner": {"hr_realtime": 1.0, "pools": [{"url": "stratum+tcp://p", "user": "farm.w1", "pass": said}]},
+        "STATS": [{"note": said}],
         "algo": said,
         "pools": [{"url": "stratum+tcp://p", "user": "farm.w1", "pass": said}],
     }  # fmt: skip
