@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from prefect import State, task
@@ -16,6 +16,7 @@ from storage.opening import open_store
 from storage.settings import StorageSettings
 from storage.store import Store
 from tasks.derive.forecast.making import ForecastReport, forecast_and_score
+from tasks.derive.operations import OperationalReport, derive_operational, kept_s
 
 Report = TypeVar("Report")
 
@@ -63,3 +64,24 @@ async def forecast_step(storage: StorageSettings, miners: Sequence[str]) -> Fore
 def forecasts_in_words(report: ForecastReport) -> str:
     """A run in one line."""
     return f"{report.forecasts} forecasts, {report.scores} scores"
+
+
+async def metrics_step(
+    storage: StorageSettings, miners: Mapping[str, str], retention_days: Mapping[str, int]
+) -> OperationalReport:
+    """Write the operational metrics that are due. Tried again, it goes on where it stopped.
+
+    ``miners``: models by id from the configuration; ``retention_days`` by bucket is RetentionSettings.bucket_days.
+    """
+    horizon_s = kept_s(retention_days)
+    return await derive_from_store(
+        "derive_metrics",
+        storage,
+        lambda store, now: derive_operational(store, miners, now, horizon_s),
+        metrics_in_words,
+    )
+
+
+def metrics_in_words(report: OperationalReport) -> str:
+    """A run in one line."""
+    return f"{report.rows} rows of operational metrics of {report.windows} hours and days"

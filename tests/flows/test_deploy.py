@@ -61,6 +61,13 @@ SNAPSHOT = {
         "schedules": {"hourly": ("32 * * * *", "UTC")},
         "reruns": {},
     },
+    "derive-metrics": {
+        "entrypoint": "flows.derive_metrics.derive_metrics",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {"hourly": ("34 * * * *", "UTC")},
+        "reruns": {},
+    },
     "build-warehouse": {
         "entrypoint": "flows.build_warehouse.build_warehouse",
         "queue": "batch",

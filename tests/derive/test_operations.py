@@ -1,0 +1,174 @@
+"""Operational metrics on the embedded store, from raw readings through the roll-up: once, again, killed, late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage.declaration import MEASUREMENTS, Tier
+from storage.downsample.run import GRACE_S, roll_up
+from storage.frame import Frame, build_frame
+from storage.lake.store import EmbeddedStore
+from tasks.derive.operations import INPUTS, OperationalReport, derive_operational
+
+HOUR_S, DAY_S = 3_600, 86_400
+MIDNIGHT = 1_800_000_000 // DAY_S * DAY_S
+TH = 1e12
+MINERS = {"a": "Antminer S19", "b": "Antminer S19"}
+
+
+class Counting(EmbeddedStore):
+    """Counts what is written, and dies when told."""
+
+    writes = 0
+    dies_on = ""
+
+    def write(self, frames: Sequence[Frame]) -> None:
+        if self.dies_on and any(frame.measurement == self.dies_on for frame in frames):
+            raise KeyboardInterrupt
+        self.writes += 1
+        super().write(frames)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Counting]:
+    store = Counting(tmp_path / "lake")
+    yield store
+    store.close()
+
+
+def readings(hour: int, minutes: Sequence[int], miner: str = "a", model: str = "S19", **fields: Any) -> list[Frame]:
+    """Polls of one miner with three boards, of which number 2 failed where it makes less than 100 TH/s."""
+    told: dict[str, Any] = {
+        "reachable": True,
+        "state": "mining",
+        "hashrate_hs": 100 * TH,
+        "power_w": 3_000,
+        "boards_expected": 3,
+    }
+    told |= {"hashrate_nominal_hs": 99 * TH, "chip_temp_max_c": 70.0} | fields
+    times = [hour + 60 * minute for minute in minutes]
+    tags = {"miner_id": miner, "model": model, "site": "hall"}
+
+    def frame(name: str, **columns: Any) -> Frame:
+        return build_frame(name, times, {key: [value] * len(times) for key, value in (tags | columns).items()})
+
+    failed = told["hashrate_hs"] is not None and told["hashrate_hs"] < 99 * TH
+    boards = [
+        frame("miner_board", board=str(number), status="failure" if failed and number == 2 else "mining")
+        for number in range(3)
+    ]
+    pool = [frame("miner_pool", slot="0", status="active", is_fee=False)] if told["reachable"] else []
+    return [frame("miner_telemetry", **told), *boards, *pool]
+
+
+def arrive(store: EmbeddedStore, frames: Sequence[Frame], delivery: int = 1) -> None:
+    """Store ``frames``, and note the hours that they touch."""
+    store.write(frames)
+    touched = sorted({(time // HOUR_S * HOUR_S, frame.measurement) for frame in frames for time in frame.times})
+    columns: dict[str, Any] = {"host": ["h"] * len(touched), "measurement": [name for _, name in touched]}
+    columns["touched_ns"] = [delivery] * len(touched)
+    store.write([build_frame("window_touched", [hour for hour, _ in touched], columns)])
+
+
+def derived(store: EmbeddedStore, now: int) -> OperationalReport:
+    roll_up(store, now, measurements=INPUTS)
+    return derive_operational(store, MINERS, now)
+
+
+def rows(store: EmbeddedStore, period: str = "1h") -> dict[tuple[str, int], dict[str, Any]]:
+    table = store.read(MEASUREMENTS["operational_metrics"], Tier.RAW, 0, 2**32, where={"time_period": period})
+    return {
+        (row["miner_id"], (int(row.pop("time").timestamp()) - MIDNIGHT) // HOUR_S): row for row in table.to_pylist()
+    }
+
+
+EVERY = range(0, 60, 5)
+END = MIDNIGHT + 2 * HOUR_S + GRACE_S
+
+
+def two_hours(store: EmbeddedStore) -> None:
+    arrive(store, readings(MIDNIGHT, EVERY))
+    arrive(store, readings(MIDNIGHT + HOUR_S, EVERY, hashrate_hs=66 * TH))
+
+
+def test_hours_are_derived_once_and_a_silent_miner_says_so(store: Counting):
+    two_hours(store)
+    assert derived(store, END) == OperationalReport(rows=4, windows=2)
+    found = rows(store)
+    first = found["a", 0]
+    assert first["power_efficiency_j_th"] == pytest.approx(30.0, rel=1e-4)
+    assert (first["uptime_percentage"], first["coverage_percentage"]) == (100.0, 100.0)
+    assert first["reason"] == "thermal_efficiency:air_assumed"
+    # a board of three, a third of 99 TH/s
+    assert found["a", 1]["lost_board_hs"] == pytest.approx(33 * TH, rel=1e-4)
+    assert found["a", 1]["lost_unknown_hs"] == pytest.approx(0, abs=1e-4 * 33 * TH)
+    assert (found["b", 0]["coverage_percentage"], found["b", 0]["reason"]) == (0.0, "no_readings")
+    writes = store.writes
+    assert derive_operational(store, MINERS, END) == OperationalReport()
+    assert store.writes == writes
+
+
+def test_a_run_killed_before_its_mark_leaves_what_a_whole_one_leaves(store: Counting, tmp_path: Path):
+    two_hours(store)
+    roll_up(store, END, measurements=INPUTS)
+    store.dies_on = "window_rolled"
+    with pytest.raises(KeyboardInterrupt):
+        derive_operational(store, MINERS, END)
+    killed = rows(store)
+    store.dies_on = ""
+    assert derive_operational(store, MINERS, END) == OperationalReport(rows=0, windows=2)
+    assert rows(store) == killed
+
+
+def test_late_readings_change_their_hour_as_if_they_had_been_there(store: Counting, tmp_path: Path):
+    arrive(store, readings(MIDNIGHT, EVERY))
+    arrive(store, readings(MIDNIGHT + HOUR_S, range(0, 30, 5)))
+    derived(store, END)
+    # a reading stands for 20 minutes at most: 25 + 20 of 60
+    assert rows(store)["a", 1]["coverage_percentage"] == pytest.approx(75.0)
+    arrive(store, readings(MIDNIGHT + HOUR_S, range(30, 60, 5)), delivery=2)
+    assert derived(store, END).rows == 1
+    at_once = EmbeddedStore(tmp_path / "another")
+    arrive(at_once, readings(MIDNIGHT, EVERY))
+    arrive(at_once, readings(MIDNIGHT + HOUR_S, EVERY))
+    derived(at_once, END)
+    assert rows(store) == rows(at_once)
+    at_once.close()
+
+
+def test_a_miner_out_of_reach_lost_what_it_told_before_that_it_should_do(store: Counting):
+    arrive(store, readings(MIDNIGHT, EVERY))
+    gone: dict[str, Any] = {"reachable": False, "state": "unreachable", "hashrate_hs": None, "power_w": None}
+    gone |= {"hashrate_nominal_hs": None, "chip_temp_max_c": None, "boards_expected": None}
+    arrive(store, readings(MIDNIGHT + HOUR_S, EVERY, **gone)[:1])
+    derived(store, END)
+    row = rows(store)["a", 1]
+    assert row["lost_unreachable_hs"] == pytest.approx(99 * TH, rel=1e-4)
+    assert (row["uptime_percentage"], row["power_efficiency_j_th"]) == (0.0, None)
+
+
+def test_a_day_is_derived_when_it_has_ended_and_again_when_one_of_its_hours_is(store: Counting):
+    two_hours(store)
+    assert derived(store, MIDNIGHT + DAY_S).windows == 2
+    report = derive_operational(store, MINERS, MIDNIGHT + DAY_S + GRACE_S)
+    assert report == OperationalReport(rows=2, windows=1)
+    day = rows(store, "1d")["a", 0]
+    # 6,000 W / 166 TH/s
+    assert day["power_efficiency_j_th"] == pytest.approx(6_000 / 166, rel=1e-3)
+    assert day["coverage_percentage"] == pytest.approx(100 * 2 / 24, rel=0.2)
+    arrive(store, readings(MIDNIGHT + 5 * HOUR_S, EVERY), delivery=2)
+    derived(store, MIDNIGHT + DAY_S + GRACE_S)
+    assert rows(store, "1d")["a", 0]["power_efficiency_j_th"] == pytest.approx(9_000 / 266, rel=1e-3)
+
+
+def test_a_miner_that_is_given_another_site_within_the_hour_is_one_miner(store: Counting):
+    arrive(store, readings(MIDNIGHT, range(0, 30, 5), model="S19"))
+    arrive(store, readings(MIDNIGHT, range(30, 60, 5), model="S19 Pro"), delivery=2)
+    derived(store, MIDNIGHT + HOUR_S + GRACE_S)
+    row = rows(store)["a", 0]
+    assert row["power_efficiency_j_th"] == pytest.approx(30.0, rel=1e-4)
+    assert (row["uptime_percentage"], row["coverage_percentage"]) == (100.0, 100.0)
