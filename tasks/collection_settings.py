@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import model_validator
 
 from storage.configuration import Name, Resolver, Section, Unique, load
+from tasks.alerts.settings import AlertSettings
 from tasks.market.settings import MarketSettings
 from tasks.miners.settings import FleetSettings, MinerSettings
 from tasks.pools.prohashing.reading import POOL_ID
@@ -52,6 +53,13 @@ class CollectionSettings(Section):
                 there = f"one of {', '.join(sorted(known))}" if known else "none is configured"
                 raise ValueError(f"miner {miner.id} should mine at pool {miner.pool!r}, which is not there: {there}")
         return self
+    alerts: AlertSettings = AlertSettings()
+
+    @property
+    def pool_ids(self) -> frozenset[str]:
+        """Ids of all pools, as rows of pools have them."""
+        of_section = {"prohashing"} if self.prohashing is not None else set()
+        return frozenset({pool.id for pool in self.pools} | of_section)
 
 
 def load_collection_settings(file: Path | None, environ: Mapping[str, str], resolve: Resolver) -> CollectionSettings:

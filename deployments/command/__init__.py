@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from deployments.command.abacus import abacus
+from deployments.command.alerts import alerts
 from deployments.command.archive import archive
 from deployments.command.audit import audit
 from deployments.command.check import check
@@ -38,6 +39,7 @@ COMMANDS = (
     up,
     check,
     status,
+    alerts,
     page,
     deploy,
     provision,

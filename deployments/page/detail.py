@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deployments.page import quantity
 from deployments.page.model import MinerLine, Row
+from tasks import quantity
 from tasks.miners.report import MinerStanding
 
 

@@ -8,12 +8,12 @@ from typing import Any
 from fastapi import Request
 from nicegui import ui
 
-from deployments.page import quantity
 from deployments.page.charts import Line
 from deployments.page.history import FleetHistory
 from deployments.page.model import AlgorithmTotal, Condition, Fleet, MinerLine
 from deployments.page.reading import PageReader
 from deployments.page.view import ChartCard, Frame, SpanChoice, resolution
+from tasks import quantity
 
 _URGENCY = (
     Condition.FAILED,

@@ -8,12 +8,12 @@ from dataclasses import replace
 from fastapi import Request
 from nicegui import ui
 
-from deployments.page import quantity
 from deployments.page.charts import Line
 from deployments.page.detail import Detail, Number, Parts
 from deployments.page.history import MinerHistory, bridge
 from deployments.page.reading import PageReader
 from deployments.page.view import ChartCard, Frame, SpanChoice, resolution
+from tasks import quantity
 
 _TEAL, _BLUE, _AMBER, _RED, _GREY = "#1f9e91", "#3b82c4", "#d08700", "#d9534f", "#8b95a5"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from fastapi import Request
 from nicegui import ui
 
-from deployments.page import quantity
 from deployments.page.answer import Answer
 from deployments.page.charts import Line, line_chart
 from deployments.page.history import SPANS, Grid, Span
 from deployments.page.reading import PageReader, Pipeline
+from tasks import quantity
 
 THEME_COOKIE = "lodeline_theme"
 _STYLE = Path(__file__).with_name("page.css")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from storage.declaration.bucket import Tier
-from storage.declaration.field import Tag, state, text
+from storage.declaration.field import Tag, gauge, state, text
 from storage.declaration.measurement import Measurement
 from storage.declaration.miner import MINER_TAGS
 
@@ -31,6 +31,32 @@ MINER_EVENT = Measurement(
         text("message", "the event in words"),
         text("old", "what was before; null where there is nothing to name"),
         text("new", "what is since; null where there is nothing to name"),
+    ),
+    {Tier.RAW: "mining_audit"},
+)
+
+ALERT_EVENTS = (
+    "fired", "raised", "resolved", "acknowledged", "acknowledgement_expired", "flapping", "steady",
+)  # fmt: skip
+"""What can happen to an alert; tasks/alerts/life_cycle.py says when each of them does."""
+
+ALERT_EVENT = Measurement(
+    "alert_event",
+    "pipeline",
+    "something that happened to an alert. Events: " + ", ".join(f"`{event}`" for event in ALERT_EVENTS),
+    (
+        Tag("rule", "rule that found it; docs/alerts.md"),
+        Tag("subject", "what is wrong, within the rule"),
+        Tag("event", "what happened"),
+    ),
+    (
+        text("alert_id", "identity of the alert: the same for the same rule and subject"),
+        state("level", EVENT_SEVERITIES, "how bad"),
+        text("entity", "miner, pool, coin or lane that it belongs to"),
+        text("site", "site of it; null where it stands nowhere"),
+        text("message", "the finding in words"),
+        gauge("value", "", "what was measured, in the rule's unit", exact=True),
+        text("person", "who acknowledged it"),
     ),
     {Tier.RAW: "mining_audit"},
 )

@@ -33,6 +33,13 @@ SNAPSHOT = {
         "schedules": {"hourly": ("47 * * * *", "UTC")},
         "reruns": {"prefect.flow-run.Crashed": 0, "prefect.flow-run.Failed": 60},
     },
+    "watch-alerts": {
+        "entrypoint": "flows.watch_alerts.watch_alerts",
+        "queue": "critical",
+        "limit": None,
+        "schedules": {"hourly": ("57 * * * *", "UTC")},
+        "reruns": {"prefect.flow-run.Crashed": 0, "prefect.flow-run.Failed": 60},
+    },
     "downsample": {
         "entrypoint": "flows.downsample.downsample",
         "queue": "standard",
@@ -281,7 +288,7 @@ async def test_deployed_twice_is_deployed_once(api):
     assert before["queues"].keys() == {"critical", "standard", "batch", "default"}
     assert before["queues"]["standard"][1:] == (5, 2)
     assert before["deployments"].keys() == SNAPSHOT.keys()
-    assert len(before["automations"]) == 9
+    assert len(before["automations"]) == 11
 
 
 @pytest.mark.prefect

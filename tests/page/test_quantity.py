@@ -1,6 +1,6 @@
 import pytest
 
-from deployments.page import quantity
+from tasks import quantity
 
 
 @pytest.mark.parametrize(

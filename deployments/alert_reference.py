@@ -1,0 +1,131 @@
+"""docs/alerts.md, made from the rules: ``python -m deployments.alert_reference``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from deployments.markdown import markdown_table
+from tasks.alerts.life_cycle import FLAP_CHANGES, FLAP_WINDOW_S
+from tasks.alerts.rule import About, Rule
+from tasks.alerts.rules import RULES
+from tasks.alerts.rules.crowd import LEAST_MINERS
+from tasks.alerts.settings import AlertSettings
+from tasks.alerts.telling import SEPARATE
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "alerts.md"
+
+_TITLES = {
+    About.SITE: "Sites and racks",
+    About.MINER: "Miners",
+    About.POOL: "Pools",
+    About.MARKET: "Markets",
+    About.PIPELINE: "The pipeline",
+}
+
+
+def alert_reference() -> str:
+    """The whole document."""
+    usual = AlertSettings()
+    parts = [_introduction(usual), _life(usual), _channels(usual)]
+    for about, title in _TITLES.items():
+        rules = [rule for rule in RULES.values() if rule.about is about]
+        parts.append(f"## {title}\n\n" + "\n".join(map(_section, rules)))
+    return "\n".join(parts)
+
+
+def _introduction(usual: AlertSettings) -> str:
+    return f"""# Alerts
+
+Made from `tasks/alerts` by `python -m deployments.alert_reference`; a test fails when it is stale.
+
+Flow `watch-alerts` looks every {usual.check_interval_seconds} s at what this host can see: the store, and the files
+of its own shifts. Deploy it once per store. What it found is in the book of alerts, `state/alerts.sqlite` of the
+data directory; what happened to an alert is in measurement `alert_event` for a year.
+
+| to do | command |
+|---|---|
+| see what fires | `lodeline alerts` (exit code 1 while something does that is not muted) |
+| say that you know | `lodeline alerts ack ID`, or `all` |
+| be told nothing for a while | `lodeline alerts silence --site north --hours 4 --why "new switch"` |
+| see what happened | `lodeline alerts history --hours 48` |
+| try the channels | `lodeline alerts test`, `lodeline alerts channels` |
+| see what is watched | `lodeline alerts rules` |
+"""
+
+
+def _life(usual: AlertSettings) -> str:
+    return f"""## Life of an alert
+
+An alert is *pending* while what a rule finds has not lasted as long as the rule asks (`for`), then *firing*, and
+*resolved* when it has been over as long as the rule asks (`keep`). A miner that does not answer is not known to
+have cooled down: what cannot be known leaves a firing alert as it is. After a hole in the looks a pending alert
+begins again. Identity is rule and subject, so an alert has the same id after a restart and at every host.
+
+- **Acknowledged** (for {usual.acknowledgement_hours:g} hours): not told again and not escalated, until it gets
+  worse.
+- **Muted**, with the reason in the list: a cause says it all (`muted by` below; a pending cause counts), a site or
+  rack as a whole says it, a window of `alerts.maintenance`, or a silence. What still fires when the mute ends is
+  told then.
+- **Flapping**: {FLAP_CHANGES} changes within {FLAP_WINDOW_S // 60} minutes are told once, until it is steady.
+- **A crowd**: at least {LEAST_MINERS} miners and more than the limit's share of a site, or of a rack of it, are one
+  critical alert. The rack is read from `location`: `rack_1_position_2`, or `hall/rack/position`.
+- **Without a store** only the pipeline is watched; other alerts stay as they are.
+"""
+
+
+def _channels(usual: AlertSettings) -> str:
+    steps = ", ".join(f"{minutes} min" for minutes in usual.escalation_minutes)
+    return f"""## Channels
+
+```yaml
+alerts:
+  channels:
+    - {{name: chat, url: "${{ALERT_CHAT_URL}}"}} # critical and warning, at once
+    - {{name: phone, url: "${{ALERT_PHONE_URL}}", levels: [critical], step: 1}} # what nobody acknowledged in time
+  alertmanager_url: http://127.0.0.1:9093
+  dead_man_url: "${{DEAD_MAN_URL}}"
+  maintenance:
+    - {{name: filters, start: "0 9 * * 6", minutes: 60, timezone: Europe/Berlin, site: north, rule: "*hot*"}}
+  rules:
+    chip_too_hot: {{limit: 90}}
+```
+
+`url` is an address as apprise writes it: e-mail, SMS, push, PagerDuty, Slack,
+Telegram, webhooks and more. It holds secrets: take it from the environment. Alerts of one look with the same rule
+and site are one message, more than {SEPARATE} of them come as one; `messages_per_hour` is never exceeded, and what
+did not fit comes together later. A channel that fails is tried again for a day with growing waits. A message that
+was sent right before a kill may come twice.
+
+A channel of `step` 1 and above is told only of critical alerts that nobody acknowledged: after {steps}. An
+Alertmanager is handed every alert that fires and is not muted, at each look; routes and repeats are its own then.
+`dead_man_url` is asked after every look: let something outside tell you when that stops, for a host that is down
+tells nobody.
+"""
+
+
+def _section(rule: Rule) -> str:
+    limit = "-" if rule.limit is None else f"{rule.limit:g} {rule.unit}"
+    table = markdown_table(
+        ("level", "limit", "for", "keep", "muted by"),
+        [
+            (
+                str(rule.level),
+                limit,
+                f"{rule.for_s} s",
+                f"{rule.keep_s} s",
+                ", ".join(f"`{name}`" for name in sorted(rule.muted_by)) or "-",
+            )
+        ],
+    )
+    return f"### {rule.name}\n\n{rule.meaning} {rule.remedy}\n\n{table}"
+
+
+def main() -> None:
+    """Write the document."""
+    DOCUMENT.write_text(alert_reference())
+    sys.stdout.write(f"{DOCUMENT}\n")
+
+
+if __name__ == "__main__":
+    main()

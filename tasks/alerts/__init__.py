@@ -1,0 +1,1 @@
+"""Alerts: rules over what was collected, their life cycle, and who is told."""

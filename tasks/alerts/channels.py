@@ -1,0 +1,86 @@
+"""Sending one message, by apprise: e-mail, SMS, push, PagerDuty, Slack, Telegram, webhooks and some 170 more.
+
+apprise says yes or no by a status; its result's truth value is also no where nothing was tried. Its addresses hold
+secrets: none is logged, and what a service answers is stripped of every part of the address.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from storage.errors import NeedsHuman
+from tasks.alerts.rule import Level
+from tasks.alerts.telling import Message
+
+if TYPE_CHECKING:
+    from apprise import Apprise
+
+TIMEOUT_S = 15.0
+_SECRET_FROM = 4
+_WEBHOOKS = frozenset({"json", "jsons", "xml", "xmls", "form", "forms"})
+
+
+def send(url: SecretStr, message: Message, *, timeout_s: float = TIMEOUT_S) -> str | None:
+    """Send ``message`` to ``url``; blocks. None: the service took it; else why it did not, without secrets.
+
+    Raises:
+        NeedsHuman: apprise does not know such an address, or is not installed.
+    """
+    try:
+        from apprise import NotifyFormat, NotifyType
+        from apprise.result import AppriseResultStatus
+    except ImportError as error:
+        raise NeedsHuman("alerts need apprise, which is not installed", remedy="Install lodeline[alerts]") from error
+    kinds = {Level.INFO: NotifyType.INFO, Level.WARNING: NotifyType.WARNING, Level.CRITICAL: NotifyType.FAILURE}
+    said: list[str] = []
+    result = _opened(url).notify(
+        title=message.title,
+        body=message.body or message.title,
+        notify_type=NotifyType.SUCCESS if message.over else kinds[message.level],
+        body_format=NotifyFormat.TEXT,
+        timeout=timeout_s,
+        log_callback=lambda entry, _service: said.append(entry.message) if entry.level != "INFO" else None,
+    )
+    if result.status == AppriseResultStatus.SUCCESS:
+        return None
+    if result.status == AppriseResultStatus.TIMEOUT:
+        return f"no answer within {timeout_s:.0f} s"
+    return stripped("; ".join(said) or f"not taken: {result.status.name.lower()}", url)
+
+
+def check(url: SecretStr) -> None:
+    """Whether apprise knows such an address. Raises NeedsHuman where it does not."""
+    _opened(url)
+
+
+def _opened(url: SecretStr) -> Apprise:
+    from apprise import Apprise, AppriseAsset
+
+    opened = Apprise(asset=AppriseAsset(async_mode=False, storage_mode=None))
+    if not opened.add(url.get_secret_value()):
+        scheme = url.get_secret_value().partition("://")[0]
+        shown = f"{scheme}://…" if re.fullmatch(r"[a-z][a-z0-9+.-]{0,20}", scheme) else "the address"
+        raise NeedsHuman(
+            f"apprise does not understand {shown}",
+            remedy="Write the channel's url as apprise's documentation has it for that service",
+        )
+    return opened
+
+
+def stripped(text: str, url: SecretStr) -> str:
+    """``text`` with every part of ``url`` that may be a secret replaced; of plain webhooks the host stays.
+
+    Of most services what stands in the place of a host is a token, e.g. ``slack://token/token/token``.
+    """
+    address = url.get_secret_value()
+    scheme = address.partition("://")[0]
+    host = urlsplit(address).hostname if scheme in _WEBHOOKS else None
+    parts = set(re.split(r"[/:@?&=,#\s]+", address)) - {scheme, host}
+    for part in sorted(parts, key=len, reverse=True):
+        if len(part) >= _SECRET_FROM:
+            text = text.replace(part, "***")
+    return text

@@ -1,0 +1,191 @@
+"""What rules of alerts look at: how everything stands now, gathered once a look."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from storage.arrow_schema import answer_schema
+from storage.declaration import Measurement, Tier
+from storage.declaration.market import MARKET_DATA
+from storage.declaration.miner import MINER_FAN, MINER_TELEMETRY
+from storage.declaration.pipeline import PIPELINE_VOLUME, SOURCE_REQUEST
+from storage.declaration.pool import POOL_ACCOUNT, POOL_PERFORMANCE
+from storage.store import Store
+from tasks.health.status import Status, read_status
+from tasks.miners.settings import MinerSettings
+
+STALE_INTERVALS = 2.5
+"""A row older than so many polling intervals is stale: two polls are missing and a third is late."""
+_LEAST_LOOK_BACK_S = 900
+_POOL_LOOK_BACK_S = 6 * 3_600
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetters:
+    """A file of points that a store refused for good, ``age_s`` seconds since the newest came."""
+
+    lane: str
+    sink: str
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """How everything stands at ``now`` (Unix seconds).
+
+    Tables are of the newest rows, with the measurement's columns and ``age_s``, seconds since the row.
+
+    Attributes:
+        miners: one row a configured miner, by ``miner_id``: ``site``, ``rack``, ``interval_s``, the columns of
+            miner_telemetry, ``fresh`` (its newest row is not stale) and ``answers`` (fresh, and of a poll that the
+            miner answered). Without a row, its columns are null.
+        fans: rows of miner_fan of miners that answer.
+        workers, accounts: of pool_performance and pool_account, last six hours.
+        prices: of market_data, last day.
+        requests: one row a request of a pool or market source in the last six hours, whichever host asked: ``source``,
+            ``request``, ``failure`` of its newest try (null: data came), ``ok_age_s`` since data came (null: not in
+            these hours), ``first_age_s`` since its first try of these hours.
+        volumes: of pipeline_volume, last day.
+        pool_ids: of the configuration.
+        status: of this host's pipeline, from its files.
+        store_trouble: why the store does not answer; all tables are empty then.
+        dead_letters: files of points that a store refused for good.
+        site_sizes, rack_sizes: how many miners are configured at each.
+    """
+
+    now: float
+    miners: pd.DataFrame
+    fans: pd.DataFrame
+    workers: pd.DataFrame
+    accounts: pd.DataFrame
+    prices: pd.DataFrame
+    requests: pd.DataFrame
+    volumes: pd.DataFrame
+    pool_ids: frozenset[str] = frozenset()
+    status: Status | None = None
+    store_trouble: str | None = None
+    dead_letters: tuple[DeadLetters, ...] = ()
+    site_sizes: Mapping[str, int] = field(default_factory=dict)
+    rack_sizes: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+_POSITION = re.compile(r"(?P<rack>.*?\S)[\s_/-]*position[\s_-]*\w+|(?P<path>.+)/[^/]*", re.IGNORECASE)
+
+
+def rack_of(location: str) -> str:
+    """The rack of a place written ``rack_1_position_2`` or ``hall/rack/position``; empty where neither is meant."""
+    match = _POSITION.fullmatch(location.strip())
+    return (match["rack"] or match["path"]).strip() if match else ""
+
+
+def gather(
+    store: Store | None,
+    data_directory: Path,
+    miners: Sequence[MinerSettings],
+    now: float,
+    *,
+    pool_ids: frozenset[str] = frozenset(),
+    store_trouble: str | None = None,
+) -> Facts:
+    """Ask the store and read the files of this host.
+
+    Args:
+        store: None where it could not be opened: what needs it is empty then.
+        data_directory: of this host.
+        miners: of the configuration, those that are polled.
+        now: Unix seconds.
+        pool_ids: ids of the configured pools.
+        store_trouble: why there is no store.
+
+    Raises:
+        TryAgain, StoreError: the store does not answer.
+        PermissionError: this user may not read the data directory.
+    """
+    roster = roster_of(miners)
+    longest_s = max((float(seconds) for seconds in roster["interval_s"]), default=0.0)
+    since = int(now - max(_LEAST_LOOK_BACK_S, 2 * STALE_INTERVALS * longest_s))
+
+    def newest(measurement: Measurement, after: int) -> pd.DataFrame:
+        return _with_age(_empty(measurement) if store is None else store.newest(measurement, after).to_pandas(), now)
+
+    standing = judged(roster, newest(MINER_TELEMETRY, since))
+    fans = newest(MINER_FAN, since)
+    requests = _empty(SOURCE_REQUEST)
+    if store is not None:
+        start, stop = int(now) - _POOL_LOOK_BACK_S, int(now) + 1
+        requests = store.read(SOURCE_REQUEST, Tier.RAW, start, stop, columns=["ok", "failure"]).to_pandas()
+    answering = standing.index[standing["answers"]]
+    return Facts(
+        now=now,
+        miners=standing,
+        fans=fans[fans["miner_id"].isin(answering)],
+        workers=newest(POOL_PERFORMANCE, int(now) - _POOL_LOOK_BACK_S),
+        accounts=newest(POOL_ACCOUNT, int(now) - _POOL_LOOK_BACK_S),
+        prices=newest(MARKET_DATA, int(now) - _DAY_S),
+        requests=tried(requests, now),
+        volumes=newest(PIPELINE_VOLUME, int(now) - _DAY_S),
+        pool_ids=pool_ids,
+        store_trouble=store_trouble,
+        status=read_status(data_directory, now),
+        dead_letters=_dead_letters(data_directory / "spool", now),
+        site_sizes=roster.groupby("site").size().to_dict(),
+        rack_sizes=roster.groupby(["site", "rack"]).size().to_dict(),
+    )
+
+
+def roster_of(miners: Sequence[MinerSettings]) -> pd.DataFrame:
+    """Configured miners by ``miner_id``: ``site``, ``rack``, ``interval_s`` (the slowest they are polled at)."""
+    return pd.DataFrame(
+        {
+            "site": [miner.site for miner in miners],
+            "rack": [rack_of(miner.location) for miner in miners],
+            "interval_s": [float(miner.telemetry_bounds().slowest_s) for miner in miners],
+        },
+        index=pd.Index([miner.id for miner in miners], name="miner_id", dtype="str"),
+    )
+
+
+def judged(roster: pd.DataFrame, telemetry: pd.DataFrame) -> pd.DataFrame:
+    """``roster`` with each miner's newest row of ``telemetry``, and whether it is fresh and was answered."""
+    newest = telemetry.sort_values("age_s").drop_duplicates("miner_id").set_index("miner_id")
+    # site and model are the configuration's: a renamed site must not be told by yesterday's name
+    standing = roster.join(newest.drop(columns=["site"]))
+    standing["fresh"] = standing["age_s"].notna() & (standing["age_s"] <= STALE_INTERVALS * standing["interval_s"])
+    standing["answers"] = standing["fresh"] & standing["reachable"].eq(True).fillna(False)
+    return standing
+
+
+def tried(requests: pd.DataFrame, now: float) -> pd.DataFrame:
+    """Rows of source_request by request: how its newest try went, and when data last came."""
+    rows = _with_age(requests, now).sort_values("age_s", ascending=False)
+    keys = ["source", "request"]
+    by_request = rows.groupby(keys, sort=True)
+    found = by_request.agg(failure=("failure", lambda column: column.iloc[-1]), first_age_s=("age_s", "max"))
+    came = rows[rows["ok"].eq(True).fillna(False).astype(bool)].groupby(keys)["age_s"].min()
+    return found.join(came.rename("ok_age_s")).reset_index()
+
+
+def _with_age(rows: pd.DataFrame, now: float) -> pd.DataFrame:
+    seconds = rows["time"].dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[s]").astype("int64")
+    rows["age_s"] = now - seconds
+    return rows
+
+
+def _empty(measurement: Measurement) -> pd.DataFrame:
+    return answer_schema(measurement, Tier.RAW).empty_table().to_pandas()
+
+
+def _dead_letters(spool: Path, now: float) -> tuple[DeadLetters, ...]:
+    found = []
+    for file in sorted(spool.glob("*/dead.*.jsonl")):
+        state = file.stat()
+        if state.st_size:
+            sink = file.name.removeprefix("dead.").removesuffix(".jsonl")
+            found.append(DeadLetters(file.parent.name, sink, now - state.st_mtime))
+    return tuple(found)

@@ -1,0 +1,116 @@
+"""Rules over pools and the accounts there."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from tasks.alerts.facts import Facts
+from tasks.alerts.rule import About, Finding, Found, Level, Rule
+from tasks.alerts.rules.sources import failing_sources
+from tasks.quantity import age
+
+
+def _offline(facts: Facts, limit: float | None) -> Found:
+    rows = facts.workers[facts.workers["status"].isin(["offline", "expired"])]
+    silent_s = rows["last_share_age_s"].astype("float64") + rows["age_s"].astype("float64")
+    rows = rows[silent_s.isna() | (silent_s >= (limit or 0.0))]
+    return Found(
+        tuple(
+            Finding(
+                subject=f"{row['pool_id']} {row['worker_id']} {row['algorithm']}",
+                entity=row["worker_id"],
+                within=row["pool_id"],
+                message=f"{row['pool_id']} does not see worker {row['worker_id']}"
+                + (
+                    ""
+                    if pd.isna(row["last_share_age_s"])
+                    else f": last share {age(row['last_share_age_s'] + row['age_s'])} ago"
+                ),
+                value=None if pd.isna(row["last_share_age_s"]) else float(row["last_share_age_s"] + row["age_s"]),
+            )
+            for _, row in rows.iterrows()
+        )
+    )
+
+
+def _rejecting(facts: Facts, limit: float | None) -> Found:
+    ratio = facts.workers["reject_ratio"].astype("float64")
+    rows = facts.workers[facts.workers["time_window"].notna() & (ratio > (limit or 0.0))]
+    return Found(
+        tuple(
+            Finding(
+                subject=f"{row['pool_id']} {row['worker_id']} {row['algorithm']}",
+                entity=row["worker_id"],
+                within=row["pool_id"],
+                message=f"{row['pool_id']} rejects {row['reject_ratio']:.1%} of worker {row['worker_id']} "
+                f"over {row['time_window']}",
+                value=float(row["reject_ratio"]),
+            )
+            for _, row in rows.iterrows()
+        )
+    )
+
+
+def _refused(facts: Facts, _limit: float | None) -> Found:
+    rows = facts.accounts[facts.accounts["status"].isin(["gone", "refused"])]
+    return Found(
+        tuple(
+            Finding(
+                subject=f"{row['pool_id']} {row['coin_id']}",
+                entity=row["pool_id"],
+                message=f"{row['pool_id']}: the account is {row['status']}",
+            )
+            for _, row in rows.iterrows()
+        )
+    )
+
+
+POOL_RULES = (
+    Rule(
+        "pool_away",
+        Level.WARNING,
+        About.POOL,
+        "A pool does not tell how the miners do there.",
+        "If the pool's own page works, look at key, address and firewall; `lodeline status` tells the reason.",
+        lambda facts, limit: failing_sources(facts, limit, pools=True),
+        for_s=0,
+        keep_s=0,
+        limit=1_800.0,
+        unit="s",
+    ),
+    Rule(
+        "pool_account_lost",
+        Level.CRITICAL,
+        About.POOL,
+        "The pool refuses the account, or has closed: what is mined there may earn nothing.",
+        "Log in at the pool; if it is gone, point the miners to another one.",
+        _refused,
+        for_s=0,
+        keep_s=0,
+    ),
+    Rule(
+        "worker_offline",
+        Level.WARNING,
+        About.POOL,
+        "The pool does not see a worker that it knows.",
+        "If its miner mines, it mines for somebody else or its shares do not arrive: compare its pool settings.",
+        _offline,
+        for_s=300,
+        keep_s=300,
+        limit=1_200.0,
+        unit="s",
+        muted_by=frozenset({"pool_away"}),
+    ),
+    Rule(
+        "worker_rejected",
+        Level.WARNING,
+        About.POOL,
+        "The pool rejects much of a worker's work.",
+        "Stale shares mean a slow line to the pool; invalid ones mean wrong nonces of the miner.",
+        _rejecting,
+        for_s=600,
+        keep_s=600,
+        limit=0.05,
+        unit="ratio",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Alerts: their life, who is told, and every rule."""

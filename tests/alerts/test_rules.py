@@ -1,0 +1,263 @@
+"""Every rule by tables: what it finds, what it leaves alone, and what it cannot know. Null is never wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage.frame import Value, build_frame
+from storage.lake.store import EmbeddedStore
+from tasks.alerts.facts import Facts, gather, rack_of
+from tasks.alerts.rules import RULES
+from tasks.miners.settings import MinerSettings
+
+T = 1_800_000_000
+TH = 1e12
+WELL = {
+    "reachable": True, "state": "mining", "hashrate_hs": 100 * TH, "hashrate_nominal_hs": 100 * TH,
+    "chip_temp_max_c": 70.0, "fan_duty_percent": 60.0, "fans_running": 4, "boards_mining": 3, "boards_expected": 3,
+}  # fmt: skip
+AWAY = {"reachable": False, "state": "unreachable", "failure": "connect_timeout"}
+
+
+def miner(name: str, location: str = "") -> MinerSettings:
+    return MinerSettings(
+        id=name,
+        ip="127.0.0.1",
+        model="S19",
+        site="north",
+        location=location,
+        polling_interval_seconds=60,
+        adaptive=False,
+    )
+
+
+def rows(measurement: str, *given: dict[str, Value], time: int = T) -> Any:
+    names = {name for row in given for name in row} - {"time"}
+    columns: dict[str, Sequence[Value]] = {name: [row.get(name) for row in given] for name in names}
+    return build_frame(measurement, [int(row.get("time") or time) for row in given], columns)
+
+
+class World:
+    """A store and the configured miners; ``find`` asks one rule."""
+
+    def __init__(self, folder: Path, miners: int = 1) -> None:
+        self.folder = folder
+        self.store = EmbeddedStore(folder / "lake")
+        self.miners = [
+            miner(f"m{number}", f"rack_{number // 4}_position_{number % 4}") for number in range(1, miners + 1)
+        ]
+
+    def telemetry(self, **fields: Value) -> None:
+        self.put("miner_telemetry", {"miner_id": "m1", "model": "S19", "site": "north", **WELL, **fields})
+
+    def put(self, measurement: str, *given: dict[str, Value]) -> None:
+        self.store.write([rows(measurement, *given)])
+
+    def facts(self, now: float = T + 5.0) -> Facts:
+        return gather(self.store, self.folder, self.miners, now, pool_ids=frozenset({"ltc"}))
+
+    def find(self, rule: str, now: float = T + 5.0) -> dict[str, str]:
+        found = RULES[rule].find(self.facts(now), RULES[rule].limit)
+        return {finding.subject: finding.message for finding in found.findings}
+
+    def unknown(self, rule: str, now: float = T + 5.0) -> frozenset[str]:
+        return RULES[rule].find(self.facts(now), RULES[rule].limit).unknown
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({}, {}),
+        (AWAY, {"miner_unreachable": "does not answer: connect timeout"}),
+        ({"state": "failed"}, {"miner_failed": "its state is failed"}),
+        ({"hashrate_hs": 0.0}, {"no_hashrate": "hashrate is 0.00 H/s, state mining", "hashrate_low": ""}),
+        ({"hashrate_hs": 0.0, "hashrate_nominal_hs": None}, {"no_hashrate": ""}),
+        ({"hashrate_hs": None}, {}),
+        ({"hashrate_hs": 89 * TH}, {"hashrate_low": "hashrate is 89.0 TH/s of 100 TH/s, below 90%"}),
+        ({"hashrate_hs": 91 * TH}, {}),
+        ({"hashrate_hs": 0.0, "state": "paused"}, {}),  # on purpose
+        ({"hashrate_hs": 0.0, "state": "starting"}, {}),
+        ({"boards_mining": 2}, {"board_lost": "2 of 3 boards mine"}),
+        ({"boards_mining": 0, "state": "paused"}, {}),
+        ({"boards_mining": None}, {}),
+        ({"chip_temp_max_c": 95.0}, {"chip_too_hot": "hottest chip has 95 °C, limit 95 °C"}),
+        ({"chip_temp_max_c": 94.0}, {}),
+        ({"chip_temp_max_c": 88.0, "fan_duty_percent": 30.0}, {}),  # hot and low, and the hashrate is well
+        (
+            {"chip_temp_max_c": 88.0, "fan_duty_percent": 30.0, "hashrate_hs": 93 * TH},
+            {"cooling_failing": "hottest chip has 88 °C, fans are driven at 30 %, hashrate is 93% of nominal"},
+        ),
+    ],
+)
+def test_what_rules_find_at_a_miner(world: World, fields: dict[str, Value], found: dict[str, str]) -> None:
+    world.telemetry(**{**({} if fields is not AWAY else dict.fromkeys(WELL)), **fields})
+    of_miners = [name for name, rule in RULES.items() if rule.about == "miner"]
+    said = {name: world.find(name) for name in of_miners}
+    assert {name for name, subjects in said.items() if subjects} == set(found)
+    for name, words in found.items():
+        if words:
+            assert said[name] == {"m1": words}
+
+
+def test_of_a_miner_that_does_not_answer_nothing_is_known(world: World) -> None:
+    world.telemetry(**dict.fromkeys(WELL) | AWAY)
+    for name in ("chip_too_hot", "hashrate_low", "board_lost", "fan_lost"):
+        assert world.unknown(name) == {"m1"}
+    assert world.unknown("miner_unreachable") == set()
+    # two and a half intervals later it is not even known to be unreachable
+    assert world.find("miner_stale", T + 150.0) == {}
+    assert world.find("miner_stale", T + 151.0) == {"m1": "newest reading is 151 s old; it is polled every 60 s"}
+    assert world.unknown("miner_unreachable", T + 151.0) == {"m1"}
+
+
+def test_a_miner_that_was_never_polled_is_stale(world: World) -> None:
+    assert world.find("miner_stale") == {"m1": "no reading in reach; it is polled every 60 s"}
+
+
+def test_a_fan_that_does_not_turn(world: World) -> None:
+    world.telemetry()
+    fan = {"miner_id": "m1", "model": "S19", "site": "north"}
+    world.put("miner_fan", fan | {"fan": "0", "status": "ok"}, fan | {"fan": "2", "status": "lost"})
+    assert world.find("fan_lost") == {"m1": "fan 2 does not turn"}
+    world.telemetry(**dict.fromkeys(WELL) | AWAY)
+    assert world.find("fan_lost") == {}
+
+
+@pytest.mark.parametrize(
+    ("away", "subjects"),
+    [
+        ([1, 2], []),  # fewer than three are told one by one
+        ([1, 2, 3], ["site north, rack_0"]),  # 3 of 3 in rack_0, 3 of 11 at the site
+        ([1, 4, 8], []),
+        ([1, 2, 4, 8], ["site north"]),
+    ],
+)
+def test_a_crowd_is_a_site_or_a_rack(tmp_path: Path, away: list[int], subjects: list[str]) -> None:
+    world = World(tmp_path, miners=11)
+    ids = {"model": "S19", "site": "north"}
+    world.put(
+        "miner_telemetry",
+        *[
+            {"miner_id": f"m{number}", **ids, **(dict.fromkeys(WELL) | AWAY if number in away else WELL)}
+            for number in range(1, 12)
+        ],
+    )
+    assert sorted(world.find("many_miner_unreachable")) == subjects
+
+
+@pytest.mark.parametrize(
+    ("location", "rack"),
+    [
+        ("rack_1_position_2", "rack_1"),
+        ("Rack 7 position 12", "Rack 7"),
+        ("hall 2/rack 3/7", "hall 2/rack 3"),
+        ("container", ""),
+        ("", ""),
+    ],
+)
+def test_the_rack_is_in_the_place(location: str, rack: str) -> None:
+    assert rack_of(location) == rack
+
+
+WORKER = {"pool_id": "ltc", "worker_id": "acc.m1", "algorithm": "scrypt"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule", "found"),
+    [
+        ({"status": "online"}, "worker_offline", {}),
+        (
+            {"status": "offline", "last_share_age_s": 1_795.0},
+            "worker_offline",
+            {"ltc acc.m1 scrypt": "ltc does not see worker acc.m1: last share 30 min ago"},
+        ),
+        ({"status": "offline", "last_share_age_s": 600.0}, "worker_offline", {}),
+        ({"status": "offline"}, "worker_offline", {"ltc acc.m1 scrypt": "ltc does not see worker acc.m1"}),
+        ({"status": "online", "reject_ratio": 0.04, "time_window": "1h"}, "worker_rejected", {}),
+        (
+            {"status": "online", "reject_ratio": 0.08, "time_window": "1h"},
+            "worker_rejected",
+            {"ltc acc.m1 scrypt": "ltc rejects 8.0% of worker acc.m1 over 1h"},
+        ),
+        ({"status": "online", "reject_ratio": 0.08}, "worker_rejected", {}),  # since a reset: nobody knows when
+    ],
+)
+def test_workers(world: World, fields: dict[str, Value], rule: str, found: dict[str, str]) -> None:
+    world.put("pool_performance", WORKER | fields)
+    assert world.find(rule) == found
+
+
+def test_an_account_that_is_lost(world: World) -> None:
+    world.put(
+        "pool_account",
+        {"pool_id": "ltc", "coin_id": "litecoin", "status": "live"},
+        {"pool_id": "ltc", "coin_id": "dogecoin", "status": "refused"},
+    )
+    assert world.find("pool_account_lost") == {"ltc dogecoin": "ltc: the account is refused"}
+
+
+def test_a_source_without_data(world: World) -> None:
+    tried = {"host": "edge", "request": "workers"}
+    world.put(
+        "source_request",
+        tried | {"time": T - 3_000, "source": "ltc", "ok": True},
+        tried | {"time": T - 60, "source": "ltc", "ok": False, "failure": "rate_limited"},
+        tried | {"time": T - 4_000, "source": "coingecko", "ok": False, "failure": "timeout"},
+        tried | {"time": T - 30, "source": "coingecko", "ok": False, "failure": "server_error"},
+        # one host is cut off and another one gets data
+        tried | {"time": T - 50, "source": "mempool", "ok": False, "failure": "unreachable"},
+        tried | {"time": T - 40, "source": "mempool", "host": "office", "ok": True},
+    )
+    assert world.find("pool_away") == {"ltc": "ltc: no data for 50 min; workers fails: rate limited"}
+    assert world.find("market_source_away") == {
+        "coingecko": "coingecko: no data for 67 min at least; workers fails: server error"
+    }
+
+
+def test_old_prices(world: World) -> None:
+    world.put(
+        "market_data",
+        {"time": T - 4_000, "source": "coingecko", "coin_id": "litecoin", "price_usd": 80.0},
+        {"time": T - 5_000, "source": "coinmarketcap", "coin_id": "litecoin", "price_usd": 80.0},
+        {"time": T - 4_000, "source": "coingecko", "coin_id": "bitcoin", "price_usd": 9e4},
+        {"time": T - 100, "source": "coinmarketcap", "coin_id": "bitcoin", "price_usd": 9e4},
+    )
+    assert world.find("price_old") == {"litecoin": "newest price of litecoin is 67 min old"}
+
+
+@pytest.mark.parametrize(("days", "level"), [(20.0, None), (13.0, "usual"), (2.0, "critical"), (None, None)])
+def test_a_disk_that_fills(world: World, days: float | None, level: str | None) -> None:
+    world.put("pipeline_volume", {"host": "edge", "volume": "lake", "free": 10, "days_until_full": days})
+    found = RULES["disk_filling"].find(world.facts(), RULES["disk_filling"].limit).findings
+    assert [str(finding.level or "usual") for finding in found] == ([level] if level else [])
+
+
+def test_points_that_a_store_refused_are_told_for_a_day(world: World) -> None:
+    import os
+
+    letters = world.folder / "spool" / "miners" / "dead.influxdb.jsonl"
+    letters.parent.mkdir(parents=True)
+    letters.touch()
+    assert world.find("points_refused") == {}
+    letters.write_text("{}\n")
+    os.utime(letters, (T, T))
+    assert world.find("points_refused") == {"lane miners to influxdb": "influxdb refused points of lane miners 5 s ago"}
+    assert world.find("points_refused", T + 86_401.0) == {}
+
+
+def test_rules_are_declared_whole() -> None:
+    for name, rule in RULES.items():
+        assert rule.muted_by <= RULES.keys(), name
+        assert name not in rule.muted_by
+        assert rule.meaning.endswith(".")
+        assert rule.remedy
+        assert (rule.limit is None) == (not rule.unit), name
