@@ -45,21 +45,21 @@ class CollectionSettings(Section):
     market_data: MarketSettings = MarketSettings()
     sharing: SharingSettings = SharingSettings()
 
-    @model_validator(mode="after")
-    def _pools_of_miners(self) -> CollectionSettings:
-        known = {pool.id for pool in self.pools} | ({POOL_ID} if self.prohashing is not None else set())
-        for miner in self.miners:
-            if miner.pool is not None and miner.pool not in known:
-                there = f"one of {', '.join(sorted(known))}" if known else "none is configured"
-                raise ValueError(f"miner {miner.id} should mine at pool {miner.pool!r}, which is not there: {there}")
-        return self
     alerts: AlertSettings = AlertSettings()
 
     @property
     def pool_ids(self) -> frozenset[str]:
         """Ids of all pools, as rows of pools have them."""
-        of_section = {"prohashing"} if self.prohashing is not None else set()
-        return frozenset({pool.id for pool in self.pools} | of_section)
+        return frozenset({pool.id for pool in self.pools} | ({POOL_ID} if self.prohashing is not None else set()))
+
+    @model_validator(mode="after")
+    def _pools_of_miners(self) -> CollectionSettings:
+        known = self.pool_ids
+        for miner in self.miners:
+            if miner.pool is not None and miner.pool not in known:
+                there = f"one of {', '.join(sorted(known))}" if known else "none is configured"
+                raise ValueError(f"miner {miner.id} should mine at pool {miner.pool!r}, which is not there: {there}")
+        return self
 
 
 def load_collection_settings(file: Path | None, environ: Mapping[str, str], resolve: Resolver) -> CollectionSettings:
