@@ -54,6 +54,9 @@ class Life:
         (alert,) = self.alerts.values()
         return alert
 
+    def acknowledged(self) -> bool:
+        return self.alert.acknowledged is not None
+
     @property
     def events(self) -> list[Event]:
         return [change.event for change in self.changes]
@@ -143,15 +146,15 @@ def test_an_acknowledgement_expires_and_ends_when_it_gets_worse() -> None:
     life.look(WRONG)
     assert life.alert.acknowledged_by == "ana"
     life.look(WRONG, level=Level.CRITICAL)
-    assert life.alert.acknowledged is None
-    assert life.events[-1] is Event.RAISED
+    assert not life.acknowledged()
+    assert life.events[-1:] == [Event.RAISED]
     life.alerts[known.id] = acknowledge(life.alert, by="ana", now=life.now, hours=1)[0]
     for _ in range(59):
         life.look(WRONG, level=Level.CRITICAL)
-    assert life.alert.acknowledged is not None
+    assert life.acknowledged()
     life.look(WRONG, level=Level.CRITICAL)
-    assert life.alert.acknowledged is None
-    assert life.events[-1] is Event.ACKNOWLEDGEMENT_EXPIRED
+    assert not life.acknowledged()
+    assert life.events[-1:] == [Event.ACKNOWLEDGEMENT_EXPIRED]
 
 
 def test_what_comes_and_goes_is_one_thing_until_it_is_steady() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from tasks.miners.settings import MinerSettings
 
 T = 1_800_000_000
 TH = 1e12
-WELL = {
+WELL: dict[str, Value] = {
     "reachable": True, "state": "mining", "hashrate_hs": 100 * TH, "hashrate_nominal_hs": 100 * TH,
     "chip_temp_max_c": 70.0, "fan_duty_percent": 60.0, "fans_running": 4, "boards_mining": 3, "boards_expected": 3,
 }  # fmt: skip
-AWAY = {"reachable": False, "state": "unreachable", "failure": "connect_timeout"}
+AWAY: dict[str, Value] = {"reachable": False, "state": "unreachable", "failure": "connect_timeout"}
 
 
 def miner(name: str, location: str = "") -> MinerSettings:
@@ -35,7 +35,7 @@ def miner(name: str, location: str = "") -> MinerSettings:
     )
 
 
-def rows(measurement: str, *given: dict[str, Value], time: int = T) -> Any:
+def rows(measurement: str, *given: Mapping[str, Value], time: int = T) -> Any:
     names = {name for row in given for name in row} - {"time"}
     columns: dict[str, Sequence[Value]] = {name: [row.get(name) for row in given] for name in names}
     return build_frame(measurement, [int(row.get("time") or time) for row in given], columns)
@@ -54,7 +54,7 @@ class World:
     def telemetry(self, **fields: Value) -> None:
         self.put("miner_telemetry", {"miner_id": "m1", "model": "S19", "site": "north", **WELL, **fields})
 
-    def put(self, measurement: str, *given: dict[str, Value]) -> None:
+    def put(self, measurement: str, *given: Mapping[str, Value]) -> None:
         self.store.write([rows(measurement, *given)])
 
     def facts(self, now: float = T + 5.0) -> Facts:
@@ -125,7 +125,7 @@ def test_a_miner_that_was_never_polled_is_stale(world: World) -> None:
 
 def test_a_fan_that_does_not_turn(world: World) -> None:
     world.telemetry()
-    fan = {"miner_id": "m1", "model": "S19", "site": "north"}
+    fan: dict[str, Value] = {"miner_id": "m1", "model": "S19", "site": "north"}
     world.put("miner_fan", fan | {"fan": "0", "status": "ok"}, fan | {"fan": "2", "status": "lost"})
     assert world.find("fan_lost") == {"m1": "fan 2 does not turn"}
     world.telemetry(**dict.fromkeys(WELL) | AWAY)
@@ -143,7 +143,7 @@ def test_a_fan_that_does_not_turn(world: World) -> None:
 )
 def test_a_crowd_is_a_site_or_a_rack(tmp_path: Path, away: list[int], subjects: list[str]) -> None:
     world = World(tmp_path, miners=11)
-    ids = {"model": "S19", "site": "north"}
+    ids: dict[str, Value] = {"model": "S19", "site": "north"}
     world.put(
         "miner_telemetry",
         *[
@@ -168,7 +168,7 @@ def test_the_rack_is_in_the_place(location: str, rack: str) -> None:
     assert rack_of(location) == rack
 
 
-WORKER = {"pool_id": "ltc", "worker_id": "acc.m1", "algorithm": "scrypt"}
+WORKER: dict[str, Value] = {"pool_id": "ltc", "worker_id": "acc.m1", "algorithm": "scrypt"}
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_an_account_that_is_lost(world: World) -> None:
 
 
 def test_a_source_without_data(world: World) -> None:
-    tried = {"host": "edge", "request": "workers"}
+    tried: dict[str, Value] = {"host": "edge", "request": "workers"}
     world.put(
         "source_request",
         tried | {"time": T - 3_000, "source": "ltc", "ok": True},

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from storage.declaration.event import ALERT_EVENT
 from storage.errors import NeedsHuman, TryAgain
+from storage.frame import Value
 from storage.lake.store import EmbeddedStore
 from storage.store import Store
 from tasks.alerts import watch as watching
@@ -23,7 +24,7 @@ from tasks.alerts.watch import Watch, ask
 from tests.alerts.test_rules import WELL, miner, rows
 
 T = 1_800_000_000
-FAILED = {"miner_id": "m1", "model": "S19", "site": "north", **WELL, "state": "failed"}
+FAILED: dict[str, Value] = {"miner_id": "m1", "model": "S19", "site": "north", **WELL, "state": "failed"}
 
 
 class Channel:
