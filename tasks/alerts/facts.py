@@ -6,10 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from storage.arrow_schema import answer_schema
 from storage.declaration import Measurement, Tier
 from storage.declaration.market import MARKET_DATA
 from storage.declaration.miner import MINER_FAN, MINER_TELEMETRY
@@ -18,6 +16,9 @@ from storage.declaration.pool import POOL_ACCOUNT, POOL_PERFORMANCE
 from storage.store import Store
 from tasks.health.status import Status, read_status
 from tasks.miners.settings import MinerSettings
+
+if TYPE_CHECKING:  # pandas comes with the extra [lake], and rules are declared, and configured, without it
+    import pandas as pd
 
 STALE_INTERVALS = 2.5
 """A row older than so many polling intervals is stale: two polls are missing and a third is late."""
@@ -141,6 +142,8 @@ def gather(
 
 def roster_of(miners: Sequence[MinerSettings]) -> pd.DataFrame:
     """Configured miners by ``miner_id``: ``site``, ``rack``, ``interval_s`` (the slowest they are polled at)."""
+    import pandas as pd
+
     return pd.DataFrame(
         {
             "site": [miner.site for miner in miners],
@@ -178,6 +181,8 @@ def _with_age(rows: pd.DataFrame, now: float) -> pd.DataFrame:
 
 
 def _empty(measurement: Measurement) -> pd.DataFrame:
+    from storage.arrow_schema import answer_schema
+
     return answer_schema(measurement, Tier.RAW).empty_table().to_pandas()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -109,3 +110,8 @@ def named(rules: Sequence[Rule]) -> dict[str, Rule]:
     if len(by_name) < len(rules):
         raise ValueError("two rules of alerts have the same name")
     return by_name
+
+
+def missing(value: float | None) -> bool:
+    """Whether a cell of a table holds nothing: None, or the NaN that tables of numbers have for it."""
+    return value is None or math.isnan(value)

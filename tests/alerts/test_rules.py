@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import pytest
 
-from storage.frame import Value, build_frame
-from storage.lake.store import EmbeddedStore
+from storage.frame import Value
+from storage.store import Store
 from tasks.alerts.facts import Facts, gather, rack_of
 from tasks.alerts.rules import RULES
 from tasks.miners.settings import MinerSettings
+from tests.alerts.shelf import Shelf, rows
 
 T = 1_800_000_000
 TH = 1e12
@@ -35,18 +36,12 @@ def miner(name: str, location: str = "") -> MinerSettings:
     )
 
 
-def rows(measurement: str, *given: Mapping[str, Value], time: int = T) -> Any:
-    names = {name for row in given for name in row} - {"time"}
-    columns: dict[str, Sequence[Value]] = {name: [row.get(name) for row in given] for name in names}
-    return build_frame(measurement, [int(row.get("time") or time) for row in given], columns)
-
-
 class World:
     """A store and the configured miners; ``find`` asks one rule."""
 
     def __init__(self, folder: Path, miners: int = 1) -> None:
         self.folder = folder
-        self.store = EmbeddedStore(folder / "lake")
+        self.store = Shelf()
         self.miners = [
             miner(f"m{number}", f"rack_{number // 4}_position_{number % 4}") for number in range(1, miners + 1)
         ]
@@ -55,10 +50,10 @@ class World:
         self.put("miner_telemetry", {"miner_id": "m1", "model": "S19", "site": "north", **WELL, **fields})
 
     def put(self, measurement: str, *given: Mapping[str, Value]) -> None:
-        self.store.write([rows(measurement, *given)])
+        self.store.write([rows(measurement, *given, time=T)])
 
     def facts(self, now: float = T + 5.0) -> Facts:
-        return gather(self.store, self.folder, self.miners, now, pool_ids=frozenset({"ltc"}))
+        return gather(cast("Store", self.store), self.folder, self.miners, now, pool_ids=frozenset({"ltc"}))
 
     def find(self, rule: str, now: float = T + 5.0) -> dict[str, str]:
         found = RULES[rule].find(self.facts(now), RULES[rule].limit)

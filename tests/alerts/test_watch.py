@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
@@ -12,7 +12,6 @@ from pydantic import SecretStr
 from storage.declaration.event import ALERT_EVENT
 from storage.errors import NeedsHuman, TryAgain
 from storage.frame import Value
-from storage.lake.store import EmbeddedStore
 from storage.store import Store
 from tasks.alerts import watch as watching
 from tasks.alerts.book import FILE_NAME, Book
@@ -21,7 +20,8 @@ from tasks.alerts.rules import RULES
 from tasks.alerts.settings import AlertSettings
 from tasks.alerts.telling import Message
 from tasks.alerts.watch import Watch, ask
-from tests.alerts.test_rules import WELL, miner, rows
+from tests.alerts.shelf import Shelf, rows
+from tests.alerts.test_rules import WELL, miner
 
 T = 1_800_000_000
 FAILED: dict[str, Value] = {"miner_id": "m1", "model": "S19", "site": "north", **WELL, "state": "failed"}
@@ -47,7 +47,7 @@ class Farm:
 
     def __init__(self, folder: Path, **alerts: Any) -> None:
         self.folder = folder
-        self.store: Store = EmbeddedStore(folder / "lake")
+        self.store = cast("Store", Shelf())
         self.channel = Channel()
         channels = [{"name": "ops", "url": "json://127.0.0.1", "messages_per_hour": 3}]
         self.settings = AlertSettings.model_validate({"channels": channels, **alerts})

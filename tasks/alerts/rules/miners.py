@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from tasks.alerts.facts import Facts
-from tasks.alerts.rule import About, Finding, Found, Level, Rule
+from tasks.alerts.rule import About, Finding, Found, Level, Rule, missing
 from tasks.quantity import hashrate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _HASHING = ("mining", "degraded")
 _NOT_KNOWN = frozenset({"miner_unreachable", "miner_stale"})
@@ -44,7 +46,7 @@ def _finding(miner: str, row: pd.Series, message: str, value: float | None = Non
         site=row["site"],
         rack=row["rack"],
         message=message,
-        value=None if value is None or pd.isna(value) else float(value),
+        value=None if value is None or missing(value) else float(value),
     )
 
 
@@ -67,7 +69,7 @@ def _stale(facts: Facts, _limit: float | None) -> Found:
                 str(miner),
                 row,
                 f"no reading in reach; it is polled every {row['interval_s']:.0f} s"
-                if pd.isna(row["age_s"])
+                if missing(row["age_s"])
                 else f"newest reading is {row['age_s']:.0f} s old; it is polled every {row['interval_s']:.0f} s",
                 row["age_s"],
             )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from tasks.alerts.facts import Facts
-from tasks.alerts.rule import About, Finding, Found, Level, Rule
+from tasks.alerts.rule import About, Finding, Found, Level, Rule, missing
 from tasks.alerts.rules.sources import failing_sources
 from tasks.quantity import age
 
@@ -23,10 +21,10 @@ def _offline(facts: Facts, limit: float | None) -> Found:
                 message=f"{row['pool_id']} does not see worker {row['worker_id']}"
                 + (
                     ""
-                    if pd.isna(row["last_share_age_s"])
+                    if missing(row["last_share_age_s"])
                     else f": last share {age(row['last_share_age_s'] + row['age_s'])} ago"
                 ),
-                value=None if pd.isna(row["last_share_age_s"]) else float(row["last_share_age_s"] + row["age_s"]),
+                value=None if missing(row["last_share_age_s"]) else float(row["last_share_age_s"] + row["age_s"]),
             )
             for _, row in rows.iterrows()
         )

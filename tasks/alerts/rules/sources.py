@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from tasks.alerts.facts import Facts
-from tasks.alerts.rule import Finding, Found
+from tasks.alerts.rule import Finding, Found, missing
 from tasks.quantity import age
 
 
@@ -22,7 +20,7 @@ def failing_sources(facts: Facts, limit: float | None, *, pools: bool) -> Found:
     for source, requests in rows.groupby("source"):
         worst = requests.loc[requests["without_s"].idxmax()]
         since = f"no data for {age(worst['without_s'])}"
-        if pd.isna(worst["ok_age_s"]):
+        if missing(worst["ok_age_s"]):
             since = f"no data for {age(worst['without_s'])} at least"
         found.append(
             Finding(
