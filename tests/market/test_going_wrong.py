@@ -28,7 +28,7 @@ from tasks.sources.collection import SourceCollection
 from tasks.sources.failure import SourceFailure, SourceFailureKind
 from tasks.sources.pace import HostPace
 from tasks.sources.standing import StandingsFile
-from tests.market.accounts import CMC_KEY, KEY, SLOT, asked, coingecko, coinmarketcap, rows
+from tests.market.accounts import CMC_KEY, FAST, KEY, SLOT, asked, coingecko, coinmarketcap, rows
 
 NOT_JSON, SERVER_ERROR = SourceFailureKind.NOT_JSON, SourceFailureKind.SERVER_ERROR
 
@@ -76,7 +76,9 @@ async def test_a_provider_that_fails_leaves_the_other_and_the_last_price_with_it
         assert "stale" in nobody.flags
         assert nobody.age_s > FRESH_S
         if fault != "gone":
-            first.fault = None  # and back again
+            first.fault = None  # and back again, a minute later where it said that it was asked too often
+            assert (HostPace(tmp_path, "coingecko", per_minute=FAST).take() > 50) is (fault == "html_429")
+            _open_again(tmp_path)
             _open_again(tmp_path)
             gecko_now = SLOT + 10_000
             monkeypatch.setattr(gecko, "_clock", lambda: float(gecko_now))
