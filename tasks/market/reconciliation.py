@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from storage.records.market import MarketData
+from tasks.normalize.quality import Rule
 
 PRIORITY = ("coingecko", "coinmarketcap")
 """Whose price counts where several are fresh. CoinGecko comes first: Lodeline's coins have its ids, so that no match by
@@ -29,7 +30,14 @@ THIN_VOLUME_USD = 100_000.0
 """Volume of 24 h below which a price is what one trade makes of it."""
 
 THIN, INCOMPLETE, STALE, CONFLICTING, DERIVED = "thin", "incomplete", "stale", "conflicting", "derived"
-WEIGHTS = {CONFLICTING: 0.7, THIN: 0.8, STALE: 0.5, INCOMPLETE: 0.9, DERIVED: 1.0}
+RULES = (
+    Rule(CONFLICTING, 0.7, f"a fresh price of another provider differs by more than {CONFLICT_RATIO:.0%}", "kept"),
+    Rule(THIN, 0.8, f"less than {THIN_VOLUME_USD:,.0f} USD changed hands in 24 h: one trade makes the price", "kept"),
+    Rule(STALE, 0.5, f"by the provider's own word older than {FRESH_S / 60:.0f} min", "kept; a fresh one goes first"),
+    Rule(INCOMPLETE, 0.9, "price, capitalisation or volume in USD was not told", "null"),
+    Rule(DERIVED, 1.0, "values in BTC that the provider did not tell", "worked out of USD"),
+)
+WEIGHTS = {rule.word: rule.weight for rule in RULES}
 """What each word takes of a row's quality, as those of miners do (docs/quality.md)."""
 
 _BITCOIN = "bitcoin"

@@ -39,7 +39,7 @@ PER_MINUTE = 2.0
 
 KILO = 1e3
 LTC, DOGE = "litecoin", "dogecoin"
-_SAMPLE_TOLERANCE = 0.05
+SAMPLE_TOLERANCE = 0.05
 """Both published samples fit their own arithmetic within 0.06 %; beyond this a unit or a field has changed."""
 
 
@@ -216,7 +216,7 @@ def _doubts(data: Mapping[str, Any]) -> list[str]:
     network = part(data, "network")
     told = scaled(network.get("hash_rate"), KILO)
     worked_out = network_hashrate_hs("scrypt", number(network.get("difficulty")), number(network.get("time_per_block")))
-    if told and worked_out and abs(told / worked_out - 1.0) > _SAMPLE_TOLERANCE:
+    if told and worked_out and abs(told / worked_out - 1.0) > SAMPLE_TOLERANCE:
         return [f"its network hashrate {told:.4g} H/s does not fit its own difficulty, {worked_out:.4g} H/s: unit?"]
     return []
 

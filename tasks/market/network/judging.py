@@ -13,6 +13,7 @@ import msgspec
 from storage.records.market import NetworkData
 from tasks.derive.network import network_hashrate_hs
 from tasks.market.coins import COINS
+from tasks.normalize.quality import Rule
 
 WEEK_S = 7 * 86_400
 NEW_ENOUGH_S = 2 * 3_600
@@ -28,7 +29,13 @@ UNUSUAL = 3.0
 """Factor beyond which a value does not go with the median of its source's week. The reward of a block halves."""
 
 IMPLAUSIBLE, CONFLICTING = "implausible", "conflicting"
-_WEIGHTS = {IMPLAUSIBLE: 0.3, CONFLICTING: 0.7}
+RULES = (
+    Rule(f"{IMPLAUSIBLE}:*", 0.3, f"{UNUSUAL:g} times off the median of what this source told in 7 days", "not used"),
+    Rule(
+        f"{CONFLICTING}:*", 0.7, "others tell it and none agrees, or the hashrate does not fit the difficulty", "kept"
+    ),
+)
+_WEIGHTS = {rule.word.partition(":")[0]: rule.weight for rule in RULES}
 
 
 class Sample(msgspec.Struct, frozen=True):
