@@ -67,7 +67,7 @@ class Catalogue:
             for folder in self._folders(declared, its_tier, start, stop):
                 found += [
                     part
-                    for part in self._read(folder)
+                    for part in _read(folder)
                     if (stop is None or part.first < stop)
                     and (start is None or part.last >= start)
                     and all(part.holds(tag, value) for tag, value in (entity or {}).items())
@@ -76,7 +76,7 @@ class Catalogue:
 
     def of_period(self, measurement: Measurement, tier: Tier, date: str) -> list[ArchivedPart]:
         """Parts of the period that begins on ``date``."""
-        return self._read(self.folder(measurement, tier, date))
+        return _read(self.folder(measurement, tier, date))
 
     def folder(self, measurement: Measurement, tier: Tier, date: str) -> Path:
         """Folder of a period."""
@@ -90,14 +90,14 @@ class Catalogue:
         """Enter ``part``, or put it in the place of the one with the same path. Durable when it returns."""
         folder = self.folder(part.declared, part.tier, part.date)
         with self._held(folder):
-            parts = [other for other in self._read(folder) if other.path != part.path]
+            parts = [other for other in _read(folder) if other.path != part.path]
             self._write(folder, [*parts, part])
 
     def drop(self, part: ArchivedPart) -> None:
         """Take ``part`` out of the catalogue, then its file off the disk."""
         folder = self.folder(part.declared, part.tier, part.date)
         with self._held(folder):
-            self._write(folder, [other for other in self._read(folder) if other.path != part.path])
+            self._write(folder, [other for other in _read(folder) if other.path != part.path])
             self.path(part).unlink(missing_ok=True)
 
     def mark(self, part: ArchivedPart, state: State) -> ArchivedPart:
@@ -117,18 +117,6 @@ class Catalogue:
         ordered = sorted(parts, key=lambda part: (part.order, part.path))
         replace_file(folder / FILE_NAME, msgspec.json.format(msgspec.json.encode(_Period(ordered)), indent=1))
 
-    def _read(self, folder: Path) -> list[ArchivedPart]:
-        path = folder / FILE_NAME
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=_Period).parts
-        except FileNotFoundError:
-            return []
-        except (OSError, msgspec.DecodeError) as error:
-            raise NeedsHuman(
-                f"archive: {path} cannot be read: {error}",
-                remedy="Restore it from a copy of the archive; the Parquet files beside it are whole without it",
-            ) from error
-
     def _folders(self, measurement: Measurement, tier: Tier, start: int | None, stop: int | None) -> list[Path]:
         folder = table_folder(self.root, measurement, tier)
         try:
@@ -141,6 +129,15 @@ class Catalogue:
             for name, begin in begins
             if (stop is None or begin < stop) and (start is None or begin + _LONGEST_PERIOD_S > start)
         ]
+
+
+def entry_of(path: Path) -> ArchivedPart | None:
+    """What the catalogue beside the file ``path`` says of it; None where there is none, or it says nothing.
+
+    Raises:
+        NeedsHuman: the catalogue file is damaged.
+    """
+    return next((part for part in _read(path.parent) if Path(part.path).name == path.name), None)
 
 
 def measurement_named(name: str) -> Measurement:
@@ -157,6 +154,19 @@ def measurement_named(name: str) -> Measurement:
 def period_of(date: str, period: Period) -> tuple[int, int]:
     """``[start, stop)`` of the ``period`` that begins on ``date``, in Unix seconds."""
     return period.window(_unix_s(date))
+
+
+def _read(folder: Path) -> list[ArchivedPart]:
+    path = folder / FILE_NAME
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Period).parts
+    except FileNotFoundError:
+        return []
+    except (OSError, msgspec.DecodeError) as error:
+        raise NeedsHuman(
+            f"archive: {path} cannot be read: {error}",
+            remedy="Restore it from a copy of the archive; the Parquet files beside it are whole without it",
+        ) from error
 
 
 def _unix_s(date: str) -> int:

@@ -26,6 +26,7 @@ class ArchivedPart(msgspec.Struct, frozen=True, kw_only=True):
     ``date`` is the first day of the period that all rows lie in, ``[start, stop)`` that period, ``first`` and ``last``
     the times of its ends, all but the date in Unix seconds. ``low`` and ``high`` are the ends of each tag, of which a
     null one counts as the empty string. ``content`` is a sum over the rows that does not depend on their order.
+    ``footer`` is the SHA-256 of what the file ends with, where it tells what is where; entries of before have none.
     ``source`` names the file that it was made from, ``source_version`` the version of the table that had it; rows that
     were copied out of a store name themselves, and count the copies of their period.
     """
@@ -51,6 +52,7 @@ class ArchivedPart(msgspec.Struct, frozen=True, kw_only=True):
     archived_s: int
     lodeline: str
     state: State
+    footer: str | None = None
 
     @property
     def declared(self) -> Measurement:

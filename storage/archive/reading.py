@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 
 from storage.archive.catalogue import Catalogue
 from storage.archive.part import ArchivedPart, State
-from storage.archive.writing import fault_of, order_of
+from storage.archive.writing import fault_of, footer_fault_of, order_of
 from storage.arrow_schema import ANSWER_TIME, INGEST_MS, INGEST_VERSION, answer_schema, file_schema
 from storage.declaration import Measurement, Tier
 from storage.errors import NeedsHuman
 from storage.lake.merge import merged
-from storage.lake.parquet import read_file
+from storage.lake.parquet import read_rows
 from storage.lake.query import refuse_unknown_tags
 from storage.store import Where
 
@@ -64,16 +64,16 @@ class ArchiveReader:
         self, part: ArchivedPart, schema: pa.Schema, start: int, stop: int, where: dict[str, list[str]]
     ) -> pa.Table:
         path = self._catalogue.path(part)
-        damage: str | None = f"{part.path} was found damaged" if part.state is State.DAMAGED else None
+        damage = footer_fault_of(path, part)
+        if part.state is State.DAMAGED:
+            damage = fault_of(path, part) or f"{part.path} was found damaged"
         if damage is None:
             try:
-                if path.stat().st_size == part.bytes:
-                    return read_file(path, schema, _row_groups(path, start, stop, where))
-                damage = f"{part.path} has {path.stat().st_size} bytes, the catalogue says {part.bytes}"
+                return read_rows(path, schema, _row_groups(path, start, stop, where))
             except (OSError, ValueError, pa.ArrowException) as error:
-                damage = f"{part.path}: {error}"
+                damage = fault_of(path, part) or f"{part.path}: {error}"
         raise NeedsHuman(
-            f"archive: {fault_of(path, part) or damage}",
+            f"archive: {damage}",
             remedy="Put a whole copy in its place and run `lodeline archive verify`, or leave its time out",
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import time as clock
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -21,6 +22,7 @@ from storage.archive.part import ArchivedPart, State
 from storage.arrow_schema import file_schema, numbers
 from storage.declaration import Measurement, Tier
 from storage.errors import NeedsHuman
+from storage.lake.damage import damage_named, sound
 from storage.lake.disk import explained, make_folder, sync
 from storage.lake.layout import date_of
 from storage.lake.location import LakeLocation, readable
@@ -57,7 +59,7 @@ def write_part(
         make_folder(folder)
         draft = path.with_name(f".{path.name}.new")
         sums = _rewrite(table, part, draft)
-        size, digest = _settle(draft, path)
+        written = _settle(draft, path)
     start, stop = period_of(part.date, table.period)
     entered = ArchivedPart(
         measurement=table.measurement.name,
@@ -67,8 +69,6 @@ def write_part(
         stop=stop,
         path=path.relative_to(catalogue.root).as_posix(),
         rows=sums.rows,
-        bytes=size,
-        sha256=digest,
         content=sums.text(),
         first=part.first,
         last=part.last,
@@ -81,6 +81,7 @@ def write_part(
         archived_s=int(clock.time()),
         lodeline=version("lodeline"),
         state=State.COPIED,
+        **written,
     )
     if sums.rows != part.rows:
         raise NeedsHuman(
@@ -112,9 +113,9 @@ def rewrite_part(catalogue: Catalogue, part: ArchivedPart, pieces: Iterable[pa.T
         draft = path.with_name(f".{path.name}.new")
         extent = write_draft(draft, encoding, metadata, part.low, chain([first], rest))
         path = path.with_name(f"{path.stem}.{extent.sums.text()}.parquet")
-        size, digest = _settle(draft, path)
+        written = _settle(draft, path)
     entered = msgspec.structs.replace(
-        part, path=path.relative_to(catalogue.root).as_posix(), bytes=size, sha256=digest, **extent.told()
+        part, path=path.relative_to(catalogue.root).as_posix(), **written, **extent.told()
     )
     _check(path, entered, compare=extent.sums)
     catalogue.put(entered)
@@ -151,7 +152,7 @@ def enter_rows(
         draft = folder / ".copy.parquet.new"
         extent = write_draft(draft, encoding, encoding.metadata, measurement.tag_names, chain([first], rest))
         path = folder / f"{encoding.fingerprint}-copy-{extent.sums.text()}.parquet"
-        size, digest = _settle(draft, path)
+        written = _settle(draft, path)
     entered = ArchivedPart(
         measurement=measurement.name,
         tier=tier,
@@ -159,8 +160,6 @@ def enter_rows(
         start=period[0],
         stop=period[1],
         path=path.relative_to(catalogue.root).as_posix(),
-        bytes=size,
-        sha256=digest,
         fingerprint=encoding.fingerprint,
         source=path.name,
         source_version=version_,
@@ -168,6 +167,7 @@ def enter_rows(
         archived_s=int(clock.time()),
         lodeline=version("lodeline"),
         state=State.MOVED,
+        **written,
         **extent.told(),
     )
     _check(path, entered, compare=extent.sums if compare else None)
@@ -222,12 +222,12 @@ def write_draft(
     return extent
 
 
-def _settle(draft: Path, path: Path) -> tuple[int, str]:
-    """Give ``draft`` its name, durably; its bytes and its SHA-256."""
+def _settle(draft: Path, path: Path) -> dict[str, Any]:
+    """Give ``draft`` its name, durably; what an :class:`ArchivedPart` says of its bytes."""
     sync(draft)
     draft.replace(path)
     sync(path.parent)
-    return path.stat().st_size, sha256_of(path)
+    return {"bytes": path.stat().st_size, "sha256": sha256_of(path), "footer": _sha256_of_footer(path)}
 
 
 def sha256_of(path: Path) -> str:
@@ -239,28 +239,36 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _sha256_of_footer(path: Path) -> str:
+    """SHA-256, in hex, of what a Parquet file ends with: metadata, their length in four bytes, and four letters."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 8))
+        length = int.from_bytes(file.read(4), "little")
+        file.seek(max(0, size - 8 - length))
+        return hashlib.sha256(file.read()).hexdigest()
+
+
 def pieces_of(path: LakeLocation) -> Iterator[pa.Table]:
     """Row groups of a file of the archive or of the lake, page checksums verified.
 
     Raises:
         OSError, ValueError: the file is damaged.
     """
-    with pq.ParquetFile(readable(path), page_checksum_verification=True) as file:
+    return _groups_of(readable(path))
+
+
+def _groups_of(source: Path | pa.BufferReader) -> Iterator[pa.Table]:
+    with pq.ParquetFile(source, page_checksum_verification=True) as file:
         for group in range(file.num_row_groups):
             yield file.read_row_group(group).replace_schema_metadata()
 
 
 def _rewrite(table: LakeTable, part: Part, draft: Path) -> ContentSum:
     metadata = {**table.encoding.metadata, SCHEMA_KEY: part.schema}
-    try:
-        return write_draft(draft, table.encoding, metadata, (), pieces_of(part.path)).sums
-    except (OSError, pa.ArrowException, ValueError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk; Arrow's own errors about damage have no number
-        raise NeedsHuman(
-            f"lake table {table.name}: {part.path} is damaged: {error}",
-            remedy="Restore the file from a backup; nothing was archived of it and nothing removed",
-        ) from error
+    source = sound(part.path)
+    with damage_named(part.path):
+        return write_draft(draft, table.encoding, metadata, (), _groups_of(source)).sums
 
 
 def _writer(draft: Path, schema: pa.Schema, encoding: Encoding) -> pq.ParquetWriter:
@@ -305,6 +313,21 @@ def fault_of(path: Path, part: ArchivedPart, *, compare: ContentSum | None = Non
     if (sums.rows, sums.text()) != expected:
         return f"{part.path} reads back {sums.rows} rows with the sum {sums.text()}, expected {expected}"
     return None
+
+
+def footer_fault_of(path: Path, part: ArchivedPart) -> str | None:
+    """What is wrong with the end of the file of ``part``; None: nothing, and pages tell of themselves when read.
+
+    Unpacking statistics of a damaged footer can end the process, so nobody looks into one before this has.
+    """
+    if part.footer is None:
+        return fault_of(path, part)
+    try:
+        if _sha256_of_footer(path) == part.footer:
+            return None
+    except OSError as error:
+        return f"{part.path} cannot be read: {error.strerror or error}"
+    return fault_of(path, part) or f"{part.path} ends otherwise than the catalogue says"
 
 
 def order_of(parts: Sequence[ArchivedPart]) -> list[ArchivedPart]:

@@ -28,6 +28,7 @@ from storage.erasure.features import feature_tables
 from storage.erasure.rows import compacted, has_ghosts, scrub_table
 from storage.errors import NeedsHuman
 from storage.lake import doctor
+from storage.lake.damage import DamagedFile
 from storage.lake.disk import locked, sync
 from storage.lake.layout import declared_tables
 from storage.lake.parquet import read_file
@@ -127,11 +128,6 @@ def _rewrite(table: LakeTable, snapshot: Snapshot, part: Part, entity: Entity, d
         rows = read_file(part.path, table.schema)
     except FileNotFoundError:
         return True  # merged away meanwhile; look anew
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise NeedsHuman(
-            f"lake table {table.name}: {part.path} is damaged: {error}",
-            remedy="Restore this file from a backup, then run the same command again: it goes on where it was",
-        ) from error
     scrubbed = scrub_table(rows, table.measurement.tag_names, table.tier, entity)
     kept = scrubbed.kept
     if kept is None and has_ghosts(rows, entity):
@@ -196,7 +192,7 @@ def _holds(path: Path, table: LakeTable, entity: Entity) -> bool:
     """Whether a file that is not live holds rows of ``entity``, or cannot be read (a kill left it)."""
     try:
         rows = read_file(path, table.schema)
-    except (OSError, ValueError, pa.ArrowException):
+    except (OSError, DamagedFile):
         return True
     erasable = scrub_table(rows, table.measurement.tag_names, table.tier, entity).kept is not None
     return erasable or has_ghosts(rows, entity)
@@ -246,6 +242,10 @@ def texts_of(path: Path, batch_rows: int = 65_536) -> Iterator[str]:
         coded = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
     with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=coded) as file:
         metadata = file.metadata
+        for batch in file.iter_batches(batch_rows):
+            for array in batch.columns:
+                yield from _texts(array)
+        # Last: where the footer has another type than the pages, unpacking statistics ends the process.
         for group in range(metadata.num_row_groups):
             for column in range(metadata.num_columns):
                 statistics = metadata.row_group(group).column(column).statistics
@@ -253,9 +253,6 @@ def texts_of(path: Path, batch_rows: int = 65_536) -> Iterator[str]:
                     yield from (x for x in (statistics.min, statistics.max) if isinstance(x, str))
         for key, value in (metadata.metadata or {}).items():
             yield f"{key.decode(errors='replace')} {value.decode(errors='replace')}"
-        for batch in file.iter_batches(batch_rows):
-            for array in batch.columns:
-                yield from _texts(array)
 
 
 def _texts(array: pa.Array) -> Iterator[str]:

@@ -78,9 +78,16 @@ def _in_parquet(path: Path, entity: Entity, whole: bool) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from storage.archive.catalogue import entry_of
+    from storage.archive.writing import fault_of
     from storage.erasure.lake import texts_of
     from storage.erasure.rows import scrub_table
+    from storage.lake.damage import sound
 
+    if (archived := entry_of(path)) is None:
+        sound(path)
+    elif fault := fault_of(path, archived):
+        raise NeedsHuman(fault, remedy="Put a whole copy in its place, or delete file and entry")
     if whole and entity.word is not None:
         return sum(entity.mentions(text) for text in texts_of(path))
     with pq.ParquetFile(path, page_checksum_verification=True) as file:

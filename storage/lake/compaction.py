@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from deltalake.exceptions import CommitFailedError
 
 from storage.arrow_schema import integers
-from storage.errors import LodelineError, NeedsHuman, StoreError
+from storage.errors import StoreError
+from storage.lake.damage import damage_named
 from storage.lake.layout import DAY_S, Period, date_of
 from storage.lake.location import readable
 from storage.lake.parquet import read_file
@@ -44,7 +45,7 @@ def compact(
     Files whose schema is one of ``leave`` are left as they are.
 
     Raises:
-        NeedsHuman: a file is damaged; it is named and left as it is.
+        DamagedFile: a file is damaged; it is left as it is, its window unmerged.
         StoreError: somebody else removed what was being merged; the next run finds what is left.
     """
     count = 0
@@ -139,7 +140,7 @@ def _ranges(table: LakeTable, parts: Sequence[Part]) -> list[tuple[str | None, s
 
 
 def _entities(table: LakeTable, part: Part, entity: str) -> list[pa.Array]:
-    with _damage_named(table, part):
+    with _still_there(table, part):
         column = read_file(part.path, pa.schema([table.schema.field(entity)]))[entity].cast(pa.string())
     return pc.fill_null(column, "").chunks  # type: ignore[no-any-return]
 
@@ -147,7 +148,7 @@ def _entities(table: LakeTable, part: Part, entity: str) -> list[pa.Array]:
 def _read(table: LakeTable, part: Part, low: str | None, high: str | None) -> pa.Table:
     """Rows of one file in a range, from the row groups that can hold any."""
     entity = table.order[0] if table.order else ""
-    with _damage_named(table, part):
+    with _still_there(table, part):
         whole = low is None and high is None
         rows = read_file(part.path, table.schema, None if whole else _row_groups(part, entity, low, high))
     if whole:
@@ -162,7 +163,7 @@ def _read(table: LakeTable, part: Part, low: str | None, high: str | None) -> pa
 
 
 def _row_groups(part: Part, entity: str, low: str | None, high: str | None) -> list[int]:
-    with pq.ParquetFile(readable(part.path)) as file:
+    with damage_named(part.path), pq.ParquetFile(readable(part.path)) as file:
         at = file.schema_arrow.get_field_index(entity)
         metadata = file.metadata
 
@@ -176,15 +177,8 @@ def _row_groups(part: Part, entity: str, low: str | None, high: str | None) -> l
 
 
 @contextlib.contextmanager
-def _damage_named(table: LakeTable, part: Part) -> Iterator[None]:
+def _still_there(table: LakeTable, part: Part) -> Iterator[None]:
     try:
         yield
-    except LodelineError:
-        raise
     except FileNotFoundError as error:
         raise StoreError(f"lake table {table.name}: {part.path} went away while it was merged") from error
-    except (OSError, pa.ArrowException) as error:
-        raise NeedsHuman(
-            f"lake table {table.name}: {part.path} is damaged: {error}",
-            remedy="Restore this file from a backup; until then its window stays unmerged and is read as it is",
-        ) from error

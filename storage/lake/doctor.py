@@ -49,7 +49,7 @@ def examine(folder: LakeLocation, name: str) -> None:
     if not folder_of_log.is_dir():
         return
     commits = _numbered(folder_of_log, _COMMIT)
-    checkpoint = _readable_checkpoint(folder_of_log, name, commits)
+    checkpoint = _readable_checkpoint(folder, folder_of_log, name, commits)
     needed = {version: path for version, path in commits.items() if version > checkpoint}
     torn = {version for version, path in needed.items() if not _is_whole(path)}
     while needed and (last := max(needed)) in torn:
@@ -81,7 +81,7 @@ def is_sound(path: LakeLocation) -> bool:
         with pq.ParquetFile(readable(path), page_checksum_verification=True) as file:
             for row_group in range(file.num_row_groups):
                 file.read_row_group(row_group)
-    except (OSError, pa.ArrowException):
+    except (OSError, ValueError, pa.ArrowException):
         return False
     return True
 
@@ -98,7 +98,7 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def _readable_checkpoint(folder: Path, name: str, commits: Iterable[int]) -> int:
+def _readable_checkpoint(table: LakeLocation, folder: Path, name: str, commits: Iterable[int]) -> int:
     """Version of the newest checkpoint, -1 where there is none; damaged ones are set aside where commits stand in."""
     checkpoints = _numbered(folder, _CHECKPOINT)
     pointed = _pointed(folder / _POINTER)
@@ -106,7 +106,7 @@ def _readable_checkpoint(folder: Path, name: str, commits: Iterable[int]) -> int
     while checkpoints or pointed >= 0:
         newest = max([*checkpoints, pointed])
         path = checkpoints.pop(newest, None)
-        if path is not None and is_sound(path):
+        if path is not None and is_sound(path) and _opens(table, newest):
             return newest
         older = max(checkpoints, default=-1)
         if set(range(older + 1, newest + 1)) - known:
@@ -122,6 +122,16 @@ def _readable_checkpoint(folder: Path, name: str, commits: Iterable[int]) -> int
             sync(folder)
             pointed = -1
     return -1
+
+
+def _opens(folder: LakeLocation, checkpoint: int) -> bool:
+    """Whether the Delta library makes anything of a checkpoint, which pages without checksums do not tell."""
+    try:
+        live_files(open_table(folder, checkpoint))
+    except (DeltaError, OSError, ValueError, pa.ArrowException) as error:
+        log.warning("Lake table %s: checkpoint %d does not open: %s", folder, checkpoint, error)
+        return False
+    return True
 
 
 def _pointed(pointer: Path) -> int:

@@ -56,8 +56,10 @@ class MetaTable:
 
     def rows(self, root: LakeLocation) -> list[dict[str, object]]:
         """Every row once, oldest first."""
-        snapshot = self.of(root).snapshot()
+        table = self.of(root)
+        snapshot = table.snapshot()
         if snapshot is None or not snapshot.parts:
             return []
-        rows = merged(pa.concat_tables([read_file(part.path, self.schema) for part in snapshot.parts]), self.key)
+        with table.failures():
+            rows = merged(pa.concat_tables([read_file(part.path, self.schema) for part in snapshot.parts]), self.key)
         return sorted(rows.to_pylist(), key=lambda row: (row["time"], *(row[name] for name in self.key)))

@@ -7,13 +7,13 @@ and its hash in it: ``<fingerprint>-<random>-<sha256>.parquet``, so it tells its
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time as clock
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +23,9 @@ from deltalake.transaction import AddAction
 
 from storage.arrow_schema import INGEST_MS, INGEST_VERSION, PARTITION, converted, fingerprint, former_name, numbers
 from storage.declaration import Kind, Measurement, Tier
+from storage.lake.damage import damage_named, digest, sound
 from storage.lake.layout import DEFAULT_COMPRESSION, date_of
-from storage.lake.location import LakeLocation, make_folder, put, readable, sync
+from storage.lake.location import LakeLocation, make_folder, put, sync
 
 ROW_GROUP_ROWS = 131_072
 LONG_ROW_GROUP_ROWS = 4_096
@@ -120,17 +121,6 @@ def write_file(
     )
 
 
-def digest(content: bytes | pa.Buffer) -> str:
-    """First half of the SHA-256 of a file, which the file's name ends with."""
-    return hashlib.sha256(content).hexdigest()[:16]
-
-
-def named_digest(path: LakeLocation) -> str | None:
-    """The :func:`digest` that the name of a file tells; None of a file of before."""
-    parts = path.stem.split("-")
-    return parts[2] if len(parts) == 3 else None
-
-
 def _statistics(rows: pa.Table, tags: Sequence[str]) -> str:
     """Statistics of the Delta log: of time and tags only, so that nothing personal reaches the log."""
     times = numbers(rows["time"])
@@ -153,15 +143,26 @@ def _iso(microseconds: int) -> str:
 
 
 def read_file(path: LakeLocation, schema: pa.Schema, row_groups: Sequence[int] | None = None) -> pa.Table:
+    """Rows of one file of the lake, which is hashed first. See :func:`read_rows`.
+
+    Raises:
+        DamagedFile: it is not what was written.
+        OSError: it is missing, or the disk does not give it.
+    """
+    source = sound(path)
+    with damage_named(path):
+        return read_rows(source, schema, row_groups)
+
+
+def read_rows(source: Path | pa.BufferReader, schema: pa.Schema, row_groups: Sequence[int] | None = None) -> pa.Table:
     """Rows of one file as ``schema`` has them, strings dictionary-coded, checksums verified; absent columns are null.
 
     Of a field that was another before (Field.was), values of then are taken where there are none of its own.
 
     Raises:
-        OSError: the file is missing or damaged.
+        OSError, ValueError, pa.ArrowException: the file is missing or damaged.
     """
     former = {field.name: was for field in schema if (was := former_name(field))}
-    source = readable(path)
     metadata = pq.read_metadata(source)
     there = set(metadata.schema.names)
     strings = [field.name for field in schema if pa.types.is_string(field.type) and field.name in there]

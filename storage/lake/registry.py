@@ -11,12 +11,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.declaration import Type
-from storage.errors import NeedsHuman
-from storage.lake.location import LakeLocation, readable
+from storage.lake.damage import damage_named, sound
+from storage.lake.location import LakeLocation
 from storage.lake.meta import MetaTable
 from storage.lake.parquet import VERSION_KEY
 from storage.lake.snapshot import Part
@@ -77,7 +76,7 @@ class Registry:
         """Enter schemas of ``parts`` that are not known yet, durably; those.
 
         Raises:
-            NeedsHuman: the footer of a file cannot be read.
+            DamagedFile: a file is not what was written.
         """
         known = self.of(table.name)
         seen = {version.fingerprint for version in known}
@@ -111,14 +110,11 @@ def history(versions: Iterable[SchemaVersion]) -> list[tuple[SchemaVersion, str]
 
 
 def _read(table: LakeTable, part: Part, number: int) -> SchemaVersion:
-    try:
-        with pq.ParquetFile(readable(part.path)) as file:
+    with table.failures():
+        source = sound(part.path)
+        with damage_named(part.path), pq.ParquetFile(source) as file:
             columns = {field.name: str(field.type) for field in file.schema_arrow}
             metadata = file.metadata.metadata or {}
-    except (OSError, pa.ArrowException) as error:
-        raise NeedsHuman(
-            f"lake table {table.name}: {part.path} is damaged: {error}", remedy="Restore this file from a backup"
-        ) from error
     return SchemaVersion(
         table=table.name,
         version=number,

@@ -22,7 +22,7 @@ def replace_rows(table: LakeTable, start: int, stop: int, rows: pa.Table) -> Non
 
     Raises:
         FrameError: a row outside of the range.
-        NeedsHuman: a file that has to be written anew is damaged.
+        NeedsHuman: a file that has to be written anew is damaged or missing.
     """
     if table.tier is Tier.RAW:
         raise ValueError(f"{table.name} holds raw rows, which are appended, never replaced")
@@ -37,9 +37,9 @@ def replace_rows(table: LakeTable, start: int, stop: int, rows: pa.Table) -> Non
         touched = [part for part in snapshot.parts if part.first < stop and part.last >= start]
         try:
             stored = [read_file(part.path, table.schema) for part in touched]
-        except (OSError, pa.ArrowException) as error:
+        except FileNotFoundError as error:
             raise NeedsHuman(
-                f"lake table {table.name}: a file of the range is damaged: {error}",
+                f"lake table {table.name}: a file of the range is missing: {error}",
                 remedy="Restore it from a backup, or move the table's folder aside and roll up again",
             ) from error
         there = pa.concat_tables([table.schema.empty_table(), *(part.cast(table.schema) for part in stored)])

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from storage.declaration import Type
 from storage.errors import LodelineError
 from storage.lake import doctor
+from storage.lake.damage import named_digest
 from storage.lake.layout import DAY_S, declared_tables
 from storage.lake.location import LakeLocation, explained, open_table
 from storage.lake.meta import MetaTable
-from storage.lake.parquet import named_digest
 from storage.lake.snapshot import Part, live_files
 from storage.lake.table import LakeTable
 

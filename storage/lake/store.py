@@ -18,6 +18,7 @@ from storage.arrow_schema import ANSWER_TIME, END_OF_TIME_S, answer_schema, conf
 from storage.declaration import MEASUREMENTS, Measurement, Tier
 from storage.errors import LodelineError, StoreError
 from storage.frame import Frame
+from storage.lake.damage import first_damaged
 from storage.lake.history import snapshot_as_of
 from storage.lake.location import LakeLocation, require_usable
 from storage.lake.object_store import explanation
@@ -161,14 +162,16 @@ class EmbeddedStore:
             try:
                 with self._connection.cursor() as cursor:
                     answer = cursor.sql(asked.text, params=asked.parameters).to_arrow_table()
-            except duckdb.Error as error:
+            except (duckdb.Error, ValueError) as error:  # of damage: a name in a footer that is no UTF-8
+                if damaged := first_damaged(part.path for part in parts):
+                    raise damaged from error
                 if fresh:
                     raise self._trouble(table, error) from error
                 continue
             return answer.rename_columns(schema.names).cast(schema)
         raise AssertionError("unreachable: the second round returns or raises")
 
-    def _trouble(self, table: LakeTable, error: duckdb.Error) -> LodelineError:
+    def _trouble(self, table: LakeTable, error: Exception) -> LodelineError:
         what = f"lake table {table.name} cannot be read"
         if isinstance(self._root, Path):
             return StoreError(f"{what}: {error}")

@@ -17,7 +17,8 @@ import duckdb
 import pyarrow as pa
 
 from storage.arrow_schema import END_OF_TIME_S, answer_schema, field_types, fingerprint
-from storage.errors import NeedsHuman, StoreError
+from storage.errors import LodelineError, NeedsHuman, StoreError
+from storage.lake.damage import first_damaged
 from storage.lake.layout import declared_tables
 from storage.lake.location import LakeLocation, require_on_disk
 from storage.lake.query import Selection, as_pattern, quoted, rows_of
@@ -25,6 +26,9 @@ from storage.lake.snapshot import Part
 from storage.lake.table import LakeTable
 from storage.warehouse.star import STAR, Fact, StarTable
 from storage.warehouse.table import WarehouseTable, schema
+
+_OF_THE_STATEMENT = (duckdb.BinderException, duckdb.ConversionException, duckdb.OutOfMemoryException)
+"""What cannot come of a damaged file. Their files are not hashed: a mistake would take minutes to be told."""
 
 _HELP = "docs/warehouse.md has the tables and examples; lodeline sql without a statement lists them"
 
@@ -52,10 +56,10 @@ def answer(root: LakeLocation, statement: str, *, timeout_s: float) -> pa.Table:
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
         _refuse_all_but_select(connection, statement)
         files = _show(connection, folder, statement)
-        connection.execute(f"SET allowed_paths = {_literal(files)}")
+        connection.execute(f"SET allowed_paths = {_literal(list(map(str, files)))}")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
-        return _run(connection, statement, timeout_s)
+        return _run(connection, statement, files, timeout_s)
 
 
 def tables() -> list[tuple[str, str, tuple[str, ...]]]:
@@ -86,7 +90,9 @@ def _refuse_all_but_select(connection: duckdb.DuckDBPyConnection, statement: str
         )
 
 
-def _run(connection: duckdb.DuckDBPyConnection, statement: str, timeout_s: float) -> pa.Table:
+def _run(
+    connection: duckdb.DuckDBPyConnection, statement: str, files: Sequence[LakeLocation], timeout_s: float
+) -> pa.Table:
     out_of_time = threading.Event()
 
     def interrupt() -> None:
@@ -105,15 +111,24 @@ def _run(connection: duckdb.DuckDBPyConnection, statement: str, timeout_s: float
         ) from error
     except duckdb.CatalogException as error:
         raise NeedsHuman(_words(error), remedy=_HELP) from error
-    except duckdb.IOException as error:
-        raise StoreError(f"A file of the lake went away or is damaged: {_words(error)}; ask again") from error
-    except duckdb.Error as error:
+    except _OF_THE_STATEMENT as error:
         raise NeedsHuman(_words(error), remedy=_HELP) from error
+    except (duckdb.Error, ValueError) as error:  # of damage: a name in a footer that is no UTF-8
+        raise _failure(error, files) from error
     finally:
         timer.cancel()
 
 
-def _words(error: duckdb.Error) -> str:
+def _failure(error: Exception, files: Sequence[LakeLocation]) -> LodelineError:
+    """What became of ``files``, or of the statement if they are as they were written."""
+    if damaged := first_damaged(files):
+        return damaged
+    if isinstance(error, duckdb.IOException):
+        return StoreError(f"A file of the lake went away: {_words(error)}; ask again")
+    return NeedsHuman(_words(error), remedy=_HELP)
+
+
+def _words(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
@@ -122,18 +137,22 @@ def _shown(star: StarTable) -> list[str]:
     return [*(["time"] if isinstance(star, Fact) else []), *(column.name for column in star.columns)]
 
 
-def _show(connection: duckdb.DuckDBPyConnection, root: Path, statement: str) -> list[str]:
+def _show(connection: duckdb.DuckDBPyConnection, root: Path, statement: str) -> list[LakeLocation]:
     """Make views of the tables that ``statement`` names; the files that they read."""
     named = set(re.findall(r"\w+", statement.lower()))
-    files: list[str] = []
+    files: list[LakeLocation] = []
 
     def show(name: str, table: LakeTable, text: Callable[[Sequence[Part]], str], empty: pa.Schema) -> None:
         snapshot = table.snapshot(fresh=True)
         if snapshot is None or not snapshot.parts:
             connection.register(name, empty.empty_table())
             return
-        connection.execute(f'CREATE VIEW "{name}" AS {text(snapshot.parts)}')
-        files.extend(str(part.path) for part in snapshot.parts)
+        paths = [part.path for part in snapshot.parts]
+        try:
+            connection.execute(f'CREATE VIEW "{name}" AS {text(snapshot.parts)}')
+        except (duckdb.Error, ValueError) as error:
+            raise _failure(error, paths) from error
+        files.extend(paths)
 
     for star in STAR:
         if star.name in named:

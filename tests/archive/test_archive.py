@@ -297,7 +297,7 @@ def test_a_copy_whose_source_was_rewritten_meanwhile_goes(host: Host, monkeypatc
 def test_only_groups_of_rows_that_can_hold_the_answer_are_read(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     from storage.archive import reading
     from storage.lake.compaction import compact
-    from storage.lake.parquet import read_file as real
+    from storage.lake.parquet import read_rows as real
 
     monkeypatch.setattr("storage.lake.parquet.ROW_GROUP_ROWS", 4)
     compact(LakeTable(host.lake, FAN, Tier.RAW), YEARS)  # one file: four rows of each of three miners
@@ -305,11 +305,11 @@ def test_only_groups_of_rows_that_can_hold_the_answer_are_read(host: Host, monke
     host.run()
     taken: list[int] = []
 
-    def read_file(path: Path, schema: pa.Schema, groups: Any) -> pa.Table:
+    def read_rows(path: Path, schema: pa.Schema, groups: Any) -> pa.Table:
         taken.append(len(groups))
         return real(path, schema, groups)
 
-    monkeypatch.setattr(reading, "read_file", read_file)
+    monkeypatch.setattr(reading, "read_rows", read_rows)
     for name, answer in before.items():
         assert host.read("archive", where={"miner_id": name}).equals(answer)
     assert taken == [1, 1, 1]
