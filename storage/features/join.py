@@ -11,6 +11,7 @@ that of sorting; memory some ten numbers a row and a question.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,15 +35,15 @@ class Line:
     @staticmethod
     def of(entities: Numbers, events: Numbers, known: Numbers) -> Line:
         """``entities`` are codes, times Unix seconds; one element a row, in the order in which equal ones came."""
-        ranked = np.lexsort((known, events, entities))  # stable: the last of equal ones ranks highest
-        ranks = np.empty(len(ranked), dtype=np.int64)
-        ranks[ranked] = np.arange(len(ranked))
         seen = np.maximum(events, known)
-        order = np.lexsort((seen, entities))
+        order = _sorted(entities, seen)
         # Ranks rise with the entity, so that the running maximum starts anew with each by itself.
-        best = ranked[np.maximum.accumulate(ranks[order])] if len(order) else order
-        found, first = np.unique(entities[order], return_index=True)
-        return Line(found, np.append(first, len(order)), seen[order], best, events)
+        ranks = _ranks(entities, events, known)[order]
+        is_best = ranks == np.maximum.accumulate(ranks) if len(order) else np.zeros(0, dtype=np.bool_)
+        best = np.maximum.accumulate(np.where(is_best, np.arange(len(order)), 0)) if len(order) else order
+        grouped = entities[order]
+        first = np.flatnonzero(np.append(True, grouped[1:] != grouped[:-1])) if len(order) else order
+        return Line(grouped[first], np.append(first, len(order)), seen[order], order[best], events)
 
     def at(self, entities: Numbers, times: Numbers, ttl_s: int) -> Numbers:
         """Row of the input that answers each question, or NOTHING, or EXPIRED where time - event > ttl_s."""
@@ -54,13 +55,52 @@ class Line:
         # (entity, time) as one number: both sorted lists are then one, and one bisection answers all questions
         base = min(int(self._seen.min()), int(times.min()))
         span = max(int(self._seen.max()), int(times.max())) - base + 1
-        if span * (len(self._entities) + 1) >= 1 << 62:
+        if span * (len(self._entities) + 1) >= _LARGEST:
             raise ValueError(f"times {span} s apart of {len(self._entities)} entities are too many for one join")
-        of_row = np.repeat(np.arange(len(self._entities)), np.diff(self._first))
-        keys = of_row * span + (self._seen - base)
-        at = np.searchsorted(keys, which * span + (times - base), side="right") - 1
+        keys = np.repeat(np.arange(len(self._entities)), np.diff(self._first)) * span + (self._seen - base)
+        asked = which * span + (times - base)
+        order = np.argsort(asked, kind="stable")  # bisecting in order finds its way in the cache: a tenth of the time
+        at = np.empty(len(asked), dtype=np.int64)
+        at[order] = np.searchsorted(keys, asked[order], side="right") - 1
         is_known &= at >= self._first[which]
         rows = self._best[np.maximum(at, 0)]
         is_old = times - self._events[rows] > ttl_s
         answer[is_known] = np.where(is_old, EXPIRED, rows)[is_known]
         return answer
+
+
+_LARGEST = 1 << 62
+
+
+def _sorted(entities: Numbers, times: Numbers) -> Numbers:
+    """Order by (entity, time), stable. As one number where that fits: a third of the time of two keys."""
+    packed = _packed(entities, times)
+    return np.lexsort((times, entities)) if packed is None else np.argsort(packed, kind="stable")
+
+
+def _ranks(entities: Numbers, events: Numbers, known: Numbers) -> Numbers:
+    """Numbers that rise with (entity, event, known) and are equal where all three are."""
+    packed = _packed(entities, events, known)
+    if packed is not None:
+        return packed
+    order = np.lexsort((known, events, entities))
+    rises = np.zeros(len(order), dtype=np.bool_)
+    for key in (entities, events, known):
+        rises[1:] |= key[order][1:] != key[order][:-1]
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[order] = np.cumsum(rises)
+    return ranks
+
+
+def _packed(*keys: Numbers) -> Numbers | None:
+    """``keys``, first one first, as one number a row that sorts as they do; None where it would not fit."""
+    if not len(keys[0]):
+        return keys[0]
+    lows = [int(key.min()) for key in keys]
+    spans = [int(key.max()) - low + 1 for key, low in zip(keys, lows, strict=True)]
+    if math.prod(spans) >= _LARGEST:
+        return None
+    packed = np.zeros(len(keys[0]), dtype=np.int64)
+    for key, low, span in zip(keys, lows, spans, strict=True):
+        packed = packed * span + (key - low)
+    return packed

@@ -31,14 +31,15 @@ class OfflineStore:
 
     def get(self, view: FeatureView, entity: str, at: int) -> Reading:
         """What was known of ``entity`` at ``at`` (Unix seconds)."""
-        rows = self._rows(view, at, at + 1, [entity], view.feature_names)
-        line = Line.of(np.zeros(rows.num_rows, dtype=np.int64), seconds(rows), numbers(rows[KNOWN]))
-        (found,) = line.at(np.zeros(1, dtype=np.int64), np.array([at]), view.ttl_s + REMEMBERED_S).tolist()
-        if found < 0:
-            return reading_of(view, entity, at, None)
-        (row,) = rows.slice(found, 1).to_pylist()
-        event = int(seconds(rows)[found])
-        return reading_of(view, entity, at, (event, row[KNOWN], [row[name] for name in view.feature_names]))
+        for back in (view.ttl_s, view.ttl_s + REMEMBERED_S):  # mostly it is there, in a day or two of files
+            rows = self._rows(view, at - back, at + 1, [entity], view.feature_names)
+            line = Line.of(np.zeros(rows.num_rows, dtype=np.int64), seconds(rows), numbers(rows[KNOWN]))
+            (found,) = line.at(np.zeros(1, dtype=np.int64), np.array([at]), back).tolist()
+            if found >= 0:
+                (row,) = rows.slice(found, 1).to_pylist()
+                event = int(seconds(rows)[found])
+                return reading_of(view, entity, at, (event, row[KNOWN], [row[name] for name in view.feature_names]))
+        return reading_of(view, entity, at, None)
 
     def history(
         self,
@@ -91,18 +92,18 @@ class OfflineStore:
         return pa.concat_tables(answers).take(integers(back))
 
     def _rows(
-        self, view: FeatureView, first: int, after: int, entities: list[str] | None, names: Sequence[str]
+        self, view: FeatureView, start: int, stop: int, entities: list[str] | None, names: Sequence[str]
     ) -> pa.Table:
-        """All rows that may answer questions at ``first <= time < after``."""
-        start = first - view.ttl_s - REMEMBERED_S
+        """Rows of ``start <= event time < stop`` that were known before ``stop``."""
         table = feature_table(self._root, view)
-        return published(table, view, start, after, entities=entities, columns=names, known_until=after)
+        return published(table, view, start, stop, entities=entities, columns=names, known_until=stop - 1)
 
     def _answer(self, view: FeatureView, names: Sequence[str], asked: pa.Array, times: Numbers) -> pa.Table:
         distinct = asked.dictionary_encode()
         words = distinct.dictionary.to_pylist()
-        span = (int(times.min()), int(times.max()) + 1) if len(times) else (0, 0)
-        rows = self._rows(view, *span, words if len(words) <= _FEW else None, names)
+        first, after = (int(times.min()), int(times.max()) + 1) if len(times) else (0, 0)
+        few = words if len(words) <= _FEW else None
+        rows = self._rows(view, first - view.ttl_s - REMEMBERED_S, after, few, names)
         everyone = pa.chunked_array([distinct.dictionary, *rows[ENTITY].cast(pa.string()).chunks], pa.string())
         coded = everyone.combine_chunks().dictionary_encode()
         codes = numbers(coded.indices)  # of the words asked for: 0, 1, 2 ... as they came

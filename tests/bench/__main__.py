@@ -11,7 +11,9 @@ from importlib import import_module
 
 from tests.bench.figure import Figure
 
-ROOMS = ("encoding", "spooling", "reading", "collecting", "rolling", "disk", "forecasting", "anomalies")
+ROOMS = (
+    "encoding", "spooling", "reading", "collecting", "rolling", "disk", "forecasting", "anomalies", "features",
+)  # fmt: skip
 LONG_ROOMS = ("soaking", "querying", "archiving", "upkeep", "killing")
 
 

@@ -47,6 +47,18 @@ def test_it_answers_as_looking_at_every_row_does(
 
 @settings(max_examples=100, deadline=None)
 @given(
+    rows=st.lists(st.tuples(st.integers(0, 3), small, st.integers(0, 20)), min_size=1, max_size=40),
+    questions=st.lists(st.tuples(st.integers(0, 3), st.integers(-3, 25)), max_size=30),
+)
+def test_times_far_apart_too(rows: list[tuple[int, int, int]], questions: list[tuple[int, int]]) -> None:
+    """Entity, event and known time do not fit into one number here, and are ranked by sorting."""
+    far = 1 << 30
+    rows, questions = [(e, t * far, k * far) for e, t, k in rows], [(e, t * far) for e, t in questions]
+    assert asked(rows, questions, 5 * far) == naive(rows, questions, 5 * far)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
     rows=st.lists(st.tuples(st.integers(0, 2), small, small), min_size=1, max_size=20),
     question=st.tuples(st.integers(0, 2), small),
     later=st.lists(st.tuples(st.integers(0, 2), small, st.integers(13, 20)), max_size=20),
