@@ -17,7 +17,7 @@ from storage.store import Store
 from tasks.derive.changed import write_changed
 from tasks.market.price_then import PricesThen
 from tasks.pools.configured import Expected, PoolName
-from tasks.pools.due import HOUR_S, REACH_S, first_slice, marks_of, note, noted_hours
+from tasks.pools.due import HOUR_S, REACH_S, first_slice, marks_of, next_span_s, note, noted_hours
 from tasks.pools.settling import LATE_S, reconcile_days, value_payouts
 from tasks.pools.stored import Row, frame_of_rows, stored_rows
 from tasks.pools.summary import DAY_S, MEANS, daily_rows, hourly_rows, moving_averages, valued
@@ -57,11 +57,12 @@ def derive_pools(store: Store, now: int, pools: Sequence[PoolName], expected: Ma
     marks, noted = marks_of(store, stop - LONGEST_S, stop), noted_hours(store, stop - LONGEST_S, stop)
     due = {hour for hour, mark in marks.items() if noted.get(hour, REDO) != mark}
     since = min(due, default=stop)
-    matches, summaries = 0, 0
+    matches, summaries, span_s = 0, 0, HOUR_S
     while due:
-        hours = first_slice(due)
+        hours = first_slice(due, span_s)
         start, end = hours[0], hours[-1] + HOUR_S
-        made, held = _matches(store, start, end, pools, expected)
+        made, held, read = _matches(store, start, end, pools, expected)
+        span_s = next_span_s((end - start) // HOUR_S, read)
         if {_placed(row) for row in made} != {_placed(row) for row in held}:
             # What is usual of a miner in the day after has changed. Said before the rows are written: a run that is
             # killed between the two finds them changed again.
@@ -79,8 +80,9 @@ def derive_pools(store: Store, now: int, pools: Sequence[PoolName], expected: Ma
 
 def _matches(
     store: Store, start: int, end: int, pools: Sequence[PoolName], expected: Mapping[str, Expected]
-) -> tuple[list[Row], list[Row]]:
-    """Rows of the hours ``[start, end)`` as they should be, and those that are stored and say something."""
+) -> tuple[list[Row], list[Row], int]:
+    """Rows of the hours ``[start, end)`` as they should be, those that are stored and say something, and how many rows
+    of miners were read."""
     raw = Tier.RAW
     telemetry = store.read(MEASUREMENTS["miner_telemetry"], raw, start - STANDS_S, end, columns=TELEMETRY_COLUMNS)
     slots = store.read(MEASUREMENTS["miner_pool"], raw, start - STANDS_S, end, columns=POOL_COLUMNS)
@@ -97,7 +99,8 @@ def _matches(
             pools,
             Expectations(usual_of([*past, *made], hour), expected),
         )
-    return made, [row for row in stored if row["time"] >= start and row["status"] != "superseded"]
+    held: list[Row] = [row for row in stored if row["time"] >= start and row["status"] != "superseded"]
+    return made, held, telemetry.num_rows + slots.num_rows
 
 
 def _placed(row: Row) -> tuple[int, Any]:

@@ -20,7 +20,9 @@ HOUR_S = 3_600
 REACH_S = 2 * HOUR_S
 """How far before an hour its rows are read."""
 SLICE_S = 6 * HOUR_S
-"""Hours that are read at once."""
+"""Hours that are read at once, at most."""
+ROWS_AT_ONCE = 500_000
+"""Rows of miners that are read at once, about, one hour at least: what bounds memory."""
 
 _OF_POOLS = ("pool_performance", "pool_account")
 _OF_MINERS = ("miner_telemetry", "miner_pool")
@@ -61,10 +63,15 @@ def note(store: Store, marks: Mapping[int, int]) -> None:
         store.write([build_frame("window_rolled", list(marks), columns)])
 
 
-def first_slice(hours: Iterable[int]) -> list[int]:
-    """The earliest of ``hours``, as many as lie within SLICE_S."""
+def first_slice(hours: Iterable[int], span_s: int) -> list[int]:
+    """The earliest of ``hours``, as many as lie within ``span_s``."""
     left = sorted(hours)
-    return [hour for hour in left if hour < left[0] + SLICE_S]
+    return [hour for hour in left if hour < left[0] + span_s]
+
+
+def next_span_s(hours: int, rows: int) -> int:
+    """How much to read at once after ``hours`` had so many ``rows``: whole hours, one at least."""
+    return min(SLICE_S, max(1, ROWS_AT_ONCE * hours // max(rows, 1)) * HOUR_S)
 
 
 def _digest(parts: Iterator[object]) -> int:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from storage.arrow_schema import answer_schema
 from storage.declaration import MEASUREMENTS, Tier
 from storage.frame import build_frame
-from storage.lake.store import EmbeddedStore
+from storage.store import Store
 from tasks.pools.stored import frame_of_rows
 
 H = 3_600
@@ -35,7 +35,7 @@ def table(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
 _touches = iter(range(1, 1_000_000))
 
 
-def deliver(store: EmbeddedStore, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+def deliver(store: Store, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows, then the hours that they touch."""
     told = list(rows)
     store.write([frame_of_rows(name, told)])
@@ -44,7 +44,7 @@ def deliver(store: EmbeddedStore, name: str, rows: Iterable[Mapping[str, Any]]) 
     store.write([build_frame("window_touched", hours, {**marks, "touched_ns": [next(_touches)] * len(hours)})])
 
 
-def stored(store: EmbeddedStore, name: str, **where: str) -> list[dict[str, Any]]:
+def stored(store: Store, name: str, **where: str) -> list[dict[str, Any]]:
     """All rows of a measurement, sorted by tags, then time; ``time`` in Unix seconds."""
     found = store.read(MEASUREMENTS[name], Tier.RAW, 0, 2**32, where=where).to_pylist()
     return [{**row, "time": int(row["time"].timestamp())} for row in found]

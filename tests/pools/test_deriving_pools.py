@@ -12,6 +12,7 @@ from storage.frame import Frame
 from storage.lake.store import EmbeddedStore
 from tasks.pools.configured import Expected, PoolName
 from tasks.pools.deriving import PoolsReport, derive_pools
+from tasks.pools.due import next_span_s
 from tests.pools.telling import DAY, H, T, deliver, stored
 
 POOLS = [PoolName("ltc", "litecoinpool", "farm")]
@@ -98,21 +99,31 @@ def test_hours_become_matches_and_summaries_once(store: Failing) -> None:
     assert (store.writes, everything(store)) == (writes, before)
 
 
-@pytest.mark.parametrize("at", [1, 2, 3])
-def test_killed_before_any_write_and_run_again_it_is_as_if_it_was_not(at: int, store: Failing, tmp_path: Path) -> None:
-    whole = Failing(tmp_path / "whole")
-    fill(whole)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[list[dict[str, Any]]]:
+    """What a run that nobody killed leaves: matches, summaries and the note of the first hour, then of two hours."""
+    store = Failing(tmp_path_factory.mktemp("whole"))
     fill(store)
-    derive_pools(whole, NOW, POOLS, {})
-    assert whole.writes - store.writes == 3  # matches, summaries, the note
+    before = store.writes
+    derive_pools(store, NOW, POOLS, {})
+    assert store.writes - before == 6
+    rows = everything(store)
+    store.close()
+    return rows
+
+
+@pytest.mark.parametrize(("at", "summaries"), [(1, 0), (2, 0), (3, 3), (4, 3), (5, 3), (6, 9)])
+def test_killed_before_any_write_and_run_again_it_is_as_if_it_was_not(
+    at: int, summaries: int, store: Failing, whole: list[list[dict[str, Any]]]
+) -> None:
+    fill(store)
     store.dies_at = store.writes + at
     with pytest.raises(Killed):
         derive_pools(store, NOW, POOLS, {})
-    assert len(everything(store)[1]) == (0, 0, 9)[at - 1]
+    assert len(everything(store)[1]) == summaries
     derive_pools(store, NOW, POOLS, {})
-    assert everything(store) == everything(whole)
+    assert everything(store) == whole
     assert derive_pools(store, NOW, POOLS, {}) == PoolsReport(0, 0)
-    whole.close()
 
 
 def test_late_data_is_taken_in_for_its_hour_and_the_next_that_it_reaches_into(store: Failing) -> None:
@@ -149,8 +160,8 @@ def test_a_row_that_late_data_put_another_in_the_place_of_says_so(store: Failing
 
 
 def test_a_move_is_told_for_half_a_day_and_late_data_moves_what_is_usual(store: Failing) -> None:
-    hours = range(20)
-    now = T + 20 * H + 300
+    hours = range(10)
+    now = T + 10 * H + 300
     workers = ["farm.a" if n < 4 else "farm.b" for n in hours]
     tell(store, *(pool(T + n * H, name) for n in hours for name in ("farm.a", "farm.b")))
     tell(store, *(miner(T + n * H, workers[n]) for n in hours if n != 0))
@@ -161,10 +172,10 @@ def test_a_move_is_told_for_half_a_day_and_late_data_moves_what_is_usual(store: 
         return [row["status"] for row in rows if row["miner_id"] == "m1"]
 
     # It was a for three hours, so for three it is wrong to be b; then it was b as often, and later.
-    assert states() == ["matched"] * 3 + ["wrong_worker"] * 3 + ["matched"] * 13
+    assert states() == ["matched"] * 3 + ["wrong_worker"] * 3 + ["matched"] * 3
     tell(store, miner(T, "farm.a"))  # an hour more of a
     derive_pools(store, now, POOLS, {})
-    assert states() == ["matched"] * 4 + ["wrong_worker"] * 4 + ["matched"] * 12
+    assert states() == ["matched"] * 4 + ["wrong_worker"] * 4 + ["matched"] * 2
     assert derive_pools(store, now, POOLS, {}) == PoolsReport(0, 0)
 
 
@@ -202,3 +213,11 @@ def test_an_hour_that_is_not_over_is_not_made(store: Failing) -> None:
     fill(store)
     derive_pools(store, T + 2 * H + 100, POOLS, {})
     assert [row["time"] for row in stored(store, "worker_match")] == [T]
+
+
+def test_what_is_read_at_once() -> None:
+    # 1,000 miners that are polled every minute have 60,000 rows of telemetry and 180,000 of pools an hour
+    assert next_span_s(1, 240_000) == 2 * H
+    assert next_span_s(2, 480_000) == 2 * H
+    assert next_span_s(1, 0) == 6 * H
+    assert next_span_s(6, 60_000_000) == H

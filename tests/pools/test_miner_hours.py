@@ -29,10 +29,17 @@ def test_the_last_reading_stands_into_the_hour_and_for_twenty_minutes_at_most() 
     assert (one.hour, one.hashrate_hs, one.known_s) == (T, 200.0, 1_800.0)
 
 
-def test_a_reading_alone_reaches_over_the_edge() -> None:
-    first, second = hours([reading(T + 3_000, 100.0)], [slot(T + 3_000, "farm.rig1")], T + 2 * H)
-    assert (first.hour, first.known_s, first.user) == (T, 600.0, "farm.rig1")
-    assert (second.hour, second.known_s, second.hashrate_hs, second.user) == (T + H, 600.0, 100.0, "farm.rig1")
+def test_an_hour_in_which_a_miner_told_nothing_is_none() -> None:
+    (one,) = hours([reading(T + 3_000, 100.0)], [slot(T + 3_000, "farm.rig1")], T + 2 * H)
+    assert (one.hour, one.known_s, one.user) == (T, 600.0, "farm.rig1")
+
+
+def test_what_stands_into_the_hour_is_of_the_user_that_is_told_in_it() -> None:
+    # 100 stands to 1:10, 10 min; 200 from then on for 20 min: 166.67, all of it for rig2
+    readings = [reading(T + 3_000, 100.0), reading(T + H + 600, 200.0)]
+    _, second = hours(readings, [slot(T + 3_000, "farm.rig1"), slot(T + H + 600, "farm.rig2")], T + 2 * H)
+    assert (second.user, second.known_s) == ("farm.rig2", 1_800.0)
+    assert second.hashrate_hs == pytest.approx((100 * 600 + 200 * 1_200) / 1_800)
 
 
 def test_a_reading_without_hashrate_ends_the_one_before() -> None:

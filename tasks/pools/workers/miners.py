@@ -97,7 +97,7 @@ _NO_FEES: frozenset[tuple[str, int]] = frozenset()
 
 def _cut_by_hours(rows: pd.DataFrame, grown: list[str]) -> pd.DataFrame:
     """``rows`` with the ``seconds`` that each stands and the ``hashes`` of them; one that stands beyond its hour's end
-    is there again in the next hour, with nothing but that."""
+    is there again in the next hour if its miner told something in it, with nothing but that and the user of there."""
     until = rows.groupby("miner_id", sort=False)["time"].shift(-1)
     latest = rows["time"] + STANDS_S
     until = until.where(until.notna(), latest).clip(upper=latest)
@@ -105,12 +105,14 @@ def _cut_by_hours(rows: pd.DataFrame, grown: list[str]) -> pd.DataFrame:
     known = rows["hashrate_hs"].notna()
     rows["seconds"] = (until.clip(upper=edge) - rows["time"]).where(known, 0.0)
     over = known & (until > edge)
-    carried = rows[over].copy()
+    carried = rows.loc[over, ["miner_id", "hashrate_hs"]]
     carried["hour"] = carried["time"] = edge[over]
     carried["seconds"] = until[over] - edge[over]
-    carried[["devfee_percent", *grown]] = float("nan")
+    carried = carried.merge(rows.groupby(_HOUR, sort=False)[["user", "url"]].first(), on=_HOUR)
+    for column in ("devfee_percent", *grown):
+        carried[column] = float("nan")
     carried["state"] = None
-    found = pd.concat([rows, carried], ignore_index=True) if len(carried) else rows
+    found = pd.concat([carried, rows[list(carried)]], ignore_index=True) if len(carried) else rows
     found["hashes"] = found["hashrate_hs"] * found["seconds"]
     return found
 
