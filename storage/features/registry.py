@@ -21,6 +21,7 @@ FINGERPRINTS: dict[str, str] = {
     "market_v1": "dffcf0e934bd",
     "network_v1": "bd9e97df683d",
     "indicators_v1": "447fb50f1e9e",
+    "operational_v1": "05661617dcf2",
     "profitability_v1": "cb97e15a5fdb",
 }
 

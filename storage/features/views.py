@@ -10,8 +10,9 @@ from storage.errors import NeedsHuman
 from storage.features.view import FeatureView, features_of
 
 HOUR, DAY = 3600, 86400
-_LAG_HOUR, _LAG_DAY, _LAG_RAW = 1_800, 7_200, 900
-"""Roll-up and publication look every 15 minutes, the roll-up at a day once its last hour is there."""
+_LAG_RAW, _LAG_HOUR, _LAG_DERIVED, _LAG_DAY = 900, 1_800, 3_600, 7_200
+"""Roll-up and publication look every 15 minutes, the roll-up at a day once its last hour is there; what is derived of
+an hour comes after its roll-up."""
 
 
 def _view(
@@ -188,6 +189,34 @@ _DECLARED = (
             "change_7d_percent",
             "change_30d_percent",
         ),
+    ),
+    _view(
+        "operational",
+        "how well a miner worked in an hour, and what hashrate it lost to what",
+        "operational_metrics",
+        Tier.RAW,
+        entity=("miner_id",),
+        width_s=HOUR,
+        ttl_s=6 * HOUR,
+        lag_s=_LAG_DERIVED,
+        columns=_same(
+            "hashrate_stability",
+            "power_efficiency_j_th",
+            "thermal_efficiency",
+            "uptime_percentage",
+            "hashing_uptime_percentage",
+            "planned_off_percentage",
+            "coverage_percentage",
+            "hashrate_expected_hs",
+            "hashrate_lost_hs",
+            "lost_unreachable_hs",
+            "lost_paused_hs",
+            "lost_pool_hs",
+            "lost_board_hs",
+            "lost_heat_hs",
+            "lost_unknown_hs",
+        ),
+        where={"time_period": "1h"},
     ),
     _view(
         "profitability",

@@ -9,16 +9,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+from storage.declaration import Tier, Type
+from storage.downsample.run import roll_up
+from storage.downsample.touch import touched_frame
 from storage.errors import NeedsHuman
 from storage.features import publish as publishing
 from storage.features.books import Books
 from storage.features.offline import OfflineStore
 from storage.features.online import OnlineStore
 from storage.features.registry import FINGERPRINTS, require_registered
-from storage.features.table import feature_table
+from storage.features.rows import entity_values
+from storage.features.table import feature_table, published
+from storage.features.view import FeatureView
 from storage.features.views import VIEWS
+from storage.spool.record import Batch, SpoolRecord
 from tests.downsample.memory_store import MemoryStore
-from tests.features.farm import DAY, HOUR, HOURLY, T, follow, poll
+from tests.features.farm import DAY, HOUR, HOURLY, KEPT, T, follow, poll
 from tests.warehouse.seed import frame_of
 
 TH = 1e12
@@ -191,3 +197,41 @@ def test_raw_views_follow_their_source_too(tmp_path: Path) -> None:
         assert online.get(market, "bitcoin/a%2Fb", START + HOUR).values["price_usd"] == 91_000.0
         late = online.get(market, "bitcoin/a%2Fb", START + 60 + HOUR + 1)
         assert (late.values["price_usd"], late.reasons["price_usd"]) == (None, "expired")
+
+
+RAW = [view for view in VIEWS.values() if view.tier is Tier.RAW]
+
+
+@pytest.mark.parametrize("view", RAW, ids=lambda view: view.name)
+def test_every_view_of_raw_rows_tells_them_at_the_end_of_their_window(view: FeatureView, tmp_path: Path) -> None:
+    """Numbers are numbered; of two periods of one measurement only the view's own is taken."""
+    declared = view.measurement.field_by_name
+    numbers = {f.name: at + 0.5 for at, f in enumerate(view.features) if f.name in declared and f.type is Type.FLOAT}
+    tags = {tag: f"the {tag}" for tag in view.measurement.tag_names} | dict(view.where)
+    store = MemoryStore()
+    store.write([frame_of(view.measurement.name, [{"time": START - 2 * DAY, **tags, **numbers}])])
+    if view.where:
+        others = {**tags, **dict.fromkeys(view.where, "another")}
+        store.write([frame_of(view.measurement.name, [{"time": START - 2 * DAY, **others, **numbers}])])
+    assert follow(store, tmp_path, START, (view,)).rows == {view.name: 1}
+    end = START - 2 * DAY + view.width_s
+    (row,) = published(feature_table(tmp_path / "lake", view), view).to_pylist()
+    assert int(row["time"].timestamp()) == end
+    reading = OfflineStore(tmp_path / "lake").get(view, row["entity"], end + view.lag_s)
+    assert {name: reading.values[name] for name in numbers} == numbers
+    assert entity_values(view, row["entity"]) == [tags[tag] for tag in view.entity]
+
+
+def test_hours_of_a_pool_s_worker(tmp_path: Path) -> None:
+    view, store = VIEWS["pool_worker_hourly"], MemoryStore()
+    worker = {"pool_id": "alpha", "worker_id": "farm.m1", "algorithm": "sha256d", "status": "online"}
+    rows = [{"time": T + minute * 60, **worker, "hashrate_effective_hs": 2e14} for minute in range(0, 60, 10)]
+    frames = [frame_of("pool_performance", rows)]
+    store.write(frames)
+    touched = touched_frame([SpoolRecord("pools", T, 0, Batch("b", T, "run", frames))], "host", T * 1_000_000_000)
+    assert touched is not None
+    store.write([touched])
+    roll_up(store, T + 2 * HOUR, measurements=["pool_performance"], retention_days=KEPT)
+    assert follow(store, tmp_path, T + 2 * HOUR, (view,)).rows == {view.name: 1}
+    reading = OfflineStore(tmp_path / "lake").get(view, "alpha/farm.m1/sha256d", T + 2 * HOUR)
+    assert (reading.values["hashrate_effective_hs"], reading.values["online_seconds"]) == (2e14, 3600)

@@ -84,7 +84,7 @@ SNAPSHOT = {
     },
     "publish-features": {
         "entrypoint": "flows.publish_features.publish_features",
-        "queue": "batch",
+        "queue": "standard",
         "limit": (1, "CANCEL_NEW"),
         "schedules": {"quarter-hourly": ("5,20,35,50 * * * *", "UTC")},
         "reruns": {},
