@@ -71,7 +71,7 @@ class F2pool:
         info = await self._post("/hash_rate/info", coin, "info")
         listed = await self._post("/hash_rate/worker/list", coin, "workers")
         balance = await self._post("/assets/balance", coin, "balance_info")
-        told = sequence(listed.data["workers"], f"{self.name}: workers of {coin}")
+        told = sequence(listed.data.get("workers", []), f"{self.name}: workers of {coin}")
         # ``host`` is the worker's public address, which is not ours to keep.
         kept = [
             {**worker, "host": None} if isinstance(worker, Mapping) and "host" in worker else worker for worker in told
@@ -87,17 +87,17 @@ class F2pool:
     async def _payouts(self, coin: str, slot: int) -> Part:
         more: dict[str, str | int] = {"type": "revenue,payout", "start_time": slot - SPAN_S, "end_time": slot}
         reply = await self._post("/assets/transactions/list", coin, "transactions", more)
-        listed = sequence(reply.data["transactions"], f"{self.name}: transactions of {coin}")
+        listed = sequence(reply.data.get("transactions", []), f"{self.name}: transactions of {coin}")
         payouts, odd = payouts_of(listed, pool_id=self.name, coin=coin)
         notices = [f"transactions that take {coin} and are no payout are left out: {', '.join(odd)}"] if odd else []
         return Part(PoolRecords(payouts=payouts), [reply], notices)
 
     async def _post(self, path: str, coin: str, holds: str, more: Mapping[str, str | int] | None = None) -> Reply:
-        """The answer of ``path`` for ``coin``, that has a field ``holds``."""
+        """The answer of ``path`` for ``coin``, with ``holds`` in it, or with nothing: what is empty may be left out."""
         what = f"{self.name}: {path} of {coin}"
         reply = await self._api.post(path, {"mining_user_name": self._account, "currency": coin, **(more or {})})
         data = mapping(reply.data, what)
-        if holds in data:
+        if holds in data or not data.keys() - {"currency"}:
             return reply
         said = self._api.masked(str(data.get("msg") or "no reason given"))[:100]
         raise SourceFailure(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
+from tasks.pools.price_guard import PriceGuard
 from tasks.resilience.http import Pace
 
 BtcUsd = Callable[[], float | None]
@@ -19,8 +20,10 @@ def unknown_price() -> float | None:
 
 
 class Means(NamedTuple):
-    """The account's key, the pace of its pool, and a price for what pools tell in bitcoin."""
+    """The account's key, the pace of its pool, a price for what pools tell in bitcoin, and who judges what they say
+    that they pay; None: nobody does."""
 
     key: SecretStr
     pace: Pace
     btc_usd: BtcUsd = unknown_price
+    guard: PriceGuard | None = None

@@ -8,7 +8,7 @@ every five seconds an address; above it, and in an outage, the answer has status
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,7 +20,7 @@ from tasks.market.coins import COINS, by_name
 from tasks.normalize.identifier import algorithm_name, named
 from tasks.normalize.number import finite, number
 from tasks.pools.gathering import Part, algorithm_of, answer_of, each_coin
-from tasks.pools.means import BtcUsd, Means
+from tasks.pools.means import Means
 from tasks.pools.settings import PoolSettings
 from tasks.pools.shape import amount, instant, mapping, objects, part, scaled, sequence, whole
 from tasks.pools.worker_name import worker_id
@@ -48,13 +48,13 @@ def open_pool(settings: PoolSettings, means: Means) -> MiningDutch:
     api = Api(
         settings.id, settings.base_url or BASE_URL, secrets=[means.key], pace=means.pace, ca_file=settings.ca_file
     )
-    return MiningDutch(settings, means.key, api, means.btc_usd)
+    return MiningDutch(settings, means, api)
 
 
 class MiningDutch:
     """One account; see the module."""
 
-    def __init__(self, settings: PoolSettings, key: SecretStr, api: Api, btc_usd: BtcUsd) -> None:
+    def __init__(self, settings: PoolSettings, means: Means, api: Api) -> None:
         self.name = settings.id
         self.requests = (
             Request("status", settings.polling_intervals.profitability),
@@ -63,9 +63,10 @@ class MiningDutch:
         )
         self._account = settings.account
         self._coins = settings.coins
-        self._key = key
+        self._key = means.key
         self._api = api
-        self._btc_usd = btc_usd
+        self._btc_usd = means.btc_usd
+        self._guard = means.guard
         self._pool_hs: dict[str, float] = {}
 
     async def ask(self, request: Request, slot: int) -> Gathered:
@@ -87,13 +88,18 @@ class MiningDutch:
         if not found:
             raise SourceFailure(SourceFailureKind.UNEXPECTED, f"{self.name}: /api/status names no algorithm")
         self._pool_hs = {one.algorithm: one.pool_hashrate_hs for one in found if one.pool_hashrate_hs is not None}
-        return Gathered(pool_frames(PoolRecords(profitability=found)), [answer_of(reply)], tries=reply.tries)
+        notices: list[str] = []
+        judged: Sequence[PoolProfitability] = found
+        if self._guard is not None:
+            judged, notices = self._guard.judge(found)
+        frames = pool_frames(PoolRecords(profitability=tuple(judged)))
+        return Gathered(frames, [answer_of(reply)], notices, tries=reply.tries)
 
     async def _workers(self, coin: str, seen: set[str], slot: int) -> Part:
         listed, reply = await self._action(coin, "getuserworkers")
         held, balance = await self._action(coin, "getuserbalance")
         miners = sequence(
-            listed.get("miners") if isinstance(listed, Mapping) else listed, f"{self.name}: workers of {coin}"
+            listed.get("miners", []) if isinstance(listed, Mapping) else listed, f"{self.name}: workers of {coin}"
         )
         workers, notices = workers_of(
             objects(miners), self._pool_hs, pool_id=self.name, account=self._account, coin=coin, slot=slot

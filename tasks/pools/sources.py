@@ -13,6 +13,8 @@ from tasks.pools import f2pool, litecoinpool, mining_dutch, viabtc
 from tasks.pools.account_standing import AccountStanding
 from tasks.pools.closed import ClosedPool
 from tasks.pools.means import BtcUsd, Means, unknown_price
+from tasks.pools.network_worth import NetworkWorth
+from tasks.pools.price_guard import PriceGuard
 from tasks.pools.prohashing.opening import RATE as PROHASHING_RATE
 from tasks.pools.prohashing.opening import open_prohashing
 from tasks.pools.prohashing.reading import POOL_ID
@@ -50,7 +52,7 @@ def open_pool_sources(
     """
     price = btc_usd or _newest_price(state)
     paces = paces or Paces(state)
-    sources: list[Source] = [open_pool(pool, paces, price) for pool in settings.pools]
+    sources: list[Source] = [open_pool(pool, state, paces, price) for pool in settings.pools]
     streams: list[Stream] = []
     if settings.prohashing is not None:
         of_prohashing, streams = open_prohashing(settings.prohashing, state=state, paces=paces, btc_usd=price)
@@ -76,12 +78,16 @@ def _newest_price(state: Path) -> BtcUsd:
     return btc_usd
 
 
-def open_pool(settings: PoolSettings, paces: Paces, btc_usd: BtcUsd = unknown_price) -> Source:
-    """The source of one account. Pools count requests by address, so accounts at one pool share its pace."""
+def open_pool(settings: PoolSettings, state: Path, paces: Paces, btc_usd: BtcUsd = unknown_price) -> Source:
+    """The source of one account. Pools count requests by address, so accounts at one pool share its pace.
+
+    ``state`` is the folder of what is remembered of its prices, and of those of networks.
+    """
     if settings.state == "gone":
         closed = ClosedPool(settings.id, settings.polling_intervals.payouts)
         return AccountStanding(closed, settings.coins)
     assert settings.api_key is not None  # noqa: S101  # the settings saw to it
     kind = KINDS[settings.kind]
-    pool = kind.open(settings, Means(settings.api_key, paces.of(settings.kind, kind.rate), btc_usd))
+    guard = PriceGuard(state, settings.id, NetworkWorth(state))
+    pool = kind.open(settings, Means(settings.api_key, paces.of(settings.kind, kind.rate), btc_usd, guard))
     return AccountStanding(pool, settings.coins)

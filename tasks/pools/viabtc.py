@@ -142,7 +142,8 @@ class Viabtc:
             replies.append(reply)
             data = reply.data["data"]
             holder = data if isinstance(data, Mapping) else reply.data
-            rows += objects(sequence(holder.get("data"), f"{self.name}: {path}, page {page}"))
+            listed = holder.get("data", None if holder.get("count") else [])  # a page of nothing may leave its rows out
+            rows += objects(sequence(listed, f"{self.name}: {path}, page {page}"))
             if holder.get("has_next") is not True:
                 return rows, replies, []
         return rows, replies, [f"{path} has more than {MOST_PAGES} pages: only the first {len(rows)} rows are read"]

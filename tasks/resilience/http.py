@@ -35,6 +35,11 @@ LONGEST_WAIT_S = 10.0
 _SHOWN = 200
 _REPEATABLE = frozenset({SourceFailureKind.UNREACHABLE, SourceFailureKind.TIMEOUT, SourceFailureKind.SERVER_ERROR})
 
+
+class _Outage(SourceFailure):
+    """A page instead of the service, with a status that says so: it may be over at the next try."""
+
+
 for _name in ("httpx", "httpcore"):  # they tell of each request with its whole address, where some services want a key
     logging.getLogger(_name).setLevel(logging.WARNING)
 
@@ -176,7 +181,8 @@ class Api:
                 return await self._once(request, address, tries)
             except SourceFailure as failure:
                 wait = failure.retry_after_s or self._backoff.wait_s(tries, self._random)
-                if failure.kind not in _REPEATABLE or tries >= TRIES or wait > LONGEST_WAIT_S:
+                passes = failure.kind in _REPEATABLE or isinstance(failure, _Outage)
+                if not passes or tries >= TRIES or wait > LONGEST_WAIT_S:
                     raise
             await asyncio.sleep(wait)
 
@@ -201,7 +207,7 @@ class Api:
         status = response.status_code
         data, readable = _json(content)
         if not (200 <= status < 300 or (readable and status in self._taken)):
-            self._refuse(what, response, content)
+            self._refuse(what, response, content, readable)
         if not readable:
             raise SourceFailure(
                 SourceFailureKind.NOT_JSON,
@@ -231,7 +237,7 @@ class Api:
             parts.append(part)
         return b"".join(parts)
 
-    def _refuse(self, what: str, response: httpx.Response, content: bytes) -> NoReturn:
+    def _refuse(self, what: str, response: httpx.Response, content: bytes, readable: bool) -> NoReturn:
         status = response.status_code
         text = f"{what}: status {status}, {self._beginning(content)!r}"
         wait = self._asked_wait(response)
@@ -241,6 +247,8 @@ class Api:
             raise SourceFailure(SourceFailureKind.REFUSED, text, retry_after_s=wait)
         if status == httpx.codes.GONE:
             raise SourceFailure(SourceFailureKind.GONE, text)
+        if status >= 500 and content and not readable:
+            raise _Outage(SourceFailureKind.NOT_JSON, text, retry_after_s=wait)
         if status in (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY) or status >= 500:
             raise SourceFailure(SourceFailureKind.SERVER_ERROR, text, retry_after_s=wait)
         raise SourceFailure(SourceFailureKind.UNEXPECTED, text, retry_after_s=wait)

@@ -9,6 +9,13 @@ from hypothesis import strategies as st
 from tasks.sources.source import Gathered
 
 
+class NoPace:
+    """A pace that nobody waits for."""
+
+    async def wait(self) -> None:
+        """Return at once."""
+
+
 def rows(gathered: Gathered, measurement: str) -> list[dict[str, Any]]:
     """The rows of ``measurement`` with their times."""
     return [

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from storage.records.pool import PoolRecords, pool_frames
+from tasks.pools.means import Means
 from tasks.pools.mining_dutch import MiningDutch, payouts_of, profitability_of, workers_of
 from tasks.pools.settings import PoolSettings
 from tasks.resilience.http import Api
 from tasks.sources.failure import SourceFailure, SourceFailureKind
 from tasks.sources.source import Gathered
-from tests.pools.reading import ODD, kept, rows
+from tests.pools.reading import ODD, NoPace, kept, rows
 
 KEY = "planted-dutch-4711"
 SLOT = 1_790_000_100
@@ -74,7 +75,8 @@ class Pool:
         chosen = coins or ("litecoin",)
         settings = PoolSettings(id="dutch", kind="mining_dutch", account="farm", api_key=SecretStr(KEY), coins=chosen)
         api = Api("dutch", "https://pool.example", secrets=[KEY], transport=httpx.MockTransport(self.handle))
-        self.source = MiningDutch(settings, SecretStr(KEY), api, lambda: btc_usd)
+        means = Means(SecretStr(KEY), NoPace(), lambda: btc_usd)
+        self.source = MiningDutch(settings, means, api)
 
     def handle(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request.url.path)

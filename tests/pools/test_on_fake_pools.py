@@ -51,7 +51,7 @@ def farm() -> Farm:
 def source(kind: PoolKind, url: str, state: Path, key: str = KEY) -> Source:
     coin = FAKES[kind][1]
     settings = PoolSettings(id="p", kind=kind, account="lodeline", api_key=SecretStr(key), coins=(coin,), base_url=url)
-    return open_pool(settings, Paces(state))
+    return open_pool(settings, state, Paces(state))
 
 
 async def ask(asked: Source) -> list[Gathered]:

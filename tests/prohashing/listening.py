@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from storage.frame import Frame
+from tasks.pools.price_guard import PriceGuard
 from tasks.pools.prohashing.link import Link
-from tasks.pools.prohashing.price_guard import PriceGuard
 from tasks.pools.prohashing.settings import ProhashingSettings
 from tasks.pools.prohashing.stream import ProhashingStream
 from tasks.pools.prohashing.timing import Timing

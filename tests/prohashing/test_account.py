@@ -20,9 +20,9 @@ from deployments.farm.markets.service import FaultKind, Service
 from deployments.farm.pools.account import Account
 from deployments.farm.pools.prohashing import FakeProhashing, Form
 from tasks.pools.means import Means
+from tasks.pools.price_guard import PriceGuard
 from tasks.pools.prohashing.account import ProhashingAccount, open_account
 from tasks.pools.prohashing.link import Link
-from tasks.pools.prohashing.price_guard import PriceGuard
 from tasks.pools.prohashing.reading import status_price
 from tasks.pools.prohashing.settings import ProhashingSettings
 from tasks.pools.prohashing.subject import Subject

@@ -15,9 +15,9 @@ from storage.errors import NeedsHuman
 from storage.frame import Frame
 from storage.records.pool import pool_frames
 from tasks.miners.redaction import Redaction
+from tasks.pools.price_guard import PriceGuard
 from tasks.pools.prohashing.feed import Feed
 from tasks.pools.prohashing.link import Link
-from tasks.pools.prohashing.price_guard import PriceGuard
 from tasks.pools.prohashing.settings import ProhashingSettings
 from tasks.pools.prohashing.stream import ProhashingStream
 from tasks.pools.prohashing.subject import Subject

@@ -71,7 +71,8 @@ async def test_an_answer_is_whole_and_has_its_time_and_address() -> None:
         (410, "", SourceFailureKind.GONE),
         (404, "{}", SourceFailureKind.UNEXPECTED),
         (301, "", SourceFailureKind.UNEXPECTED),
-        (500, HTML, SourceFailureKind.SERVER_ERROR),
+        (500, HTML, SourceFailureKind.NOT_JSON),
+        (500, "", SourceFailureKind.SERVER_ERROR),
         (503, "{}", SourceFailureKind.SERVER_ERROR),
     ],
 )

@@ -25,8 +25,8 @@ from tasks.collection_settings import CollectionSettings
 from tasks.market.sources import open_market_sources
 from tasks.miners.collection import open_collection
 from tasks.miners.redaction import Redaction, as_text
+from tasks.pools.price_guard import PriceGuard
 from tasks.pools.prohashing.link import Link
-from tasks.pools.prohashing.price_guard import PriceGuard
 from tasks.pools.prohashing.settings import ProhashingSettings
 from tasks.pools.prohashing.stream import ProhashingStream
 from tasks.pools.sources import open_pool_sources

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from storage.records.pool import CoinMined, PoolAccount, PoolProfitability, PoolRecords, WorkerPerformance, pool_frames
 from tasks.pools.gathering import answer_of
 from tasks.pools.means import Means
+from tasks.pools.price_guard import PriceGuard
 from tasks.pools.prohashing.link import Link
-from tasks.pools.prohashing.price_guard import PriceGuard
 from tasks.pools.prohashing.reading import (
     POOL_ID,
     coin_of,

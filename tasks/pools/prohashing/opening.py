@@ -6,14 +6,14 @@ from pathlib import Path
 
 from tasks.pools.closed import ClosedPool
 from tasks.pools.means import BtcUsd, Means
+from tasks.pools.network_worth import NetworkWorth
+from tasks.pools.price_guard import PriceGuard
 from tasks.pools.prohashing.account import BURST, PER_MINUTE, open_account
 from tasks.pools.prohashing.link import Link
-from tasks.pools.prohashing.price_guard import PriceGuard
 from tasks.pools.prohashing.reading import POOL_ID
 from tasks.pools.prohashing.settings import ProhashingSettings
 from tasks.pools.prohashing.stream import ProhashingStream
 from tasks.pools.prohashing.watch import LinkWatch
-from tasks.pools.prohashing.worth import NetworkWorth
 from tasks.sources.paces import Paces, Rate
 from tasks.sources.source import Source, Stream
 

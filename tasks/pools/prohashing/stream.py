@@ -16,9 +16,9 @@ import msgspec
 from storage.frame import Frame, Value, build_frame
 from storage.records.pool import pool_frames
 from tasks.miners.redaction import Redaction
+from tasks.pools.price_guard import PriceGuard
 from tasks.pools.prohashing.feed import Feed
 from tasks.pools.prohashing.link import Link
-from tasks.pools.prohashing.price_guard import PriceGuard
 from tasks.pools.prohashing.reading import POOL_ID
 from tasks.pools.prohashing.settings import ProhashingSettings
 from tasks.pools.prohashing.subject import KEY, Subject, subject_of

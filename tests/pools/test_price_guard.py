@@ -11,8 +11,8 @@ from storage.records.market import MarketData, NetworkData
 from storage.records.pool import PoolProfitability
 from tasks.market.network.memory import NetworkMemory
 from tasks.market.prices import PriceMemory
-from tasks.pools.prohashing.price_guard import PriceGuard, Worth, unknown_worth
-from tasks.pools.prohashing.worth import NetworkWorth
+from tasks.pools.network_worth import NetworkWorth
+from tasks.pools.price_guard import PriceGuard, Worth, unknown_worth
 
 START = 1_790_000_100
 
