@@ -20,8 +20,8 @@ from tasks.normalize.nameplates import NAMEPLATES
 from tasks.normalize.plausible import MOST_RATIO, UNIT_RATIO
 from tasks.normalize.quality import EXPECTED, RULES, UNNAMED_WEIGHT, Rule
 from tasks.pools.litecoinpool import SAMPLE_TOLERANCE
-from tasks.pools.prohashing.price_guard import FACTOR as PRICE_FACTOR
-from tasks.pools.prohashing.price_guard import UNIT_SUSPECT
+from tasks.pools.price_guard import FACTOR as PRICE_FACTOR
+from tasks.pools.price_guard import UNIT_SUSPECT
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "quality.md"
 
