@@ -9,7 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -99,6 +99,7 @@ class Supervisor:
         self._summary = Summary(self._host)
         self._children: dict[str, Child] = {}
         self._runs: Runs | None = None
+        self._unheard: dict[str, UUID] = {}
         self._asked = asyncio.Event()
 
     async def run(self) -> int:
@@ -241,7 +242,7 @@ class Supervisor:
         await self._await("the first tick", ticked, FIRST_TICK_S)
         soon = dict(processes.SOON)
         for lane in self._lanes[1:]:
-            await runs.start(processes.SOURCE_SHIFTS[lane])
+            self._unheard[lane] = await runs.start(processes.SOURCE_SHIFTS[lane])
             soon |= processes.SOON_OF_LANE.get(lane, {})
         for deployment, in_s in soon.items():
             await runs.start(deployment, in_s=in_s)
@@ -251,10 +252,23 @@ class Supervisor:
         if failure is not None:
             raise NeedsHuman(f"the collection ended with {failure}", remedy=f"Its log is in {self._logs}")
 
+    async def _tell_failures(self, runs: Runs) -> None:
+        """Say once of a lane of sources that its shift ended badly before it ticked; miners are collected as ever."""
+        for lane, run in list(self._unheard.items()):
+            if lane in self._summary.requests:
+                del self._unheard[lane]
+                continue
+            with suppress(httpx.HTTPError):  # the server is away; it is asked again
+                if (failure := await runs.failure(run)) is not None:
+                    del self._unheard[lane]
+                    self._say(f"Nothing is collected of {lane}: the shift ended with {failure}")
+                    self._say(f"It is started again every minute; its log is in {self._logs}")
+
     async def _follow(self) -> None:
         """Print every tick until the time is over or somebody ends it. A process that ended is started again."""
         ends = time.monotonic() + self._options.for_s if self._options.for_s is not None else float("inf")
         day = time.time() // DAY_S
+        look = time.monotonic()
         while not self._asked.is_set() and time.monotonic() < ends:
             for child in self._children.values():
                 try:
@@ -263,6 +277,9 @@ class Supervisor:
                     child.restart()
                     self._say(f"{ended}\nStarted it again.")
             self._report_ticks()
+            if self._runs is not None and self._unheard and time.monotonic() >= look:
+                look = time.monotonic() + ASK_S
+                await self._tell_failures(self._runs)
             if time.time() // DAY_S > day:
                 for child in self._children.values():
                     child.close_log(day * DAY_S)
