@@ -114,6 +114,8 @@ class Services:
 
     async def __aenter__(self) -> Services:
         """Listen, each on a free port of 127.0.0.1. Raises FarmError, and then none listens."""
+        for name, account in self._accounts.items():  # with 1,000 miners it takes seconds, in which nobody would answer
+            account.settled(_KINDS[name].coin)
         try:
             for service in self._services.values():
                 await self._open.enter_async_context(service)
