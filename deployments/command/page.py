@@ -56,6 +56,6 @@ def page(
             host=host or settings.host.page.host,
             port=port or settings.host.page.port,
             password=settings.host.page.password,
-            secret_file=settings.host.data_directory / "page.secret",
+            data_directory=settings.host.data_directory,
         ),
     )

@@ -7,6 +7,7 @@ once; the session is a signed expiry time in a cookie that other sites cannot se
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import html
@@ -14,7 +15,7 @@ import ipaddress
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
 from fastapi import Request
@@ -125,10 +126,23 @@ class Sessions:
 class Door:
     """ASGI middleware around the whole page, its websocket included."""
 
-    def __init__(self, app: ASGIApp, sessions: Sessions | None, host: str) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        sessions: Sessions | None,
+        host: str,
+        *,
+        open_paths: Container[str] = (),
+        basic_paths: Container[str] = (),
+        guesses: Guesses | None = None,
+    ) -> None:
+        """``open_paths`` are for everybody, ``basic_paths`` also for who sends the password as HTTP Basic."""
         self._app = app
         self._sessions = sessions
         self._host = host
+        self._open_paths = open_paths
+        self._basic_paths = basic_paths
+        self._guesses = guesses or Guesses()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let in, send to the login, or refuse."""
@@ -153,11 +167,32 @@ class Door:
                 return None
             return PlainTextResponse("This page answers only requests to localhost.\n", status_code=421)
         connection = HTTPConnection(scope)
-        if connection.url.path == "/login" or self._sessions.admits(connection.cookies.get(COOKIE)):
+        path = connection.url.path
+        if path == "/login" or path in self._open_paths or self._sessions.admits(connection.cookies.get(COOKIE)):
             return None
+        if path in self._basic_paths:
+            return self._basic_refusal(self._sessions, connection)
         if scope["type"] == "http" and scope["method"] == "GET" and "text/html" in connection.headers.get("accept", ""):
             return RedirectResponse("/login", status_code=303)
         return PlainTextResponse("Log in first.\n", status_code=401)
+
+    def _basic_refusal(self, sessions: Sessions, connection: HTTPConnection) -> Response | None:
+        """Whether the password came as HTTP Basic (RFC 7617), whatever the user name; guessing is slowed down."""
+        address = connection.client.host if connection.client else ""
+        scheme, _, offered = connection.headers.get("authorization", "").partition(" ")
+        wait = self._guesses.wait_s(address)
+        if wait > 0:
+            return PlainTextResponse("Too many wrong passwords.\n", 429, {"Retry-After": f"{wait:.0f}"})
+        if scheme.lower() == "basic":
+            try:
+                password = base64.b64decode(offered, validate=True).decode().partition(":")[2]
+            except ValueError:
+                password = ""
+            if sessions.password_is(password):
+                self._guesses.right(address)
+                return None
+            self._guesses.wrong(address)
+        return PlainTextResponse("The password is needed.\n", 401, {"WWW-Authenticate": 'Basic realm="Lodeline"'})
 
 
 class Guesses:

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from deployments.page import access
 from deployments.page.fleet_view import FleetPage
 from deployments.page.miner_view import MinerPage
+from deployments.page.probes import METRICS, OPEN_PATHS, add_probes
 from deployments.page.reading import PageReader
 from storage.errors import NeedsHuman
 
@@ -30,7 +31,12 @@ class Binding:
     host: str
     port: int
     password: SecretStr | None
-    secret_file: Path
+    data_directory: Path
+
+    @property
+    def secret_file(self) -> Path:
+        """The secret that signs sessions."""
+        return self.data_directory / "page.secret"
 
     @property
     def url(self) -> str:
@@ -48,11 +54,25 @@ def serve(reader: PageReader, binding: Binding) -> None:
     access.require_password(binding.host, binding.password)
     _require_free(binding)
     guarded = binding.password is not None and bool(binding.password.get_secret_value().strip())
-    sessions = None
+    sessions, guesses = None, access.Guesses()
     if guarded and binding.password is not None:
         sessions = access.Sessions(access.session_secret(binding.secret_file), binding.password)
-        _add_login(sessions)
-    app.add_middleware(access.Door, sessions=sessions, host=binding.host)
+        _add_login(sessions, guesses)
+    app.add_middleware(
+        access.Door,
+        sessions=sessions,
+        host=binding.host,
+        open_paths=OPEN_PATHS,
+        basic_paths={METRICS},
+        guesses=guesses,
+    )
+    known = sessions
+    add_probes(
+        app,
+        reader,
+        binding.data_directory,
+        may_look=lambda request: known is None or known.admits(request.cookies.get(access.COOKIE)),
+    )
     app.on_shutdown(reader.close)
     app.on_startup(lambda: print(f"lodeline page: {binding.url}", flush=True))  # noqa: T201
 
@@ -91,9 +111,7 @@ def _require_free(binding: Binding) -> None:
         ) from error
 
 
-def _add_login(sessions: access.Sessions) -> None:
-    guesses = access.Guesses()
-
+def _add_login(sessions: access.Sessions, guesses: access.Guesses) -> None:
     @app.get("/login")
     def form() -> Response:
         return access.login_form()

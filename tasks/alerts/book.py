@@ -98,6 +98,11 @@ class Book:
             ) from error
         return cls(connection)
 
+    @classmethod
+    def look_into(cls, state: Path) -> Book | None:
+        """Open the book under ``state`` where there is one; a look alone makes none. Raises as :meth:`open` does."""
+        return cls.open(state) if (state / FILE_NAME).exists() else None
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()
