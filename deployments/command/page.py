@@ -49,7 +49,12 @@ def page(
     environ = {**os.environ, **({} if data is None else {"LODELINE_DATA_DIRECTORY": str(data)})}
     settings = load_settings(config, environ)
     roster = [RosterEntry.of(miner) for miner in settings.collection.miners]
-    reader = PageReader(lambda: open_store(settings.host), settings.host.state_directory, roster)
+    reader = PageReader(
+        lambda: open_store(settings.host),
+        settings.host.state_directory,
+        roster,
+        acknowledgement_hours=settings.collection.alerts.acknowledgement_hours,
+    )
     serve(
         reader,
         Binding(

@@ -69,6 +69,12 @@ class Answers:
         self._forget()
         return self._answer(kept)
 
+    def drop(self, key: str) -> None:
+        """Forget the answer to ``key``: somebody has changed what it is about."""
+        kept = self._kept.get(key)
+        if kept is not None:
+            kept.read_at = kept.failed_at = None
+
     async def _refresh(self, kept: _Kept, ask: Callable[[], Any]) -> None:
         try:
             kept.value = await asyncio.get_running_loop().run_in_executor(self._executor, ask)

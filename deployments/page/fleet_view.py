@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import Request
 from nicegui import ui
 
+from deployments.page.alerts_view import AlertsCard
 from deployments.page.charts import Line
 from deployments.page.history import FleetHistory
 from deployments.page.model import AlgorithmTotal, Condition, Fleet, MinerLine
@@ -52,6 +53,7 @@ class FleetPage:
         ui.add_head_html(_AGE_SCRIPT)
         self._frame = Frame(request, reader, "Fleet", log_out=log_out)
         with self._frame.main:
+            self._alerts = AlertsCard(reader)
             self._tiles = ui.element("section").classes("tiles")
             with ui.element("section").classes("card"):
                 self._bar = ui.element("div").classes("bar")
@@ -90,6 +92,7 @@ class FleetPage:
         self._grid.run_grid_method("refreshCells", {"columns": ["time"], "force": True})
         self._frame.show_freshness(answer, answer.value.newest if answer.value else None, now)
         self._frame.show_pipeline(await self._reader.pipeline(), now)
+        await self._alerts.update()
         await self._update_history()
 
     def _show_fleet(self, fleet: Fleet) -> None:

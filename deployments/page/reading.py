@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deployments.page.alerts import Alerts, acknowledge_alert, read_alerts
 from deployments.page.answer import Answer, Answers
 from deployments.page.detail import Detail, build_detail
 from deployments.page.history import (
@@ -70,6 +72,7 @@ class PageReader:
         refresh_s: how old an answer about now may be.
         assumed_interval_s: polling interval of miners that no roster names.
         patience_s: how long a viewer waits for a fresh answer before it is shown the last one.
+        acknowledgement_hours: how long an alert that is acknowledged on the page stays so.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class PageReader:
         refresh_s: float = 5.0,
         assumed_interval_s: int = 120,
         patience_s: float = 3.0,
+        acknowledgement_hours: float = 8.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._open_store = open_store
@@ -89,6 +93,7 @@ class PageReader:
         self._roster = tuple(roster)
         self._refresh_s = refresh_s
         self._assumed_interval_s = assumed_interval_s
+        self._acknowledgement_hours = acknowledgement_hours
         self._clock = clock
         self._store_thread = ThreadPoolExecutor(1, "page-store")
         self._file_thread = ThreadPoolExecutor(1, "page-state")
@@ -114,6 +119,18 @@ class PageReader:
     async def fleet(self) -> Answer[Fleet]:
         """The fleet now."""
         return await self._answers.get("fleet", self._refresh_s, self._ask_fleet)
+
+    async def alerts(self) -> Answer[Alerts]:
+        """Alerts of this host; independent of the store."""
+        return await self._files.get("alerts", self._refresh_s / 2, lambda: read_alerts(self._state))
+
+    async def acknowledge(self, alert_id: str) -> bool:
+        """Acknowledge an alert in the name of the page; False where it does not fire any more."""
+        done = await asyncio.get_running_loop().run_in_executor(
+            self._file_thread, acknowledge_alert, self._state, alert_id, self._clock(), self._acknowledgement_hours
+        )
+        self._files.drop("alerts")
+        return done
 
     async def history(self, span: Span) -> Answer[FleetHistory]:
         """The fleet over ``span``."""

@@ -86,8 +86,8 @@ def test_sources_with_odd_names(tmp_path: Path) -> None:
 
 def alert(key: str, level: Level) -> Alert:
     return Alert(
-        id=key, rule="r", subject=key, entity=key, site="", rack="", within="", level=level, phase=Phase.FIRING, since=T,
-        seen=T, message="is wrong", fired=T,
+        id=key, rule="r", subject=key, entity=key, site="", rack="", within="", level=level, phase=Phase.FIRING,
+        since=T, seen=T, message="is wrong", fired=T,
     )  # fmt: skip
 
 

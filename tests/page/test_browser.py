@@ -14,6 +14,9 @@ from playwright.sync_api import Browser, Page, expect
 from storage.frame import Frame
 from storage.lake.store import EmbeddedStore
 from storage.records.miner import telemetry_frames
+from tasks.alerts.book import Book, Look
+from tasks.alerts.life_cycle import Alert, Event, Phase
+from tasks.alerts.rule import Level
 from tasks.miners.report import TickReport
 from tests.page import frames_store
 from tests.page.browser import Visitor, chromium, free_port, process, run, visitor
@@ -174,6 +177,41 @@ def test_new_data_arrives_without_a_reload(address: str, folder: Path, browser: 
     expect(page.get_by_test_id("hashrate-sha256d")).to_contain_text("290 TH/s")
     expect(page.get_by_test_id("reachable")).to_contain_text("1 of 6 missing")
     assert page.evaluate("window.notReloaded") is True
+
+
+def put_alert(folder: Path) -> Alert:
+    """Writes into the book of alerts, as the watch beside the page would."""
+    now = time.time()
+    alert = Alert(
+        id="3f0a91c2de", rule="board_lost", subject="a2", entity="a2", site="hall-1", rack="", within="",
+        level=Level.WARNING, phase=Phase.FIRING, since=now - 600, seen=now, message="2 of 3 boards mine",
+        fired=now - 300,
+    )  # fmt: skip
+    book = Book.open(folder / "state")
+    with book.transaction():
+        book.replace_alerts([alert])
+        book.note_look(Look(at=now))
+    book.close()
+    return alert
+
+
+def test_an_alert_is_shown_and_acknowledged(address: str, folder: Path, browser: Visitor) -> None:
+    page = browser.open(address)
+    expect(page.get_by_test_id("reachable")).to_contain_text("of 6")
+    expect(page.get_by_test_id("alerts")).to_be_hidden()
+    alert = put_alert(folder)
+    shown = page.get_by_test_id(f"alert-{alert.id}")
+    expect(shown).to_contain_text("board lost: a2")
+    expect(shown).to_contain_text("2 of 3 boards mine")
+    expect(page.get_by_test_id("alerts")).to_contain_text("1 to be looked at")
+    shown.get_by_role("button", name="Acknowledge").click()
+    expect(shown).to_contain_text("acknowledged by the page")
+    expect(page.get_by_test_id("alerts")).to_contain_text("0 to be looked at, 1 muted or acknowledged")
+    book = Book.open(folder / "state")
+    assert [(change.event, change.by) for change in book.changes(0)] == [(Event.ACKNOWLEDGED, "the page")]
+    book.close()
+    shown.get_by_role("link").click()
+    page.wait_for_url("**/miner/a2")
 
 
 def test_drill_down(still: str, browser: Visitor) -> None:
