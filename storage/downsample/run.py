@@ -77,6 +77,7 @@ def roll_up(
 
     ``retention_days`` by bucket is what the configuration says. Raw rows near the end of theirs may be gone in part,
     and rolling up what is left would spoil a good roll-up: such windows stay as they are, whatever comes late for them.
+    The same holds of days and hourly rows.
     ``stop`` is asked between slices; a run that stops early leaves the rest due.
 
     Raises:
@@ -87,15 +88,18 @@ def roll_up(
         if stop():
             break
         measurement = MEASUREMENTS[name]
-        kept_s = (retention_days[measurement.buckets[Tier.RAW]] - 1) * DAY_S
-        report |= _rolled_up(store, measurement, window_of(now - kept_s, DAY_S), now, stop)
+        horizons = {
+            tier: window_of(now - (retention_days[measurement.buckets[tier]] - 1) * DAY_S, DAY_S)
+            for tier in (Tier.RAW, Tier.HOURLY)
+        }
+        report |= _rolled_up(store, measurement, horizons, now, stop)
     return report
 
 
 def _rolled_up(
-    store: Store, measurement: Measurement, horizon: int, now: int, stop: Callable[[], bool]
+    store: Store, measurement: Measurement, horizons: Mapping[Tier, int], now: int, stop: Callable[[], bool]
 ) -> RollupReport:
-    report = RollupReport()
+    report, horizon = RollupReport(), horizons[Tier.RAW]
     marks = _closed(store, measurement, horizon, now)
     covered = rolled_windows(store, measurement, Tier.HOURLY, horizon, now)
     due = {hour for hour, mark in marks.items() if covered.get(hour) != mark}
@@ -114,7 +118,7 @@ def _rolled_up(
     report.watermark[measurement.name] = min(due | {window_of(now - GRACE_S, HOUR_S)})
     if Tier.DAILY not in measurement.buckets or due:
         return report
-    for day, mark in sorted(rolled_windows(store, measurement, Tier.DAILY, horizon, now).items()):
+    for day, mark in sorted(rolled_windows(store, measurement, Tier.DAILY, horizons[Tier.HOURLY], now).items()):
         if mark != REDO or day + DAY_S + GRACE_S > now or stop():
             continue
         daily = days_of_hours(measurement, store.read(measurement, Tier.HOURLY, day, day + DAY_S))

@@ -16,6 +16,7 @@ from urllib3.exceptions import HTTPError
 
 from storage.arrow_schema import integers
 from storage.declaration import BUCKETS, MEASUREMENTS, Measurement, Tier, Type
+from storage.erasure.due import make_due
 from storage.erasure.entity import Entity
 from storage.erasure.rows import mentioned
 from storage.errors import NeedsHuman, StoreError
@@ -34,15 +35,18 @@ LONGEST_RETENTION_S = 36_525 * 86_400
 
 @dataclass(slots=True)
 class InfluxErased:
-    """``left`` are rows that still answer; ``impossible`` says why nothing was deleted, None where it was."""
+    """``due`` are windows to be rolled up again, ``left`` rows that still answer; ``impossible`` says why nothing was
+    deleted, None where it was.
+    """
 
     deletions: int = 0
     redacted: int = 0
+    due: int = 0
     left: int = 0
     impossible: str | None = None
 
 
-def erase_from_influx(settings: InfluxSettings, entity: Entity) -> InfluxErased:
+def erase_from_influx(settings: InfluxSettings, entity: Entity, host: str) -> InfluxErased:
     """Delete ``entity`` in every bucket, take its name out of texts of other rows, and count what still answers.
 
     Raises:
@@ -72,6 +76,7 @@ def erase_from_influx(settings: InfluxSettings, entity: Entity) -> InfluxErased:
                 done.left += store.read(measurement, tier, start, stop, where=tags).num_rows
             if tier is Tier.RAW and not entity.has_tags(measurement):
                 done.redacted += _redact(store, measurement, entity)
+        done.due = make_due(store, entity, host)
     finally:
         store.close()
         connection.close()

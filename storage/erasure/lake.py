@@ -23,6 +23,7 @@ from deltalake.exceptions import CommitFailedError
 
 from storage.arrow_schema import INGEST_MS, INGEST_VERSION
 from storage.declaration import Tier
+from storage.erasure.due import make_due
 from storage.erasure.entity import Entity
 from storage.erasure.features import feature_tables
 from storage.erasure.rows import compacted, has_ghosts, scrub_table
@@ -33,6 +34,7 @@ from storage.lake.disk import locked, sync
 from storage.lake.layout import declared_tables
 from storage.lake.parquet import read_file
 from storage.lake.snapshot import Part, Snapshot
+from storage.lake.store import EmbeddedStore
 from storage.lake.table import LakeTable
 from storage.warehouse.star import STAR, Fact, StarTable
 from storage.warehouse.table import WarehouseTable
@@ -42,18 +44,25 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class LakeErased:
-    """What was done. ``others`` has rows and sums of what stayed in rewritten files: [before, after] by table."""
+    """What was done; files without a row left are deleted. ``due`` are windows to be rolled up again, ``others`` has rows
+    and sums of what stayed in rewritten files: [before, after] by table.
+    """
 
     rows: int = 0
     redacted: int = 0
     files_rewritten: int = 0
     files_deleted: int = 0
     logs_cleaned: int = 0
+    due: int = 0
     others: dict[str, list[float]] = field(default_factory=dict)
 
 
-def erase_from_lake(root: Path, entity: Entity, *, stop: Callable[[], bool] = lambda: False) -> LakeErased:
+def erase_from_lake(
+    root: Path, entity: Entity, *, host: str | None = None, stop: Callable[[], bool] = lambda: False
+) -> LakeErased:
     """Take ``entity`` out of every declared table under ``root``. Killed anywhere, the same call again finishes.
+
+    With ``host`` the lake is one that is rolled up: windows that the range cuts are made due.
 
     Raises:
         NeedsHuman: a file is damaged; rows of others would have changed, in which case nothing was committed.
@@ -83,6 +92,12 @@ def erase_from_lake(root: Path, entity: Entity, *, stop: Callable[[], bool] = la
                 break
             _rewrite_live(table, meant, done)
             _delete_dead(table, meant, done)
+    if host is not None:
+        store = EmbeddedStore(root)
+        try:
+            done.due = make_due(store, entity, host)
+        finally:
+            store.close()
     return done
 
 

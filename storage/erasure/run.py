@@ -86,7 +86,7 @@ def erase(
         with quiet():
             _count(done, "spool", erase_from_spool(places.data / "spool", entity))
             _count(done, "state", erase_from_state(places.data / "state", entity))
-        _erase_from_stores(places, entity, done)
+        _erase_from_stores(places, entity, host, done)
         _count(done, "logs", erase_from_logs(places.data / "logs", entity))
         trails = erase_from_trails(places.data, entity, actor=actor, case=case.number)
         _count(done, "audit", trails)
@@ -99,13 +99,13 @@ def erase(
     return done
 
 
-def _erase_from_stores(places: Places, entity: Entity, done: Erasure) -> None:
+def _erase_from_stores(places: Places, entity: Entity, host: str, done: Erasure) -> None:
     if find_spec("deltalake") is not None:
         from storage.erasure.lake import erase_from_lake
 
         for name, root in (("lake", places.lake), ("restored", places.data / "restored")):
             if root is not None:
-                erased = erase_from_lake(root, entity)
+                erased = erase_from_lake(root, entity, host=host if name == "lake" else None)
                 _count(done, name, erased)
                 for table, totals in erased.others.items():
                     known = done.others.setdefault(f"{name}/{table}", [0, 0, 0.0, 0.0])
@@ -120,7 +120,7 @@ def _erase_from_stores(places: Places, entity: Entity, done: Erasure) -> None:
     if places.influx is not None:
         from storage.erasure.influx import erase_from_influx
 
-        said = erase_from_influx(places.influx, entity)
+        said = erase_from_influx(places.influx, entity, host)
         _count(done, "influx", said)
         done.left_in_influx = said.left
         done.impossible = [said.impossible] if said.impossible else []

@@ -17,6 +17,7 @@ from storage.audit.trail import AuditKind, Trail
 from storage.audit.verify import verify
 from storage.declaration import MEASUREMENTS, Tier
 from storage.delivery.books import books
+from storage.downsample.run import roll_up
 from storage.erasure.entity import Entity
 from storage.erasure.proof import search
 from storage.erasure.run import Erasure, erase
@@ -135,6 +136,29 @@ def test_of_a_range_only_the_range_goes(data: Path) -> None:
     assert totals(data, Tier.HOURLY)[GONE][0] == 2  # of three hours
     again = search([data], Entity({"miner_id": GONE}, T0 + 3600, T0 + 7200), whole=False)
     assert again.is_clean
+
+
+@pytest.mark.parametrize(
+    ("first", "stop", "later_days", "hours", "days"),
+    [(1800, 5400, 3, [30, 30, 1], [61]), (3600, 7200, 100, [60, 1], [61])],
+    ids=["it cuts hours", "it cuts a day whose raw rows have ended"],
+)
+def test_windows_that_a_range_cuts_are_rolled_up_again_of_what_is_left(
+    data: Path, first: int, stop: int, later_days: int, hours: list[int], days: list[int]
+) -> None:
+    """121 polls from midnight on, one a minute."""
+
+    def polls(tier: Tier) -> dict[str, list[int]]:
+        rows = store.read(MEASUREMENTS["miner_telemetry"], tier, 0, 2**33, columns=["power_w_count"]).to_pylist()
+        return {name: [r["power_w_count"] for r in rows if r["miner_id"] == name] for name in (GONE, *OTHERS)}
+
+    store = EmbeddedStore(data / "lake")
+    assert erased(data, Entity({"miner_id": GONE}, T0 + first, T0 + stop)).is_done
+    assert polls(Tier.DAILY)[GONE] == []
+    roll_up(store, T0 + later_days * 86_400)
+    assert polls(Tier.HOURLY) == {GONE: hours, **{name: [60, 60, 1] for name in OTHERS}}
+    assert polls(Tier.DAILY) == {GONE: days, **{name: [121] for name in OTHERS}}
+    store.close()
 
 
 def test_an_entity_of_several_tags_goes_by_its_rows(data: Path) -> None:

@@ -133,7 +133,7 @@ def test_erasing_one_miner_leaves_the_tiers_of_others_and_a_delete_reaches_one_t
     influx_server.query("DELETE FROM \"miner_telemetry\" WHERE miner_id = 'a'", "mining_raw")
     assert store.read(TELEMETRY, Tier.RAW, T, T + HOUR)["miner_id"].to_pylist() == ["b"]
     assert store.read(TELEMETRY, Tier.HOURLY, T, T + HOUR, where={"miner_id": "a"}).equals(before)
-    erase_from_influx(influx, Entity({"miner_id": "b"}))
+    erase_from_influx(influx, Entity({"miner_id": "b"}), "h")
     assert store.read(TELEMETRY, Tier.RAW, T, T + HOUR).num_rows == 0
     assert store.read(TELEMETRY, Tier.HOURLY, T, T + HOUR).equals(before)
 
