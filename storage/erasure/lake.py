@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class LakeErased:
-    """What was done; files without a row left are deleted. ``due`` are windows to be rolled up again, ``others`` has rows
+    """What was done; files without a row left go. ``due`` are windows to be rolled up again, ``others`` has rows
     and sums of what stayed in rewritten files: [before, after] by table.
     """
 
