@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -59,11 +60,13 @@ class Listening:
 
 
 @asynccontextmanager
-async def listening(state: Path, wamp: dict[str, Any], *, key: str, timing: Timing = QUICK) -> AsyncIterator[Listening]:
-    """A stream that runs while the block does."""
+async def listening(
+    state: Path, wamp: dict[str, Any], *, key: str, timing: Timing = QUICK, clock: Callable[[], float] = time.time
+) -> AsyncIterator[Listening]:
+    """A stream that runs while the block does; ``clock`` stamps what comes."""
     settings = ProhashingSettings.model_validate({"api_key": key, "account": "lodeline", "wamp": wamp})
     link = Link("p", quiet_s=timing.quiet_s)
-    stream = ProhashingStream(settings, link, PriceGuard(state, "p"), timing=timing)
+    stream = ProhashingStream(settings, link, PriceGuard(state, "p"), timing=timing, clock=clock)
     found = Listening(stream, link)
     task = asyncio.create_task(stream.run(found.push))
     try:

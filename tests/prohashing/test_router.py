@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tasks.pools.prohashing.subject import Subject
+from tests.prohashing.cutting import wire
 from tests.prohashing.listening import QUICK, Listening, listening
 from tests.prohashing.pool_side import KEY, PRICES, WORKERS, pool_side
 from tests.prohashing.router.router import SALTED_SECRET, TICKET, Router
@@ -155,6 +156,39 @@ async def test_a_burst_is_as_many_rows_as_there_are_workers(router: Router, tmp_
     assert len(newest) == workers + 1
     assert heard.pushes < 20
     assert heard.link.malformed == 0
+
+
+async def test_payloads_that_are_none_cost_themselves(
+    router: Router, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad: list[Any] = [None, 7, "text", [1, "x"], {"hashrate": "many", "uuid": KEY}, {"nobody": 1}]
+    async with (
+        pool_side(router.url, "realm1") as pool,
+        listening(tmp_path, {"url": router.url}, key=KEY) as heard,
+    ):
+        await heard.until_state(lambda: heard.link.live)
+        for payload in bad:
+            await pool.publish(WORKER, payload)
+        await pool.publish(WORKER, [{"uuid": "u9", "hashrate": {"a": 1}}, WORKERS[0]])
+        await heard.until(lambda: heard.rows("pool_performance"))
+        assert (heard.link.live, heard.link.connections, heard.link.malformed) == (True, 1, 8)
+    assert {row["worker_id"] for row in heard.rows("pool_performance")} == {"lodeline.north_01"}
+    no_secret(heard, caplog.text)
+
+
+async def test_a_connection_that_is_half_open_is_noticed_by_its_silence(router: Router, tmp_path: Path) -> None:
+    """The router lives and so does the socket; what lies between them passes nothing on, as a dead NAT entry does."""
+    timing = replace(QUICK, heartbeat_s=0.2, pong_s=0.5)
+    async with (
+        wire(router.url) as between,
+        listening(tmp_path, {"url": between.url}, key=KEY, timing=timing) as heard,
+    ):
+        await heard.until_state(lambda: heard.link.live)
+        between.die()
+        await heard.until_state(lambda: not heard.link.live)
+        between.live()
+        await heard.until_state(lambda: heard.link.live)
+        assert heard.link.connections == 2
 
 
 async def test_a_frozen_router_is_noticed_and_comes_back(
