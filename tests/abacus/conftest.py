@@ -74,9 +74,9 @@ class Killed(BaseException):
 class Host:
     """A process of ours that exports to the fake; it can be begun anew as often as it is killed."""
 
-    def __init__(self, fake: FakeAbacus, root: Path, rows: pa.Table, **ingestion: Any) -> None:
-        self.fake, self.root, self.rows = fake, root, rows
-        self.settings = settings(fake.url, **ingestion)
+    def __init__(self, fake: FakeAbacus | str, root: Path, rows: pa.Table, **ingestion: Any) -> None:
+        self.root, self.rows = root, rows
+        self.settings = settings(fake if isinstance(fake, str) else fake.url, **ingestion)
         self.part_bytes = 2_000
         self.slept = 0.0
         self.at_call: Callable[[str, bool], None] = lambda what, after: None

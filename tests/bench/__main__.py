@@ -14,7 +14,7 @@ from tests.bench.figure import Figure
 ROOMS = (
     "encoding", "spooling", "reading", "collecting", "rolling", "disk", "forecasting", "anomalies", "features",
 )  # fmt: skip
-LONG_ROOMS = ("soaking", "querying", "archiving", "upkeep", "killing")
+LONG_ROOMS = ("soaking", "querying", "archiving", "upkeep", "killing", "exporting")
 
 
 def main(rooms: list[str]) -> int:
