@@ -63,7 +63,7 @@ def abacus(
     if importlib.util.find_spec("abacusai") is None or importlib.util.find_spec("deltalake") is None:
         raise NeedsHuman("The packages for Abacus.AI are not installed", remedy="Install lodeline[abacus,lake]")
     if action is Action.REJECTED:
-        _rejected(settings, as_json=as_json)
+        _rejected(settings, settings.abacus, as_json=as_json)
         return
     from tasks.abacus.connection import find_endpoints
     from tasks.abacus.definition import definitions_of
@@ -192,12 +192,12 @@ def _export(settings: Settings, abacus: AbacusSettings, endpoints: Endpoints, *,
         raise typer.Exit(1)
 
 
-def _rejected(settings: Settings, *, as_json: bool) -> None:
+def _rejected(settings: Settings, abacus: AbacusSettings, *, as_json: bool) -> None:
     import msgspec
 
     from tasks.abacus.exporting import journals
 
-    for file in journals(settings.host):
+    for file in journals(abacus, settings.host):
         for row in file.rejected():
             if as_json:
                 typer.echo(msgspec.json.encode({"table": file.folder.name, **msgspec.to_builtins(row)}).decode())

@@ -35,6 +35,14 @@ def up(
     page_port: Annotated[
         int | None, typer.Option("--page-port", min=1, max=65_535, help="Port of the page.", show_default=False)
     ] = None,
+    with_fake_abacus: Annotated[
+        bool,
+        typer.Option(
+            "--with-fake-abacus",
+            help="Export features every five minutes to a fake of Abacus.AI on this host. Only where Abacus.AI is not "
+            "configured.",
+        ),
+    ] = False,
     prefect_port: Annotated[
         int | None,
         typer.Option("--prefect-port", min=1, max=65_535, help="Port of the Prefect server.", show_default=False),
@@ -62,5 +70,7 @@ def up(
         variants(dialect or ())
     except ValueError as error:
         raise NeedsHuman(str(error), remedy="Take one of those, or --dialect all") from error
-    options = Options(config, for_s, miners, seed, interval, dialect or (), not miners_only, page_port, prefect_port)
+    options = Options(
+        config, for_s, miners, seed, interval, dialect or (), not miners_only, page_port, prefect_port, with_fake_abacus
+    )
     raise typer.Exit(asyncio.run(Supervisor(options, typer.echo).run()))

@@ -19,6 +19,9 @@ SOON = {"downsample/downsample": 10.0, "maintain-lake/maintain-lake": 25.0}
 SOON_OF_LANE = {MARKET: {"derive-market/derive-market": 60.0}}
 """The same for what a lane collects: by then a year of daily closes has come."""
 
+SOON_TO_FAKE = {"publish-features/publish-features": 40.0, "export-features/export-features": 75.0}
+"""The same where exports go to a fake of Abacus.AI, so that there is something to see."""
+
 
 def farm_command(
     miners: int, seed: int, interval_s: int, config: Path, dialects: Sequence[str] = (), *, services: bool = False
@@ -41,6 +44,11 @@ def worker_command(pool: str) -> list[str]:
     """A process worker of ``pool``."""
     name = f"up-{socket.gethostname()}"
     return ["-m", "prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", name]
+
+
+def fake_abacus_command(port: int, state: Path) -> list[str]:
+    """The fake of Abacus.AI on ``port``, which keeps what it holds in ``state``."""
+    return ["-m", "deployments.farm.abacus", "--port", str(port), "--state", str(state)]
 
 
 def page_command(port: int) -> list[str]:

@@ -30,6 +30,7 @@ class Summary:
     """Counts of one run. Points count over the life of the spool, in which an earlier run may have left some.
 
     ``requests`` are those to pools and markets, by lane; ``simulated`` is what of the world is not the real one.
+    ``fake_abacus``: rows that the fake of Abacus.AI holds, by feature group; None: there is none.
     """
 
     host: StorageSettings
@@ -41,6 +42,7 @@ class Summary:
     flow_runs: dict[str, int] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
     simulated: list[str] = field(default_factory=list)
+    fake_abacus: dict[str, int] | None = None
 
     def __post_init__(self) -> None:
         self._newest: dict[str, float] = {}
@@ -102,6 +104,7 @@ class Summary:
             "flow_runs": self.flow_runs,
             "store": "embedded" if self.host.influx is None else "influxdb",
             "simulated": self.simulated,
+            **({} if self.fake_abacus is None else {"fake_abacus": self.fake_abacus}),
             "urls": self.urls,
         }
 
@@ -115,7 +118,14 @@ class Summary:
         return (
             f"{self.ticks} ticks, {self.polls} polls, {self.polls_failed} failed;{asked} of {books.accepted} points "
             f"{books.stored} are stored, {books.dead_lettered} dead letters, {books.backlog} wait{trouble}"
+            f"{self._faked_in_words()}"
         )
+
+    def _faked_in_words(self) -> str:
+        if self.fake_abacus is None:
+            return ""
+        groups = ", ".join(f"{rows} rows of {name}" for name, rows in self.fake_abacus.items())
+        return f"\nThe FAKE of Abacus.AI holds {groups or 'nothing yet'}"
 
     def _accepted(self) -> int:
         return sum(LaneReader(lane).points_accepted for lane in lanes_of(self.host.spool_directory))

@@ -17,15 +17,17 @@ from uuid import UUID
 
 import httpx
 
+from deployments.farm.abacus import configuration as fake_abacus
 from deployments.provisioned import note
 from deployments.settings import load_settings
 from deployments.up import processes
 from deployments.up.child import Child, ChildEnded
-from deployments.up.ports import LOOPBACK, choose_port
+from deployments.up.ports import LOOPBACK, choose_port, free_port
 from deployments.up.summary import Summary, tick_line
 from storage.audit.trail import Trail
 from storage.errors import LodelineError, NeedsHuman
 from storage.spool.lock import holder_of, try_lock
+from tasks.abacus import settings as abacus_settings
 from tasks.miners.collection import LANE
 from tasks.shift.baton import Baton
 from tasks.shift.journal import Journal
@@ -44,7 +46,7 @@ FIRST_TICK_S = 180.0
 SHIFT_END_S = 30.0
 FLOWS_END_S = 20.0
 DRAIN_S = 30.0
-STOP_S = {"worker": 15.0, "page": 5.0, "farm": 5.0, "prefect": 15.0}
+STOP_S = {"worker": 15.0, "page": 5.0, "farm": 5.0, "abacus": 5.0, "prefect": 15.0}
 """What each process gets to end by itself."""
 
 Found = TypeVar("Found")
@@ -67,6 +69,7 @@ class Options:
     services: bool
     page_port: int | None
     prefect_port: int | None
+    fake_abacus: bool = False
 
 
 class Supervisor:
@@ -80,7 +83,13 @@ class Supervisor:
     def __init__(self, options: Options, say: Callable[[str], None]) -> None:
         self._options = options
         self._say = say
-        self._host = load_settings(options.config).host
+        settings = load_settings(options.config)
+        self._host = settings.host
+        if options.fake_abacus and settings.abacus is not None:
+            raise NeedsHuman(
+                "--with-fake-abacus, but Abacus.AI is configured",
+                remedy=f"Leave it out, or take {abacus_settings.FILE_NAME} and variables {abacus_settings.PREFIX} away",
+            )
         self._logs = self._host.data_directory / "logs"
         for folder in (self._logs, self._host.lock_directory):
             folder.mkdir(parents=True, exist_ok=True)
@@ -125,6 +134,8 @@ class Supervisor:
 
     async def _start(self) -> None:
         self._say(f"Data in {self._host.data_directory}, logs in {self._logs}")
+        if self._options.fake_abacus:
+            await self._start_fake_abacus()
         config = self._options.config.absolute() if self._options.config else await self._start_farm()
         self._lanes += lanes_of(load_settings(config).collection)
         await asyncio.to_thread(self._provision, config)
@@ -181,6 +192,30 @@ class Supervisor:
         self._say(f"Simulated: {', '.join(self._summary.simulated)}. Their faults: {told['control']}/faults")
         load_settings(folder)  # what the farm wrote is checked like anybody's
         return folder
+
+    async def _start_fake_abacus(self) -> None:
+        """Start the fake of Abacus.AI, and have all that is started from now on export to it."""
+        key = fake_abacus.fresh_key()
+        state = self._host.data_directory / "fake-abacus" / "abacus.sqlite"
+        command = processes.fake_abacus_command(free_port(), state)
+        child = self._start_child("abacus", command, {**os.environ, fake_abacus.KEY: key})
+
+        async def ready() -> str | None:
+            lines = child.log.read_text(encoding="utf-8").splitlines()
+            return next((line for line in lines if line.startswith("{") and line.endswith("}")), None)
+
+        url = json.loads(await self._await("the fake of Abacus.AI", ready, FARM_START_S))["url"]
+        os.environ.update(fake_abacus.variables(url, key))
+        self._summary.urls["fake_abacus"] = url
+        self._summary.fake_abacus = {}
+        self._say(f"A FAKE of Abacus.AI listens at {url}: exports go there, nothing goes to the service")
+
+    async def _ask_fake_abacus(self) -> None:
+        """What it holds, for the summary."""
+        if "fake_abacus" in self._summary.urls:
+            async with httpx.AsyncClient(timeout=ASK_S, trust_env=False) as client:
+                answer = await client.get(f"{self._summary.urls['fake_abacus']}/fake")
+            self._summary.fake_abacus = answer.json()["rows"]
 
     async def _start_server(self) -> dict[str, str]:
         """Start a Prefect server, or use the one that is named; variables for whoever speaks to it."""
@@ -240,7 +275,7 @@ class Supervisor:
             return self._summary.ticks > 0
 
         await self._await("the first tick", ticked, FIRST_TICK_S)
-        soon = dict(processes.SOON)
+        soon = processes.SOON | (processes.SOON_TO_FAKE if self._options.fake_abacus else {})
         for lane in self._lanes[1:]:
             self._unheard[lane] = await runs.start(processes.SOURCE_SHIFTS[lane])
             soon |= processes.SOON_OF_LANE.get(lane, {})
@@ -311,7 +346,8 @@ class Supervisor:
         if runs is not None:
             await self._try("count the runs", self._count(runs))
             await self._try("leave the server", runs.close())
-        for name in ("page", "farm", "prefect"):
+        await self._try("ask the fake of Abacus.AI", self._ask_fake_abacus())
+        for name in ("page", "farm", "abacus", "prefect"):
             await self._stop_child(name)
 
     async def _end_flows(self, runs: Runs) -> None:

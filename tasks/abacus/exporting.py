@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from urllib.parse import quote
 
 from storage.errors import LodelineError, NeedsHuman, TryAgain
 from storage.features.changes import rows_known_in, settled_until
@@ -16,7 +18,7 @@ from storage.settings import StorageSettings
 from tasks.abacus.connection import Abacus, Endpoints
 from tasks.abacus.definition import Definition, definitions_of
 from tasks.abacus.export import PART_BYTES, Export, ExportReport
-from tasks.abacus.journal import FOLDER, Journal, JournalFile
+from tasks.abacus.journal import Journal, JournalFile
 from tasks.abacus.registration import Difference, Registered, Registry
 from tasks.abacus.settings import AbacusSettings
 
@@ -75,7 +77,7 @@ def export_groups(
         ConfigurationError: groups that no view has. TryAgain: another process exports.
     """
     definitions = definitions_of(settings.feature_groups)
-    folder = storage.data_directory / FOLDER
+    folder = journal_folder(settings, storage)
     make_folder(folder)
     with locked_if_free(folder / ".lock") as ours:
         if not ours:
@@ -122,7 +124,7 @@ def _exported(
             abacus,
             definition,
             registered,
-            JournalFile(storage.data_directory, registered.table),
+            JournalFile(journal_folder(settings, storage), registered.table),
             partial(rows_known_in, root, definition.view),
             file_format=settings.data_ingestion.file_format,
             part_bytes=part_bytes,
@@ -163,16 +165,21 @@ def group_states(settings: AbacusSettings, endpoints: Endpoints, storage: Storag
             differences, journal, kept = [], None, 0
             if registered is not None:
                 differences = list(registry.differences(definition, registered))
-                file = JournalFile(storage.data_directory, registered.table)
+                file = JournalFile(journal_folder(settings, storage), registered.table)
                 journal, kept = file.load(), len(file.rejected())
             states.append(GroupState(definition, version, registered, differences, journal, kept))
     return states
 
 
-def journals(storage: StorageSettings) -> list[JournalFile]:
+def journal_folder(settings: AbacusSettings, storage: StorageSettings) -> Path:
+    """Where the journals of this environment are."""
+    return storage.data_directory / "abacus" / quote(settings.general.environment, safe=" ")
+
+
+def journals(settings: AbacusSettings, storage: StorageSettings) -> list[JournalFile]:
     """Folders of all tables that this host exports to, without asking anybody."""
-    paths = sorted((storage.data_directory / FOLDER).glob("*/journal.json"))
-    return [JournalFile(storage.data_directory, path.parent.name) for path in paths]
+    folder = journal_folder(settings, storage)
+    return [JournalFile(folder, path.parent.name) for path in sorted(folder.glob("*/journal.json"))]
 
 
 def raise_troubles(results: list[GroupResult]) -> None:

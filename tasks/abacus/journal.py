@@ -1,7 +1,8 @@
 """What an export remembers of one feature group, so that any kill leaves something to go on from.
 
-``<data>/abacus/<table>/``: ``journal.json``, replaced as a whole at every step; ``batch-<n>.<format>``, what is being
-sent; ``rejected/<n>.jsonl``, rows that did not go, each with its reason, the newest hundred batches of them.
+In ``<data>/abacus/<environment>/<table>/``: ``journal.json``, replaced as a whole at every step;
+``batch-<n>.<format>``, what is being sent; ``rejected/<n>.jsonl``, rows that did not go, each with its reason, the
+newest hundred batches of them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from storage.errors import NeedsHuman
 from storage.lake.disk import make_folder
 from storage.spool.durable import replace_file
 
-FOLDER = "abacus"
 KEPT_REJECTED = 100
 
 _log = logging.getLogger(__name__)
@@ -70,10 +70,10 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JournalFile:
-    """The folder of one table. For one process, which holds the lock of the export."""
+    """The folder of one table under ``root``. For one process, which holds the lock of the export."""
 
     def __init__(self, root: Path, table: str) -> None:
-        self.folder = root / FOLDER / table
+        self.folder = root / table
         self.path = self.folder / "journal.json"
         self._table = table
 

@@ -41,7 +41,7 @@ def settings(url: str = "http://127.0.0.1:9", groups: Any = (MINER,), **ingestio
     return AbacusSettings.model_validate(
         {
             "general": {"project_id": "mining", "api_key": KEY, "api_url": url},
-            "data_ingestion": {"timeout_seconds": 5, **ingestion},
+            "data_ingestion": {"timeout_seconds": 60, **ingestion},
             "feature_groups": list(groups),
         }
     )

@@ -20,9 +20,8 @@ from tests.abacus.conftest import KEY, settings
 
 
 def connect(url: str, key: str = KEY, **ingestion: object) -> Abacus:
-    said = settings(url, **ingestion)
-    endpoints = asyncio.run(find_endpoints(said))
-    return Abacus(SecretStr(key), endpoints, said.data_ingestion, sleep=lambda _seconds: None)
+    endpoints = asyncio.run(find_endpoints(settings(url)))
+    return Abacus(SecretStr(key), endpoints, settings(url, **ingestion).data_ingestion, sleep=lambda _seconds: None)
 
 
 def test_the_sdk_starts_without_asking_and_without_side_effects(fake, monkeypatch):
@@ -40,7 +39,7 @@ def test_a_dead_service_is_told_within_the_deadline(caplog):
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         started = time.monotonic()
         with caplog.at_level(logging.WARNING), pytest.raises(TryAgain, match=r"no whole answer within 0\.1 s"):
-            connect(url, timeout_seconds=0.1)
+            asyncio.run(find_endpoints(settings(url, timeout_seconds=0.1)))
         assert time.monotonic() - started < 15  # the SDK alone takes 33 s and goes on
         assert not caplog.records
 

@@ -18,7 +18,7 @@ from deployments.farm.abacus.server import FakeAbacus
 from storage.errors import ConfigurationError, NeedsHuman, TryAgain
 from storage.lake.disk import locked_if_free
 from storage.settings import StorageSettings
-from tasks.abacus.connection import find_endpoints
+from tasks.abacus.connection import Abacus, find_endpoints
 from tasks.abacus.exporting import GroupResult, export_groups, in_words, raise_troubles
 from tests.abacus.conftest import KEY, MINER, settings
 from tests.downsample.memory_store import MemoryStore
@@ -30,6 +30,11 @@ POOL = {
 }  # fmt: skip
 GROUPS = ({**MINER, "features": MINER["features"][:2]}, POOL)
 FULL = ["miner_00", "miner_01", "miner_02"]
+
+
+@pytest.fixture(autouse=True)
+def _nobody_waits(monkeypatch):
+    monkeypatch.setattr(Abacus, "wait", lambda self, seconds: self.require_wanted())
 
 
 @pytest.fixture
@@ -94,8 +99,9 @@ def test_trouble_with_one_group_does_not_hold_up_the_next(fake, tmp_path):
 
 @pytest.mark.usefixtures("published")
 def test_two_exports_at_once_are_one(fake, tmp_path):
-    (tmp_path / "abacus").mkdir()
-    with locked_if_free(tmp_path / "abacus" / ".lock") as ours:
+    folder = tmp_path / "abacus" / "production"
+    folder.mkdir(parents=True)
+    with locked_if_free(folder / ".lock") as ours:
         assert ours
         with pytest.raises(TryAgain, match="Another process exports"):
             export(fake, tmp_path)
@@ -125,7 +131,7 @@ def runner(fake, tmp_path):
     (tmp_path / "config").mkdir()
     said = {
         "general": {"project_id": "mining", "api_key": "${ABACUS_API_KEY}", "api_url": fake.url},
-        "data_ingestion": {"max_retries": 0, "timeout_seconds": 5},
+        "data_ingestion": {"max_retries": 0, "timeout_seconds": 60},
         "feature_groups": [GROUPS[0]],
         "batch_processing": {"lookback_days": 3650},
     }

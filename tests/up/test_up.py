@@ -93,8 +93,8 @@ def processes_of(data: Path) -> list[str]:
 def test_from_miner_to_stored_reading_and_back_to_nothing(up):
     from storage.declaration import MEASUREMENTS
 
-    one = up("--for", "300", "--miners", "15", "--dialect", "all", "--interval", "2")
-    one.read_until("pools: asked", "market: asked")
+    one = up("--for", "300", "--miners", "15", "--dialect", "all", "--interval", "2", "--with-fake-abacus")
+    one.read_until("A FAKE of Abacus.AI listens at", "pools: asked", "market: asked")
     assert one.end_now() == 0, one.text
     summary = json.loads(one.lines[-1])
     assert summary["ticks"] >= 2
@@ -105,7 +105,8 @@ def test_from_miner_to_stored_reading_and_back_to_nothing(up):
     assert summary["flow_runs"]["completed"] >= 1
     assert not {"running", "failed", "crashed"} & summary["flow_runs"].keys()
     assert summary["store"] == "embedded"
-    assert summary["urls"].keys() == {"farm", "prefect", "page"}
+    assert summary["urls"].keys() == {"fake_abacus", "farm", "prefect", "page"}
+    assert summary["fake_abacus"] == {}  # exports begin later: tests/abacus
     assert sum("polled 15" in line for line in one.lines) == summary["ticks"]
     store = EmbeddedStore(one.data / "lake")
 

@@ -90,14 +90,16 @@ class FakeAbacus:
         """Where it listens."""
         return f"http://{ADDRESS}:{self.port}"
 
-    def serve_forever(self) -> None:
-        """Listen until the process ends."""
-        self._server.serve_forever()
-
     def rows(self, table: str) -> list[dict[str, Any]]:
         """What the service holds in a feature group."""
         with self._guard:
             return groups.rows_of_group(self.backend, groups.group_of_table(self.backend, table))
+
+    def tables(self) -> dict[str, int]:
+        """Rows of each feature group that is made of others, which is what users ask for; also told at ``/fake``."""
+        with self._guard:
+            found = [g for g in self.backend.shelf.every("featureGroup") if g["featureGroupSourceType"] != "DATASET"]
+            return {group["tableName"]: len(groups.rows_of_group(self.backend, group)) for group in found}
 
     def group(self, table: str) -> Item:
         """A feature group as it describes it."""
@@ -176,6 +178,8 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815
 
     def _answered(self, fake: FakeAbacus, place: str, method: str, query: str, body: bytes) -> tuple[int, Item]:
+        if (place, method) == ("", "fake"):
+            return 200, {"fake": True, "rows": fake.tables()}
         if method == "getApiEndpoint":
             if self.headers.get("apiKey") != fake.key:
                 return 403, _failed("GenericPermissionDeniedError", "Invalid API key")
