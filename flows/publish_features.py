@@ -20,5 +20,5 @@ async def publish_features(config: str | None = None) -> State[None]:
         return Completed(name="Skipped", message="this host has no lake")
     from tasks.features.steps import in_words, publish_step  # the lake's libraries are an extra
 
-    report = await publish_step(settings.storage, settings.retention)
+    report = await publish_step(settings.storage, settings.retention, settings.host)
     return Completed(message=in_words(report))

@@ -103,7 +103,7 @@ PIPELINE_DISK = Measurement(
     "bytes of one measurement and tier, lane or bucket on disk",
     (
         Tag("host", "host that looked"),
-        Tag("place", "lake, warehouse, spool, archive, influx, logs, or another folder of the data directory"),
+        Tag("place", "lake, warehouse, features, spool, archive, influx, logs, or a folder of the data directory"),
         Tag("of", "measurement, lane or bucket"),
         Tag("tier", "raw, hourly or daily; empty where a place has none"),
     ),

@@ -166,6 +166,7 @@ def _folders(settings: StorageSettings, archive: Path | None) -> Iterator[tuple[
         yield "spool", lane.name, lane, bytes_in(lane), float(settings.spool.cap_bytes)
     if settings.lake.uri is None:
         yield "warehouse", "warehouse", lake / "warehouse", bytes_in(lake / "warehouse"), None
+        yield "features", "tables", lake / "features", bytes_in(lake / "features"), None
     if archive is not None:
         yield "archive", "archive", archive, bytes_in(archive), None
     apart = frozenset({settings.spool_directory, lake, *([archive] if archive is not None else [])})

@@ -58,10 +58,15 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(slots=True)
 class PublishReport:
-    """Rows added by view; entities whose online row changed. ``skipped``: another process was at it."""
+    """Rows added by view; entities whose online row changed; files that were merged, that retention ended and that
+    were deleted. ``skipped``: another process was at it.
+    """
 
     rows: dict[str, int] = field(default_factory=dict)
     online: int = 0
+    files_merged: int = 0
+    files_expired: int = 0
+    files_deleted: int = 0
     skipped: bool = False
 
 
@@ -134,9 +139,9 @@ class _View:
                 states = {}
         self.books.write_days(view, states)
         if self.report.rows.get(view.name, 0) > before:
-            expire(table, self._horizon())
-            compact(table, self.now, stop=stop)
-            vacuum(table)
+            self.report.files_expired += expire(table, self._horizon())
+            self.report.files_merged += compact(table, self.now, stop=stop)
+            self.report.files_deleted += len(vacuum(table))
             checkpoint(table)
         return True
 

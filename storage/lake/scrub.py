@@ -43,17 +43,24 @@ class ScrubReport:
     troubles: list[str] = field(default_factory=list)
 
 
-def scrub(root: LakeLocation, now: int, *, days: int = DAYS, stop: Callable[[], bool] = lambda: False) -> ScrubReport:
+def scrub(
+    root: LakeLocation,
+    now: int,
+    *,
+    days: int = DAYS,
+    others: Sequence[LakeTable] = (),
+    stop: Callable[[], bool] = lambda: False,
+) -> ScrubReport:
     """Let the doctor look at every table under ``root``, and read back the files whose turn is on the day of ``now``.
 
-    ``days`` 1 reads all of them. Nothing is changed but ``file_checksum``.
+    ``days`` 1 reads all of them. ``others`` are looked at beside those of measurements. Nothing is changed but
+    ``file_checksum``.
     """
     report = ScrubReport()
     turn = now // DAY_S % days
     checked: list[dict[str, object]] = []
     known = {(row["table"], row["path"]): str(row["sha256"]) for row in FILE_CHECKSUM.rows(root) if row["sound"]}
-    for measurement, tier in declared_tables():
-        table = LakeTable(root, measurement, tier)
+    for table in (*(LakeTable(root, *declared) for declared in declared_tables()), *others):
         if stop():
             break
         try:

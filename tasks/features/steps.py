@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -10,6 +11,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
+from storage.audit.entry import AuditKind
+from storage.audit.trail import Trail
 from storage.features.online import OnlineStore
 from storage.features.publish import PublishReport, publish
 from storage.opening import lake_location, open_store
@@ -20,8 +23,11 @@ from tasks.features.drifting import DriftReport, measure_due
 from tasks.resilience.interruptible import interruptible
 
 
-async def publish_step(storage: StorageSettings, retention: RetentionSettings) -> PublishReport:
-    """Bring feature tables and online store up to what the store holds. Tried again, it goes on where it stopped."""
+async def publish_step(storage: StorageSettings, retention: RetentionSettings, host: str) -> PublishReport:
+    """Bring feature tables and online store up to what the store holds. Tried again, it goes on where it stopped.
+
+    What became of files goes into the audit trail of ``host``.
+    """
     reports: list[PublishReport] = []
 
     def work(stop: Callable[[], bool]) -> PublishReport:
@@ -45,10 +51,23 @@ async def publish_step(storage: StorageSettings, retention: RetentionSettings) -
     )
     async def run() -> State[None]:
         reports.append(await interruptible(work))
+        await asyncio.to_thread(_tell_trail, storage, host, reports[-1])
         return Completed(message=in_words(reports[-1]))
 
     await run()
     return reports[-1]
+
+
+def _tell_trail(storage: StorageSettings, host: str, report: PublishReport) -> None:
+    done = (
+        (AuditKind.COMPACTED, report.files_merged),
+        (AuditKind.EXPIRED, report.files_expired),
+        (AuditKind.VACUUMED, report.files_deleted),
+    )
+    trail = Trail.open(storage.data_directory, host)
+    for kind, files in done:
+        if files:
+            trail.record(kind, "features", actor="flow publish-features", detail={"files": files})
 
 
 def in_words(report: PublishReport) -> str:

@@ -16,6 +16,8 @@ from prefect.tasks import exponential_backoff
 from storage.audit.entry import AuditKind, Detail
 from storage.audit.trail import Trail
 from storage.errors import NeedsHuman, StoreError
+from storage.features.table import feature_table
+from storage.features.views import VIEWS
 from storage.lake.location import LakeLocation
 from storage.lake.maintenance import MaintenanceReport, maintain
 from storage.lake.scrub import ScrubReport, scrub
@@ -91,7 +93,8 @@ async def check_step(root: LakeLocation, data_directory: Path, host: str) -> Scr
     reports: list[ScrubReport] = []
 
     def work(stop: Callable[[], bool]) -> ScrubReport:
-        return scrub(root, int(time.time()), stop=stop)
+        features = [feature_table(root, view) for view in VIEWS.values()]  # as they were known: nothing makes them anew
+        return scrub(root, int(time.time()), others=features, stop=stop)
 
     @task(name="check", cache_policy=NO_CACHE, persist_result=False)
     async def run() -> State[None]:

@@ -22,6 +22,7 @@ from storage.features.rows import entity_values
 from storage.features.table import feature_table, published
 from storage.features.view import FeatureView
 from storage.features.views import VIEWS
+from storage.lake.scrub import scrub
 from storage.spool.record import Batch, SpoolRecord
 from tests.downsample.memory_store import MemoryStore
 from tests.features.farm import DAY, HOUR, HOURLY, KEPT, T, follow, poll
@@ -111,6 +112,30 @@ def test_a_row_that_its_source_no_longer_has_is_withdrawn(begun: MemoryStore, tm
     assert len(history(tmp_path, "m2")) == 1
     follow(begun, tmp_path, START + 2 * HOUR + 600)
     assert len(history(tmp_path)) == 2
+
+
+def test_features_are_kept_as_long_as_their_source(begun: MemoryStore, tmp_path: Path) -> None:
+    """31 days later, of 30 that are kept, the file of the first day goes with the publication of another."""
+    poll(begun, ["m1"], START, 100 * TH, at=START + HOUR)
+    follow(begun, tmp_path, START + HOUR + 300)
+    later = START + 31 * DAY
+    poll(begun, ["m1"], later, 100 * TH, at=later + HOUR)
+    report = follow(begun, tmp_path, later + HOUR + 300)
+    assert (report.rows, report.files_expired) == ({"miner_hourly": 1}, 1)
+    assert [event for event, *_ in history(tmp_path)] == [(later + HOUR - T) // 60]
+
+
+def test_the_daily_check_of_the_lake_finds_a_flipped_bit_in_them(begun: MemoryStore, tmp_path: Path) -> None:
+    poll(begun, ["m1"], START, 100 * TH, at=START + HOUR)
+    follow(begun, tmp_path, START + HOUR + 300)
+    table = feature_table(tmp_path / "lake", HOURLY)
+    assert scrub(tmp_path / "lake", START, days=1, others=[table]).damaged == []
+    (file,) = (tmp_path / "lake" / "features" / HOURLY.stored_name).glob("date=*/*.parquet")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    (line,) = scrub(tmp_path / "lake", START, days=1, others=[table]).damaged
+    assert file.name in line
 
 
 def test_a_clock_set_back_does_not_hide_a_correction(begun: MemoryStore, tmp_path: Path) -> None:
