@@ -20,5 +20,5 @@ async def build_warehouse(config: str | None = None) -> State[None]:
         return Completed(name="Skipped", message="this host has no lake")
     from tasks.warehouse.steps import build_step, in_words  # the lake's libraries are an extra
 
-    report = await build_step(settings.storage, settings.collection, settings.retention)
+    report = await build_step(settings.storage, settings.collection, settings.retention, host=settings.host)
     return Completed(message=in_words(report))

@@ -7,7 +7,7 @@ due again and give the same rows again, which the lake then does not write a sec
 A day of a rolled-up source is due when the roll-up's own marks of it, or the versions of miners, are others than the
 day was made of: late rows make hours due, the roll-up redoes them, the warehouse follows. A source that is not rolled
 up is looked at anew for the last days in every build and as a whole in the first build of a day. Past the retention of
-its source a fact stays as it is.
+its source a fact goes, a file at a time, so up to the length of a partition later.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from storage.lake.compaction import compact
 from storage.lake.history import checkpoint
 from storage.lake.layout import Period
 from storage.lake.location import LakeLocation, locked_if_free
-from storage.lake.maintenance import vacuum
+from storage.lake.maintenance import expire, vacuum
 from storage.lake.replacement import replace_rows
 from storage.store import Store
 from storage.warehouse.books import Books, stored_rows
@@ -55,13 +55,15 @@ _IN_CONFIGURATION = tuple(name for name in VERSIONED if name != "location")
 
 @dataclass(slots=True)
 class BuildReport:
-    """What one build did: days built and rows in them by fact, and through which day each fact is built.
+    """What one build did: days built and rows in them by fact, and through which day each fact is built. Files expired
+    held nothing within the retention of their source.
 
     ``skipped`` says that another process was at it.
     """
 
     days: dict[str, int] = field(default_factory=dict)
     rows: int = 0
+    files_expired: int = 0
     watermark: dict[str, int] = field(default_factory=dict)
     skipped: bool = False
 
@@ -116,6 +118,7 @@ class _Build:
         for fact in FACTS:
             if not self._stop():
                 self._fact(fact, history, members)
+                self._report.files_expired += self._expire(fact)
         self._hours()
         for table in self._tables.values():
             if table.exists() and not self._stop():
@@ -181,6 +184,10 @@ class _Build:
         if newest is not None:
             self._report.watermark[fact.name] = newest
 
+    def _expire(self, fact: Fact) -> int:
+        table = self._tables[fact.name]
+        return expire(table, self._now - self._kept_days(fact.source) * DAY_S) if table.exists() else 0
+
     def _due(self, fact: Fact, versions: Versions) -> dict[int, str | None]:
         """Days to build, each with the mark it is to get, if any."""
         source, shape = fact.source, fingerprint(schema(fact))
@@ -204,8 +211,10 @@ class _Build:
 
     def _horizon(self, source: Source) -> int:
         """First day of which the source still has everything."""
-        kept = self._told.retention_days[source.measurement.buckets[source.tier]]
-        return window_of(self._now - (kept - 1) * DAY_S, DAY_S)
+        return window_of(self._now - (self._kept_days(source) - 1) * DAY_S, DAY_S)
+
+    def _kept_days(self, source: Source) -> int:
+        return self._told.retention_days[source.measurement.buckets[source.tier]]
 
 
 def _fields(names: Sequence[str]) -> list[str]:

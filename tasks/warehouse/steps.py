@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 
 from prefect import State, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
+from storage.audit.entry import AuditKind
+from storage.audit.trail import Trail
 from storage.opening import open_store
 from storage.retention_settings import RetentionSettings
 from storage.settings import StorageSettings
@@ -19,11 +23,16 @@ from tasks.collection_settings import CollectionSettings
 from tasks.market.coins import COINS
 from tasks.resilience.interruptible import interruptible
 
+ACTOR = "flow build-warehouse"
+
 
 async def build_step(
-    storage: StorageSettings, collection: CollectionSettings, retention: RetentionSettings
+    storage: StorageSettings, collection: CollectionSettings, retention: RetentionSettings, *, host: str
 ) -> BuildReport:
-    """Bring the warehouse up to what the store holds. Tried again, it goes on where it stopped."""
+    """Bring the warehouse up to what the store holds. Tried again, it goes on where it stopped.
+
+    Facts that expired are told to the audit trail of ``host``.
+    """
     reports: list[BuildReport] = []
     told = Surroundings(
         retention.bucket_days(),
@@ -52,6 +61,10 @@ async def build_step(
         return Completed(message=in_words(reports[-1]))
 
     await run()
+    if reports[-1].files_expired:
+        trail = Trail.open(storage.data_directory, host)
+        note = partial(trail.record, AuditKind.EXPIRED, "warehouse", actor=ACTOR)
+        await asyncio.to_thread(partial(note, detail={"files": reports[-1].files_expired}))
     return reports[-1]
 
 
@@ -59,4 +72,7 @@ def in_words(report: BuildReport) -> str:
     """A run in one line."""
     if report.skipped:
         return "another process is at it"
-    return f"{sum(report.days.values())} days of {len(report.days)} facts, {report.rows} rows"
+    return (
+        f"{sum(report.days.values())} days of {len(report.days)} facts, {report.rows} rows; "
+        f"{report.files_expired} files past their retention"
+    )

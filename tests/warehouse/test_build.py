@@ -193,12 +193,18 @@ def test_killed_at_any_write_and_run_again_it_is_the_same(
     assert content(tmp_path) == whole
 
 
-def test_what_the_source_has_forgotten_stays_in_the_facts(tmp_path: Path) -> None:
+def test_facts_go_with_the_retention_of_their_source_and_miners_stay(tmp_path: Path) -> None:
+    """The last hour of the farm is 27 November 23:00; hours are kept for 30 days here, so until 27 December 23:00."""
     store, _ = seeded(tmp_path)
     before = rows_of(tmp_path, FACT_TELEMETRY_HOURLY)
-    much_later = NOW + 400 * DAY
-    built(store, tmp_path, much_later)
+    built(store, tmp_path, END + 30 * DAY - HOUR)
     assert rows_of(tmp_path, FACT_TELEMETRY_HOURLY) == before
+    later = END + 30 * DAY
+    assert built(store, tmp_path, later).files_expired > 0
+    assert [rows_of(tmp_path, fact) for fact in FACTS] == [[]] * len(FACTS)
+    state = content(tmp_path), versions(tmp_path)
+    assert built(store, tmp_path, later).files_expired == 0
+    assert (content(tmp_path), versions(tmp_path)) == state
     assert {row["miner_id"] for row in rows_of(tmp_path, DIM_MINER)} == {miner_id for miner_id, _, _ in MINERS}
 
 
