@@ -1,4 +1,4 @@
-"""How miners worked, of every hour and day of UTC whose readings are rolled up; late data makes it due again."""
+"""How miners worked and what they earned, by hour and day of UTC, once readings are rolled up; again for late data."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from prefect import State, flow
 from prefect.states import Completed
 
 from flows import settings as flow_settings
+from tasks.derive.fleet import fleet_of
 from tasks.derive.steps import metrics_in_words, metrics_step
 
 
@@ -17,6 +18,7 @@ async def derive_metrics(config: str | None = None) -> State[None]:
         config: folder of configuration; LODELINE_CONFIG of the worker by default.
     """
     settings = await flow_settings.load("derive_metrics", config)
-    miners = {miner.id: miner.model for miner in settings.collection.miners}
-    report = await metrics_step(settings.storage, miners, settings.retention.bucket_days())
+    told = settings.collection
+    fleet = fleet_of(told.miners, told.electricity, told.economics)
+    report = await metrics_step(settings.storage, fleet, settings.retention.bucket_days())
     return Completed(message=metrics_in_words(report))

@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from storage.configuration import Name, Resolver, Section, Unique, load
 from tasks.alerts.settings import AlertSettings
+from tasks.derive.settings import EconomicsSettings, ElectricitySettings
 from tasks.market.settings import MarketSettings
 from tasks.miners.settings import FleetSettings, MinerSettings
 from tasks.pools.prohashing.reading import POOL_ID
@@ -44,6 +45,8 @@ class CollectionSettings(Section):
     """Accounts at further pools; an id may be there once."""
     market_data: MarketSettings = MarketSettings()
     sharing: SharingSettings = SharingSettings()
+    electricity: ElectricitySettings = ElectricitySettings()
+    economics: EconomicsSettings = EconomicsSettings()
 
     alerts: AlertSettings = AlertSettings()
 

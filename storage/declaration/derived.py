@@ -43,18 +43,55 @@ OPERATIONAL_METRICS = Measurement(
     {Tier.RAW: "mining_operational"},
 )
 
+_MONEY = (
+    gauge("revenue", "USD", "worth of the work that counts, net of devfee and pool fee", exact=True),
+    gauge("fees", "USD", "pool fee, and devfee unless the pool told the work: already off the revenue", exact=True),
+    gauge("electricity_cost", "USD", "energy x tariff", exact=True),
+    gauge("cost", "USD", "electricity and other cost", exact=True),
+    gauge("profit", "USD", "revenue - cost", exact=True),
+    gauge("energy_kwh", "kWh", "energy drawn", exact=True),
+    gauge("hashrate_paid_hs", "H/s", "mean hashrate of the work that counts, before the pool's fee", exact=True),
+    gauge("hashprice_usd_th_day", "USD/TH/day", "what a TH/s earned by difficulty, reward and price alone", exact=True),
+    gauge("hashcost_usd_th_day", "USD/TH/day", "electricity / work that counts", exact=True),
+    gauge("break_even_usd_kwh", "USD/kWh", "price of power at which the revenue just pays for it", exact=True),
+)
+
+_RETURN = (
+    gauge("roi_percent", "percent", "cumulative profit / purchase price; of days only", exact=True),
+    gauge("break_even_days", "days", "days until the purchase price is earned back; 0: it is", exact=True),
+    text("currency", "currency of the amounts"),
+)
+
 FINANCIAL_METRICS = Measurement(
     "financial_metrics",
     "R4",
-    "money of a miner in a period",
+    "money of a miner in an hour or a day of UTC; its time is the start. Formulas: docs/derived-metrics.md",
     (*_MINER, _PERIOD),
     (
-        gauge("revenue", "USD", "net of fees", exact=True),
-        gauge("cost", "USD", "electricity and other cost", exact=True),
-        gauge("profit", "USD", "revenue - cost", exact=True),
-        gauge("roi_percent", "percent", "cumulative profit / purchase price", exact=True),
-        gauge("break_even_days", "days", "days until the purchase price is earned back", exact=True),
-        text("currency", "currency of the amounts"),
+        *_MONEY,
+        gauge("profit_cumulative", "USD", "profit of all days so far that are known; of days only", exact=True),
+        level("hours", "count", "hours of the period of which the profit is known"),
+        *_RETURN,
+        text("reason", "why a value is null or helped out, as field:reason, comma-separated; empty: nothing"),
+    ),
+    {Tier.RAW: "mining_financial"},
+)
+
+FINANCIAL_SUMMARY = Measurement(
+    "financial_summary",
+    "R4",
+    "money of the fleet, of a model or of a site: the sum of its miners",
+    (
+        Tag("scope", "fleet, model or site"),
+        Tag("key", "which model or site; 'fleet' of the fleet"),
+        _PERIOD,
+    ),
+    (
+        *_MONEY,
+        level("miners", "count", "miners in it"),
+        level("miners_known", "count", "those of which the profit is known; each sum is of the miners it is known of"),
+        *_RETURN,
+        text("reason", "why a value is null; empty: nothing"),
     ),
     {Tier.RAW: "mining_financial"},
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from prefect import State, task
@@ -15,7 +16,9 @@ from prefect.tasks import exponential_backoff
 from storage.opening import open_store
 from storage.settings import StorageSettings
 from storage.store import Store
+from tasks.derive.fleet import Fleet
 from tasks.derive.forecast.making import ForecastReport, forecast_and_score
+from tasks.derive.money import FinancialReport, derive_financial
 from tasks.derive.operations import OperationalReport, derive_operational, kept_s
 
 Report = TypeVar("Report")
@@ -66,22 +69,33 @@ def forecasts_in_words(report: ForecastReport) -> str:
     return f"{report.forecasts} forecasts, {report.scores} scores"
 
 
-async def metrics_step(
-    storage: StorageSettings, miners: Mapping[str, str], retention_days: Mapping[str, int]
-) -> OperationalReport:
-    """Write the operational metrics that are due. Tried again, it goes on where it stopped.
+@dataclass(frozen=True, slots=True)
+class MetricsReport:
+    """What was derived of how miners worked, and of their money."""
 
-    ``miners``: models by id from the configuration; ``retention_days`` by bucket is RetentionSettings.bucket_days.
+    operational: OperationalReport
+    financial: FinancialReport
+
+
+async def metrics_step(storage: StorageSettings, fleet: Fleet, retention_days: Mapping[str, int]) -> MetricsReport:
+    """Write the operational and financial metrics that are due. Tried again, it goes on where it stopped.
+
+    ``fleet`` is what the configuration says; ``retention_days`` by bucket is RetentionSettings.bucket_days.
     """
-    horizon_s = kept_s(retention_days)
-    return await derive_from_store(
-        "derive_metrics",
-        storage,
-        lambda store, now: derive_operational(store, miners, now, horizon_s),
-        metrics_in_words,
-    )
+    models = {name: model for name, (model, _) in fleet.miners.items()}
+
+    def derive(store: Store, now: int) -> MetricsReport:
+        return MetricsReport(
+            derive_operational(store, models, now, kept_s(retention_days)), derive_financial(store, fleet, now)
+        )
+
+    return await derive_from_store("derive_metrics", storage, derive, metrics_in_words)
 
 
-def metrics_in_words(report: OperationalReport) -> str:
+def metrics_in_words(report: MetricsReport) -> str:
     """A run in one line."""
-    return f"{report.rows} rows of operational metrics of {report.windows} hours and days"
+    worked, money = report.operational, report.financial
+    return (
+        f"{worked.rows} rows of operational metrics of {worked.windows} hours and days, "
+        f"{money.rows} of financial metrics of {money.windows}"
+    )

@@ -67,6 +67,10 @@ class MinerSettings(Section):
     """Id of the pool that it should mine at; elsewhere it is reported as wrong. Without it the day before decides."""
     worker: Name | None = None
     """Worker that it should be at that pool, with the account before the dot or without; needs ``pool``."""
+    purchase_price_usd: float | None = Field(default=None, ge=0, le=1e9)
+    """What it cost; that of its model in section economics where it is not given."""
+    devfee_percent: float | None = Field(default=None, ge=0, lt=100)
+    """Hash power that mines for its firmware's maker, where it does not tell that itself."""
     polling_interval_seconds: int = Field(default=300, ge=1, le=3_600)
     """Seconds between two readings of telemetry, usually 60 to 300."""
     configuration_interval_seconds: int = Field(default=900, ge=900, le=1_800)

@@ -35,9 +35,9 @@ async def test_hours_that_are_rolled_up_are_derived_once(api, tmp_path, monkeypa
     arrive(store, readings(hour, EVERY))
     store.close()
     state = await derive_metrics(config, return_state=True)
-    assert state.message == "0 rows of operational metrics of 0 hours and days"
+    assert state.message == "0 rows of operational metrics of 0 hours and days, 0 of financial metrics of 0"
     await downsample(config, return_state=True)
     state = await derive_metrics(config, return_state=True)
-    assert state.message == "1 rows of operational metrics of 1 hours and days"
+    assert state.message == "1 rows of operational metrics of 1 hours and days, 4 of financial metrics of 1"
     state = await derive_metrics(config, return_state=True)
-    assert state.message == "0 rows of operational metrics of 0 hours and days"
+    assert state.message == "0 rows of operational metrics of 0 hours and days, 0 of financial metrics of 0"
