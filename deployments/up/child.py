@@ -63,6 +63,11 @@ class Child:
         """Whether it runs."""
         return self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended, a negative number by that signal; None while it runs."""
+        return self._process.poll()
+
     def check(self) -> None:
         """Raise ChildEnded where it does not run any more."""
         if not self.alive:

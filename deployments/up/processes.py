@@ -40,6 +40,11 @@ def server_command(port: int) -> list[str]:
     return ["-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)]
 
 
+def deploy_command() -> list[str]:
+    """``lodeline deploy``, which tells what it registered as one line of JSON."""
+    return ["-c", "from deployments.command import main; main()", "deploy", "--json"]
+
+
 def worker_command(pool: str) -> list[str]:
     """A process worker of ``pool``."""
     name = f"up-{socket.gethostname()}"

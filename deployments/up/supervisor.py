@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import httpx
@@ -42,6 +42,7 @@ DAY_S = 86_400
 ASK_S = 2.0
 FARM_START_S = 60.0
 SERVER_START_S = 180.0
+DEPLOY_S = 120.0
 FIRST_TICK_S = 180.0
 SHIFT_END_S = 30.0
 FLOWS_END_S = 20.0
@@ -148,7 +149,7 @@ class Supervisor:
         page_port = choose_port(self._options.page_port, self._host.page.port, "the page")
         self._summary.urls["page"] = f"http://{LOOPBACK}:{page_port}/"
         self._start_child("page", processes.page_command(page_port), environ)
-        pool, self._runs = await self._deploy()
+        pool, self._runs = await self._deploy({**environ, **prefect})
         self._start_child("worker", processes.worker_command(pool), processes.worker_environment(environ, prefect))
         await self._start_shift(self._runs)
 
@@ -241,23 +242,35 @@ class Supervisor:
             await self._await(f"the Prefect server at {url}", healthy, SERVER_START_S)
         return prefect
 
-    async def _deploy(self) -> tuple[str, Runs]:
+    async def _deploy(self, environ: Mapping[str, str]) -> tuple[str, Runs]:
         """Register prefect.yaml: the name of its pool, and its runs. What a killed session left running is ended."""
-        from deployments.prefect.deploy import register  # Prefect reads PREFECT_... once, and they are known only now
-        from deployments.prefect.plan import read_plan
-        from deployments.prefect.runs import Runs
-        from tasks.rates import shared_rates
+        told = await self._register(environ)
+        from deployments.prefect.runs import Runs  # Prefect reads PREFECT_... once, and they are known only now
 
-        settings = load_settings(self._options.config)
-        plan = read_plan().scheduled(settings.retention, settings.abacus)
-        registered = await register(plan, shared_rates(settings.collection))
-        runs = await Runs(plan.pool.name).open()
+        pool = told["pool"]
+        runs = await Runs(pool).open()
         if self._owns_server:
             await runs.pause(False)
             await runs.cancel(await runs.due(unfinished=True), "left over from a session that has ended")
         self._summary.began = time.time()
-        self._say(f"Deployed to work pool {plan.pool.name}: {', '.join(registered.deployments)}")
-        return plan.pool.name, runs
+        self._say(f"Deployed to work pool {pool}: {', '.join(told['deployments'])}")
+        return pool, runs
+
+    async def _register(self, environ: Mapping[str, str]) -> Any:
+        """What ``lodeline deploy`` tells, in a process of its own: the flows are 80 MB that nobody here needs again."""
+        child = Child("deploy", processes.deploy_command(), environ, self._logs)
+
+        async def over() -> bool:
+            return not child.alive
+
+        try:
+            await self._await("the registration of the flows", over, DEPLOY_S)
+        finally:
+            child.kill()
+        lines = child.log.read_text(encoding="utf-8").splitlines()
+        if child.exit_code != 0 or not lines:
+            raise NeedsHuman("the flows were not registered", remedy=f"It said ({child.log}):\n{child.tail()}")
+        return json.loads(lines[-1])
 
     async def _start_shift(self, runs: Runs) -> None:
         run = await runs.start(processes.SHIFT)
