@@ -70,7 +70,9 @@ def derive_pools(store: Store, now: int, pools: Sequence[PoolName], expected: Ma
             note(store, dict.fromkeys(after, REDO))
             due |= after
         matches += write_changed(store, [frame_of_rows(_MATCH.name, [*made, *_superseded(made, held)])])
-        summaries += _summarise(store, start, end, stop)
+        # Hours beyond that are not worked out yet take moving averages and days with them when their turn comes.
+        last = min(stop, end + _WEEK_S) if any(hour >= end for hour in noted) else end
+        summaries += _summarise(store, start, end, last, stop)
         note(store, {hour: marks[hour] for hour in hours})
         due -= set(hours)
     summaries += _value(store, min(since, stop - LATE_PRICES_S), stop)
@@ -122,13 +124,12 @@ def _key(row: Row) -> tuple[Any, ...]:
     return (row["time"], *(row[tag] or None for tag in _MATCH.tag_names))
 
 
-def _summarise(store: Store, start: int, end: int, stop: int) -> int:
-    """Hours of ``[start, end)``, the moving averages that they are in, and the days of both that are over."""
+def _summarise(store: Store, start: int, end: int, last: int, stop: int) -> int:
+    """Hours of ``[start, end)``, moving averages that they are in up to ``last``, and days of both that are over."""
     told = store.read(MEASUREMENTS["pool_performance"], Tier.RAW, start - REACH_S, end, columns=COLUMNS)
     accounts = store.read(MEASUREMENTS["pool_account"], Tier.RAW, start - REACH_S, end, columns=["credited_total"])
     rows = hourly_rows(worker_hours(told, start), accounts, start)
     written = write_changed(store, [frame_of_rows(_SUMMARY.name, rows)])
-    last = min(stop, end + _WEEK_S)
     means = store.read(
         _SUMMARY, Tier.RAW, start - _WEEK_S, last, where={"time_period": "1h"}, columns=["hashrate_effective_hs"]
     )

@@ -209,6 +209,30 @@ def test_a_day_and_its_moving_average(store: Failing) -> None:
     assert coin["amount"] == pytest.approx(0.24 - 0.01 / 3)  # from the first total at 0:00 to that of 23:40
 
 
+def test_a_late_hour_moves_the_averages_that_it_is_in(store: Failing) -> None:
+    tell(store, *(pool(T + n * H) for n in range(26) if n != 20))
+    now = T + DAY + 2 * H + 300
+    derive_pools(store, now, POOLS, {})
+
+    def averages() -> dict[int, float]:
+        hours = stored(store, "pool_summary", dimension="algorithm", time_period="1h")
+        return {(row["time"] - T) // H: row["hashrate_ma_24h_hs"] for row in hours if row["hashrate_ma_24h_hs"]}
+
+    assert averages() == {}
+    tell(store, pool(T + 20 * H))
+    derive_pools(store, now, POOLS, {})
+    assert averages() == dict.fromkeys((23, 24, 25), pytest.approx(9e9, rel=2e-5))
+    (day,) = stored(store, "pool_summary", dimension="algorithm", time_period="1d")
+    assert day["hashrate_ma_24h_hs"] == pytest.approx(9e9, rel=2e-5)
+
+
+def test_a_day_that_ends_in_a_hole_is_summed_up(store: Failing) -> None:
+    tell(store, pool(T), pool(T + DAY + H))
+    derive_pools(store, T + DAY + 2 * H + 300, POOLS, {})
+    (day,) = stored(store, "pool_summary", dimension="algorithm", time_period="1d")
+    assert (day["time"], day["hashrate_effective_hs"]) == (T, pytest.approx(9e9, rel=2e-5))
+
+
 def test_an_hour_that_is_not_over_is_not_made(store: Failing) -> None:
     fill(store)
     derive_pools(store, T + 2 * H + 100, POOLS, {})

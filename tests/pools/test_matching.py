@@ -98,6 +98,30 @@ def test_the_join(user: str, url: str | None, pools: tuple[PoolName, ...], place
     assert (row["pool_id"], row["worker_id"], row["status"]) == (*place, "matched")
 
 
+@pytest.mark.parametrize(
+    ("usual", "stated", "at_spare", "place"),
+    [
+        (None, None, 1e9, "ltc"),
+        (None, None, 9.9e9, "spare"),
+        ("ltc", None, 9.9e9, "ltc"),
+        ("spare", None, 1e9, "spare"),
+        ("spare", None, 0.0, "ltc"),  # it does not hash there any more
+        ("ltc", "spare", 1e9, "spare"),
+    ],
+)
+def test_two_pools_that_see_it_behind_a_proxy(
+    usual: str | None, stated: str | None, at_spare: float, place: str
+) -> None:
+    rows = match(
+        [replace(MINER, url="proxy.local:3333")],
+        [WORKER, replace(WORKER, pool_id="spare", hashrate_hs=at_spare)],
+        (LTC, replace(SPARE, account="farm")),
+        usual={} if usual is None else {"m1": (usual, "farm.rig1")},
+        stated={} if stated is None else {"m1": Expected(stated, None)},
+    )
+    assert [row["pool_id"] for row in rows if row["miner_id"] == "m1"] == [place]
+
+
 def test_a_stranger_s_account_is_a_wrong_pool_for_ever() -> None:
     thief = replace(MINER, user="thief.x", url="stratum+tcp://pool.example:3333")
     (row, own) = match([thief], [WORKER], usual={"m1": ("ltc", "farm.rig1")})
@@ -194,8 +218,8 @@ def test_what_a_miner_usually_is() -> None:
     def row(time: int, worker: str, status: str = "matched", miner: str | None = "m1") -> dict[str, Any]:
         return {"time": time, "pool_id": "ltc", "worker_id": worker, "miner_id": miner, "status": status}
 
-    rows = [row(T - n * H, "old") for n in range(1, 3)] + [row(T - n * H, "new") for n in range(3, 5)]
-    assert usual_of(rows, T) == {"m1": ("ltc", "old")}  # as often: the latest
-    assert usual_of([*rows, row(T - 5 * H, "new")], T) == {"m1": ("ltc", "new")}  # more often
+    rows = [row(T - n * H, "before") for n in (3, 4)] + [row(T - n * H, "after") for n in (1, 2)]
+    assert usual_of(rows, T) == {"m1": ("ltc", "after")}  # as often: the latest
+    assert usual_of([*rows, row(T - 5 * H, "before")], T) == {"m1": ("ltc", "before")}  # more often
     out = [row(T - 25 * H, "a"), row(T, "b"), row(T - H, "c", "superseded"), row(T - H, "d", "unknown_worker", None)]
     assert usual_of(out, T) == {}

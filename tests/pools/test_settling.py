@@ -85,6 +85,12 @@ def test_a_payout_without_a_price_of_its_time_stays_without_value(store: Embedde
     deliver(store, "pool_payout", [payout("paid", T + 7 * H, 0.5), payout("paid", T + DAY - 60, 1.0)])
     assert derive_pools(store, NOW, VIABTC, {}).payouts == 1
     assert [row["usd_at_receipt"] for row in stored(store, "pool_payout")] == [None, pytest.approx(81.6202)]
+    # a value that is there stays, whatever price comes late
+    deliver(store, "market_data", [price(T + DAY - 120, 90.0), price(T + 7 * H, 90.0)])
+    assert derive_pools(store, NOW, VIABTC, {}).payouts == 1
+    assert [row["usd_at_receipt"] for row in stored(store, "pool_payout")] == [
+        pytest.approx(45.0), pytest.approx(81.6202)
+    ]  # fmt: skip
 
 
 def test_what_a_coin_brought_is_valued_when_the_price_comes(store: EmbeddedStore) -> None:

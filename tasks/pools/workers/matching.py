@@ -91,7 +91,9 @@ def match_hour(
     for miner in miners:
         before = usual.get(miner.miner_id)
         if miner.user is not None:
-            grouped[_place(miner.user, miner.url, there)].append(miner)
+            stated = expectations.stated.get(miner.miner_id)
+            pool_id = stated.pool_id if stated is not None else before[0] if before is not None else None
+            grouped[_place(miner.user, miner.url, there, pool_id)].append(miner)
         elif miner.fee_only:
             rows.append(_row(hour, _Place(None, None), miner, "fee_only", ["only the firmware's fee was mined for"]))
         elif before is not None and miner.hashrate_hs is None:
@@ -144,7 +146,14 @@ def _one_each(group: Sequence[MinerHour]) -> list[MinerHour]:
     return list(found.values())
 
 
-def _place(user: str, url: str | None, pools: _Pools) -> _Place:
+def _place(user: str, url: str | None, pools: _Pools, expected: str | None) -> _Place:
+    """Where ``user`` leads. Where several pools see it and the URL does not tell: to ``expected`` if it hashes there,
+    else to the one where it hashes most."""
+
+    def hashrate(key: Key) -> tuple[bool, float]:
+        found = at_pool[key].hashrate_hs or 0.0
+        return found > 0.0 and key[0] == expected, found
+
     at_pool = pools.workers
     plain = worker_id(None, user)
     kind = _kind(url)
@@ -160,7 +169,7 @@ def _place(user: str, url: str | None, pools: _Pools) -> _Place:
             own.append((pool.id, worker_id(pool.account, plain)))
     hits += [key for key in own if key in at_pool]
     if hits:
-        return _Place(*max(hits, key=lambda key: at_pool[key].hashrate_hs or 0.0))
+        return _Place(*max(hits, key=hashrate))
     if own:
         return _Place(*own[0])
     open_to_all = next((pool for pool in fitting if pool.account is None), None)
