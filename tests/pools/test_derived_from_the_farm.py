@@ -77,7 +77,7 @@ async def test_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         settings = PoolSettings(
             id="ltc", kind="litecoinpool", account="lodeline", api_key=SecretStr(KEY), base_url=service.url
         )
-        source = open_pool(settings, Paces(tmp_path))
+        source = open_pool(settings, tmp_path, Paces(tmp_path))
         for at in range(T - H, T + DAY + H, EVERY_S):
             clock.now = float(at)
             for name, rows in readings(farm, mine, at).items():
