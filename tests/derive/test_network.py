@@ -28,7 +28,7 @@ def test_litecoin_of_a_gigahash_and_day() -> None:
     coins = coins_per_day(LITECOIN, GIGA)
     assert coins == pytest.approx(0.0015035734588, abs=5e-14)
     assert f"{coins:.8f}" == "0.00150357"  # as the page printed it; its USD by that tell the price
-    assert 0.12272167 / 0.00150357 == pytest.approx(81.6202, abs=5e-5)
+    assert pytest.approx(81.6202, abs=5e-5) == 0.12272167 / 0.00150357
     assert coins_per_day(LITECOIN, 9.5 * GIGA) == pytest.approx(0.0142839479, abs=5e-11)
     assert coins_per_day(LITECOIN, 9.5 * GIGA) * 81.6202 == pytest.approx(1.16586, abs=5e-6)  # type: ignore[operator]
 
