@@ -39,6 +39,7 @@ async def watch_alerts(config: str | None = None, least_minutes: float = 5.0) ->
         storage.data_directory,
         miners=collection.miners,
         pool_ids=collection.pool_ids,
+        closed_pool_ids=collection.closed_pool_ids,
         settings=collection.alerts,
         send=send,
     )

@@ -55,6 +55,13 @@ class CollectionSettings(Section):
         """Ids of all pools, as rows of pools have them."""
         return frozenset({pool.id for pool in self.pools} | ({POOL_ID} if self.prohashing is not None else set()))
 
+    @property
+    def closed_pool_ids(self) -> frozenset[str]:
+        """Ids of those that have closed, as is said here by ``state: gone``."""
+        closed = {pool.id for pool in self.pools if pool.state == "gone"}
+        gone = self.prohashing is not None and self.prohashing.state == "gone"
+        return frozenset(closed | ({POOL_ID} if gone else set()))
+
     @model_validator(mode="after")
     def _pools_of_miners(self) -> CollectionSettings:
         known = self.pool_ids

@@ -92,6 +92,7 @@ def gather(
     now: float,
     *,
     pool_ids: frozenset[str] = frozenset(),
+    closed_pool_ids: frozenset[str] = frozenset(),
     store_trouble: str | None = None,
 ) -> Facts:
     """Ask the store and read the files of this host.
@@ -102,6 +103,7 @@ def gather(
         miners: of the configuration, those that are polled.
         now: Unix seconds.
         pool_ids: ids of the configured pools.
+        closed_pool_ids: those of them that the operator knows to have closed; no table has rows of them.
         store_trouble: why there is no store.
 
     Raises:
@@ -121,15 +123,16 @@ def gather(
     if store is not None:
         start, stop = int(now) - _POOL_LOOK_BACK_S, int(now) + 1
         requests = store.read(SOURCE_REQUEST, Tier.RAW, start, stop, columns=["ok", "failure"]).to_pandas()
+    accounts = newest(POOL_ACCOUNT, int(now) - _POOL_LOOK_BACK_S)
     answering = standing.index[standing["answers"]]
     return Facts(
         now=now,
         miners=standing,
         fans=fans[fans["miner_id"].isin(answering)],
         workers=newest(POOL_PERFORMANCE, int(now) - _POOL_LOOK_BACK_S),
-        accounts=newest(POOL_ACCOUNT, int(now) - _POOL_LOOK_BACK_S),
+        accounts=accounts[~accounts["pool_id"].isin(closed_pool_ids)],
         prices=newest(MARKET_DATA, int(now) - _DAY_S),
-        requests=tried(requests, now),
+        requests=tried(requests[~requests["source"].isin(closed_pool_ids)], now),
         volumes=newest(PIPELINE_VOLUME, int(now) - _DAY_S),
         pool_ids=pool_ids,
         store_trouble=store_trouble,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -61,7 +62,7 @@ class Watch:
     Args:
         open_store: opens the store that is read; again after it failed.
         data_directory: of this host.
-        miners, pool_ids: of the configuration.
+        miners, pool_ids, closed_pool_ids: of the configuration.
         settings: of the configuration.
         send: sends one message; tasks.alerts.channels.send but in tests.
     """
@@ -73,13 +74,20 @@ class Watch:
         *,
         miners: Sequence[MinerSettings],
         pool_ids: frozenset[str],
+        closed_pool_ids: frozenset[str] = frozenset(),
         settings: AlertSettings,
         send: Send,
     ) -> None:
         self._open_store = open_store
         self._data_directory = data_directory
         self._miners = tuple(miners)
-        self._pool_ids = pool_ids
+        self._gather = partial(
+            gather,
+            data_directory=data_directory,
+            miners=self._miners,
+            pool_ids=pool_ids,
+            closed_pool_ids=closed_pool_ids,
+        )
         self._settings = settings
         self._send = send
         self._rules = settings.rules_in_force()
@@ -116,13 +124,11 @@ class Watch:
         try:
             if self._store is None:
                 self._store = self._open_store()
-            return gather(self._store, self._data_directory, self._miners, now, pool_ids=self._pool_ids)
+            return self._gather(self._store, now=now)
         except (TryAgain, NeedsHuman) as error:
             _log.warning("the store does not answer: %s", error)
             self.close()
-            return gather(
-                None, self._data_directory, self._miners, now, pool_ids=self._pool_ids, store_trouble=str(error)
-            )
+            return self._gather(None, now=now, store_trouble=str(error))
 
     def _hand_over(self, book: Book, alerts: Mapping[str, Alert], quiet: Mapping[str, str], now: float) -> None:
         settings = self._settings

@@ -200,6 +200,32 @@ def test_an_account_that_is_lost(world: World) -> None:
     assert world.find("pool_account_lost") == {"ltc dogecoin": "ltc: the account is refused"}
 
 
+def test_an_account_that_nobody_mines_for(world: World) -> None:
+    """Field case 16. A coin of the pool that nobody mines by itself is no reason."""
+    litecoin: dict[str, Value] = {"pool_id": "ltc", "coin_id": "litecoin", "workers_active": 0}
+    idle: dict[str, Value] = {"pool_id": "ltc", "coin_id": "bitcoin", "status": "all_offline"}
+    world.put("pool_account", litecoin | {"status": "live"}, idle, {"pool_id": "other", "coin_id": "dogecoin"})
+    assert world.find("pool_all_offline") == {}
+    world.put("pool_account", litecoin | {"status": "all_offline", "time": T + 60})
+    found = world.find("pool_all_offline", now=T + 65.0)
+    assert found == {"ltc": "ltc sees none of the account's workers"}
+
+
+def test_a_pool_that_is_known_to_have_closed_alerts_nobody(world: World) -> None:
+    world.put("pool_account", {"pool_id": "old", "coin_id": "litecoin", "status": "gone"})
+    asked: dict[str, Value] = {"host": "edge", "source": "old", "request": "account"}
+    world.put("source_request", asked | {"time": T - 4_000, "ok": False, "failure": "gone"})
+    loud, quiet = (
+        gather(
+            cast("Store", world.store), world.folder, [], T + 5.0, pool_ids=frozenset({"old"}), closed_pool_ids=closed
+        )
+        for closed in (frozenset(), frozenset({"old"}))
+    )
+    for rule in ("pool_account_lost", "pool_away", "market_source_away"):
+        assert RULES[rule].find(quiet, RULES[rule].limit).findings == ()
+    assert RULES["pool_account_lost"].find(loud, None).findings != ()
+
+
 def test_a_source_without_data(world: World) -> None:
     tried: dict[str, Value] = {"host": "edge", "request": "workers"}
     world.put(

@@ -63,6 +63,22 @@ def _refused(facts: Facts, _limit: float | None) -> Found:
     )
 
 
+def _nobody_there(facts: Facts, _limit: float | None) -> Found:
+    """Accounts of which the pool sees no worker in any coin; in one of several nobody may ever have mined."""
+    told = facts.accounts[facts.accounts["status"].isin(["live", "all_offline"])]
+    return Found(
+        tuple(
+            Finding(
+                subject=str(pool),
+                entity=str(pool),
+                message=f"{pool} sees none of the account's workers",
+            )
+            for pool, rows in told.groupby("pool_id")
+            if (rows["status"] == "all_offline").all()
+        )
+    )
+
+
 POOL_RULES = (
     Rule(
         "pool_away",
@@ -87,6 +103,16 @@ POOL_RULES = (
         keep_s=0,
     ),
     Rule(
+        "pool_all_offline",
+        Level.CRITICAL,
+        About.POOL,
+        "The pool sees no worker of the account at all.",
+        "Look at the line to the pool and at the miners' pool settings: they mine nothing, or for somebody else.",
+        _nobody_there,
+        for_s=300,
+        keep_s=300,
+    ),
+    Rule(
         "worker_offline",
         Level.WARNING,
         About.POOL,
@@ -97,7 +123,7 @@ POOL_RULES = (
         keep_s=300,
         limit=1_200.0,
         unit="s",
-        muted_by=frozenset({"pool_away"}),
+        muted_by=frozenset({"pool_away", "pool_all_offline"}),
     ),
     Rule(
         "worker_rejected",
