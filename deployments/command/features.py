@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,6 +29,7 @@ class Action(StrEnum):
     GET = "get"
     HISTORY = "history"
     ONLINE = "online"
+    JOIN = "join"
     DRIFT = "drift"
 
 
@@ -37,7 +39,8 @@ def features(
         typer.Argument(
             help="list: all views. describe: features of a view, with unit and source. get: values of an entity as "
             "they were known at a time. history: every version of its rows. online: newest values, of all entities "
-            "where none is named. drift: how far features of the last measured day have moved."
+            "where none is named. join: for each row of a file the values as they were known at its time. drift: how "
+            "far features of the last measured day have moved."
         ),
     ],
     view: Annotated[str | None, typer.Argument(help="View, e.g. miner_hourly; with drift all by default.")] = None,
@@ -49,7 +52,12 @@ def features(
     since: Annotated[str | None, typer.Option("--from", help=f"With history: first event time. {MOMENT}")] = None,
     until: Annotated[str | None, typer.Option("--to", help="With history: moment after the last.")] = None,
     feature: Annotated[
-        list[str] | None, typer.Option("--feature", help="With history: only this feature; may be given again.")
+        list[str] | None,
+        typer.Option("--feature", help="With history and join: only this feature; may be given again."),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="With join: CSV or Parquet file with the entity's tags and a time in each row."),
     ] = None,
     how: FormatOption = Format.TABLE,
     config: ConfigOption = None,
@@ -82,6 +90,8 @@ def features(
     asked = view_of(view)
     if action is Action.DESCRIBE:
         print_rows(_features(asked), how)
+    elif action is Action.JOIN:
+        print_rows(_joined(settings, asked, labels, feature), how)
     elif action is Action.ONLINE:
         _print_readings(asked, _online(settings, asked, entity), how)
     elif entity is None:
@@ -170,17 +180,34 @@ def _history(
 ) -> pa.Table:
     from deployments.command.options import moment
     from storage.arrow_schema import END_OF_TIME_S
-    from storage.errors import NeedsHuman
     from storage.features.offline import OfflineStore
     from storage.opening import lake_location
+
+    _require_features(view, names)
+    start, stop = moment(span[0]) if span[0] else 0, moment(span[1]) if span[1] else END_OF_TIME_S
+    return OfflineStore(lake_location(settings.host)).history(view, entity, start, stop, names)
+
+
+def _joined(settings: Settings, view: FeatureView, labels: Path | None, names: Sequence[str] | None) -> pa.Table:
+    from storage.errors import NeedsHuman
+    from storage.features.labels import joined_labels, read_labels
+    from storage.features.offline import OfflineStore
+    from storage.opening import lake_location
+
+    if labels is None:
+        raise NeedsHuman("join with what?", remedy="Give --labels FILE, CSV or Parquet")
+    _require_features(view, names)
+    return joined_labels(OfflineStore(lake_location(settings.host)), view, read_labels(labels, view), names)
+
+
+def _require_features(view: FeatureView, names: Sequence[str] | None) -> None:
+    from storage.errors import NeedsHuman
 
     try:
         for name in names or ():
             view.feature(name)
     except ValueError as error:
         raise NeedsHuman(str(error), remedy=f"lodeline features describe {view.name}") from error
-    start, stop = moment(span[0]) if span[0] else 0, moment(span[1]) if span[1] else END_OF_TIME_S
-    return OfflineStore(lake_location(settings.host)).history(view, entity, start, stop, names)
 
 
 def _drift(settings: Settings, view: FeatureView | None) -> pa.Table:

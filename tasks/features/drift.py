@@ -33,7 +33,9 @@ _HALF = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """``psi`` is None where there are too few rows, ``ks`` and ``ks_p`` also of what is no number or never there."""
+    """``psi`` is None where there are too few rows or no value at all, ``ks`` and ``ks_p`` also of what is no number or
+    is missing on one side.
+    """
 
     psi: float | None
     ks: float | None
@@ -52,6 +54,8 @@ def drift_of_numbers(reference: Floats, current: Floats) -> Drift:
     if min(len(reference), len(current)) < ENOUGH_ROWS:
         return Drift(None, None, None)
     old, new = reference[~np.isnan(reference)], current[~np.isnan(current)]
+    if not len(old) and not len(new):
+        return Drift(None, None, None)
     distinct = np.unique(old)
     if len(distinct) <= FEW_VALUES:
         counts = [_of_values(distinct, side) for side in (old, new)]
@@ -69,6 +73,8 @@ def drift_of_numbers(reference: Floats, current: Floats) -> Drift:
 def drift_of_counts(reference: dict[str | None, int], current: dict[str | None, int]) -> Drift:
     """Drift of texts and truths, given how often each was there; None is a missing one."""
     if min(sum(reference.values()), sum(current.values())) < ENOUGH_ROWS:
+        return Drift(None, None, None)
+    if set(reference) | set(current) == {None}:
         return Drift(None, None, None)
     known = sorted(value for value in reference if value is not None)
     sides = []

@@ -127,6 +127,8 @@ def _reason(found: Drift, old: int, new: int) -> str:
     """Empty where there is none: a null would not take back what a store has."""
     if found.psi is not None:
         return ""
+    if min(old, new) >= ENOUGH_ROWS:
+        return "no row has a value"
     return f"{old} rows of the weeks before and {new} of now; {ENOUGH_ROWS} are needed of both"
 
 

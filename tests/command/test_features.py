@@ -107,6 +107,16 @@ def test_people_get_a_line_a_feature(runner: CliRunner) -> None:
     assert f"row of {iso(THIS - 5 * HOUR)}, known since {iso(THIS - 2 * HOUR + 300)}" in result.stderr
 
 
+def test_a_file_of_labels_gets_what_was_known_then(runner: CliRunner, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"miner_id,time,label\nm1,{THIS - HOUR},bad\nm9,{THIS - HOUR},good\n")
+    rows = asked(runner, "join", "miner_hourly", "--labels", str(labels), "--feature", "hashrate_hs")
+    assert [(row["label"], row["hashrate_hs"], row["reason"]) for row in rows] == [
+        ("bad", 1e14, None),
+        ("good", None, "absent"),
+    ]
+
+
 def test_drift_comes_worst_first(runner: CliRunner) -> None:
     rows = asked(runner, "drift", "miner_hourly")
     assert [(row["feature"], row["status"], row["unit"]) for row in rows] == [
@@ -123,6 +133,8 @@ def test_drift_comes_worst_first(runner: CliRunner) -> None:
         (["get", "miner_hurly", "m1"], "There is no feature view 'miner_hurly'"),
         (["get"], "get of which view?"),
         (["history", "market"], "history of which entity?"),
+        (["join", "market"], "join with what?"),
+        (["join", "market", "--labels", "nowhere.csv"], "nowhere.csv cannot be read"),
         (["get", "market", "bitcoin"], "Write COIN_ID/SOURCE"),
         (["online", "market", "bitcoin"], "Write COIN_ID/SOURCE"),
         (["history", "miner_hourly", "m1", "--feature", "hash"], "has no feature 'hash'"),

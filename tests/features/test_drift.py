@@ -110,6 +110,8 @@ NORMAL = DICE.normal(100, 5, 5_000)
             id="below a value that most have",
         ),
         pytest.param(NORMAL, NORMAL[:199], "unknown", id="too few"),
+        pytest.param(np.full(500, np.nan), np.full(500, np.nan), "unknown", id="never a value"),
+        pytest.param(np.full(500, np.nan), NORMAL, "drifted", id="values where there were none"),
     ],
 )
 def test_what_is_called_drifted(reference: np.ndarray, current: np.ndarray, state: str) -> None:
@@ -128,4 +130,5 @@ def test_texts_go_by_their_parts() -> None:
     assert drift_of_counts({"S19": 600, "S21": 400}, {"S19": 300, "S21": 200}).psi == pytest.approx(0, abs=1e-5)
     assert drift_of_counts({"S19": 600, "S21": 400}, {"S19": 300, "L7": 200}).state == "drifted"
     assert drift_of_counts({"S19": 600}, {"S19": 300, None: 100}).state == "drifted"
+    assert drift_of_counts({None: 600}, {None: 300}).state == "unknown"
     assert drift_of_counts({"S19": 600}, {"S19": 100}) == Drift(None, None, None)
