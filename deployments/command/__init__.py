@@ -19,6 +19,7 @@ from deployments.command.check import check
 from deployments.command.deploy import deploy
 from deployments.command.discover import discover
 from deployments.command.disk import disk
+from deployments.command.doctor import doctor
 from deployments.command.erase import erase
 from deployments.command.errors import CommandGroup
 from deployments.command.features import features
@@ -38,6 +39,7 @@ from deployments.command.up import up
 COMMANDS = (
     up,
     check,
+    doctor,
     status,
     alerts,
     page,

@@ -1,0 +1,187 @@
+"""``lodeline doctor`` on set-ups that are wrong in one way each, and on real servers that are well."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from deployments.command import app
+from deployments.doctor import host
+from deployments.doctor.finding import Verdict
+from deployments.doctor.stores import clock
+from storage.influx.settings import InfluxSettings
+from tasks.alerts.book import Book, Look
+from tasks.miners.report import TickReport
+from tests.influx.conftest import influx, influx_server
+from tests.prefect_server import PrefectServer
+
+__all__ = ["influx", "influx_server"]
+
+NOWHERE = {"LODELINE_PREFECT__API_URL": "http://127.0.0.1:9/api"}
+
+
+class Patient:
+    """A configuration and a data directory, and what the doctor says of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self._config = folder
+        self.environ: dict[str, str] = dict(NOWHERE)
+
+    def configured(self, collection: dict[str, Any], retention: dict[str, Any] | None = None) -> None:
+        (self._config / "data_collection_config.yaml").write_text(yaml.safe_dump(collection))
+        if retention is not None:
+            (self._config / "data_retention_config.yaml").write_text(yaml.safe_dump(retention))
+
+    def seen(self) -> dict[str, list[tuple[str, str]]]:
+        environ = {"LODELINE_CONFIG": str(self._config), "LODELINE_DATA_DIRECTORY": str(self.data), **self.environ}
+        told = CliRunner(env=environ).invoke(app, ["doctor", "--json"])
+        assert told.exception is None or isinstance(told.exception, SystemExit), told.exception
+        found: dict[str, list[tuple[str, str]]] = {}
+        for line in json.loads(told.output):
+            found.setdefault(line["what"], []).append((line["verdict"], line["found"]))
+            assert (line["verdict"] in {"wrong", "odd"}) == bool(line["remedy"]), line
+        wrong = any(verdict == "wrong" for lines in found.values() for verdict, _ in lines)
+        assert told.exit_code == wrong
+        return found
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Patient:
+    return Patient(tmp_path)
+
+
+def test_before_anything_was_started(patient: Patient) -> None:
+    found = patient.seen()
+    assert {what for what, lines in found.items() for verdict, _ in lines if verdict == "wrong"} == {"Prefect"}
+    assert found["pipeline"] == [("skipped", "nothing has been collected on this host yet")]
+    assert found["channels"][0][0] == "odd"
+    assert not patient.data.exists(), "a doctor changes nothing"
+
+
+def test_a_data_directory_that_cannot_be_made(patient: Patient, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    patient.data = tmp_path / "file" / "data"
+    (verdict, said), *_ = patient.seen()["data directory"]
+    assert verdict == "wrong"
+    assert "Not a directory" in said
+
+
+def test_a_disk_that_is_nearly_full() -> None:
+    assert host.disk(100 * 10**9, 11 * 10**9).verdict is Verdict.WELL
+    full = host.disk(100 * 10**9, 4 * 10**9)
+    assert (full.verdict, full.found) == (Verdict.WRONG, "4% of 100 GB free")
+
+
+def test_a_package_that_is_missing(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "is_installed", lambda name: name != "apprise")
+    patient.configured({"alerts": {"channels": [{"name": "ops", "url": "json://127.0.0.1"}]}})
+    assert patient.seen()["packages"] == [("wrong", "apprise not installed")]
+
+
+def test_too_few_open_files(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (64, 64))
+    (verdict, said), *_ = patient.seen()["open files"]
+    assert verdict == "wrong"
+    assert "64 at most" in said
+
+
+def test_a_port_that_somebody_else_has(patient: Patient) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        patient.environ["LODELINE_PAGE__PORT"] = str(other.getsockname()[1])
+        ((verdict, said),) = patient.seen()["page"]
+        assert (verdict, "in use" in said) == ("wrong", True)
+        other.listen()
+        ((verdict, said),) = patient.seen()["page"]
+        assert verdict == "well"
+
+
+def test_an_archive_beside_the_data(patient: Patient, tmp_path: Path) -> None:
+    patient.configured({}, {"general": {"archive_base_path": str(tmp_path / "archive")}})
+    ((verdict, said),) = patient.seen()["archive"]
+    assert (verdict, "volume of the data" in said) == ("odd", True)
+
+
+@pytest.mark.parametrize(
+    ("skew_s", "verdict", "said"),
+    [
+        (0.5, Verdict.WELL, "agrees with it"),
+        (-60.0, Verdict.WRONG, "this machine is 60 s behind it"),
+        (60.0, Verdict.WRONG, "this machine is 60 s ahead of it"),
+    ],
+)
+def test_clocks(skew_s: float, verdict: Verdict, said: str) -> None:
+    now = 1_800_000_000.0
+    (finding,) = clock("it", formatdate(now - skew_s, usegmt=True), now)
+    assert (finding.verdict, finding.found) == (verdict, said)
+    assert list(clock("it", None, now)) == []
+
+
+def test_an_influxdb_that_is_not_there(patient: Patient) -> None:
+    patient.environ["LODELINE_INFLUX__URL"] = "http://127.0.0.1:9"
+    ((verdict, said),) = patient.seen()["InfluxDB"]
+    assert verdict == "wrong"
+    assert "127.0.0.1:9" in said
+
+
+@pytest.mark.influx
+def test_an_influxdb_that_is(patient: Patient, influx: InfluxSettings) -> None:
+    patient.environ["LODELINE_INFLUX__URL"] = influx.url
+    found = patient.seen()
+    ((verdict, said),) = found["InfluxDB"]
+    assert verdict == "well"
+    assert said.startswith("influxdb-1")
+    assert found["clock"] == [("well", f"agrees with InfluxDB at {influx.url}")]
+
+
+def test_a_lane_that_stands_still_and_a_miner_that_is_silent(patient: Patient) -> None:
+    now = int(time.time())
+    report = TickReport(
+        lane="miners", host="edge", slot=now - 3_600, finished=now - 3_599.0, polled=1, failed=0, points=1,
+        points_accepted=1, failed_by_reason={}, points_stored=1, points_dead_lettered=0, points_shed=0, backlog=0,
+        tick_s=1.0, loop_lag_ms=0.0, store="embedded", next_slot=now - 3_540,
+    )  # fmt: skip
+    (patient.data / "state").mkdir(parents=True)
+    (patient.data / "state" / "miners.json").write_bytes(msgspec.json.encode(report))
+    ((verdict, said),) = patient.seen()["pipeline"]
+    assert (verdict, "stands still" in said) == ("wrong", True)
+
+
+def test_alerts_that_nobody_looks_for_and_a_channel_that_fails(patient: Patient) -> None:
+    patient.configured({"alerts": {"channels": [{"name": "ops", "url": "nosuch://hush"}]}})
+    book = Book.open(patient.data / "state")
+    with book.transaction():
+        book.note_look(Look(at=time.time() - 7_200))
+    book.note_channel("ops", time.time(), "it answered 500")
+    book.close()
+    found = patient.seen()
+    assert found["alerts"] == [("wrong", "the last look was 2 h ago")]
+    assert [verdict for verdict, _ in found["channels"]] == ["wrong", "wrong"]
+    assert "hush" not in str(found)
+
+
+@pytest.mark.prefect
+def test_a_prefect_server_that_has_what_is_deployed(api: PrefectServer, patient: Patient) -> None:
+    from deployments.prefect.deploy import register
+    from deployments.prefect.plan import read_plan
+
+    patient.environ["LODELINE_PREFECT__API_URL"] = api.url
+    asyncio.run(register(read_plan()))
+    found = patient.seen()
+    assert found["Prefect"][0][0] == "well", found["Prefect"]
+    assert found["clock"][0][0] == "well"
+    assert found["deployments"][0][0] == "well"
+    assert {verdict for verdict, _ in found["workers"]} <= {"well", "wrong"}
