@@ -18,7 +18,12 @@ from storage.retention_settings import RetentionSettings, load_retention_setting
 from storage.settings import StorageSettings, load_storage_settings
 from tasks import collection_settings
 from tasks.abacus import settings as abacus_settings
-from tasks.abacus.settings import AbacusSettings, load_abacus_settings
+from tasks.abacus.settings import (
+    AbacusSettings,
+    RealTimeSettings,
+    load_abacus_settings,
+    load_real_time_settings,
+)
 from tasks.collection_settings import CollectionSettings, load_collection_settings
 from tasks.shift.log import log_to
 
@@ -69,6 +74,21 @@ async def load_abacus(config: str | None) -> AbacusSettings | None:
         folder = config or os.environ.get("LODELINE_CONFIG")
         file = files_in(Path(folder) if folder else None, _FILES)[abacus_settings.FILE_NAME]
         return load_abacus_settings(file, os.environ, usual_resolver(os.environ, from_secret_block))
+
+    return await asyncio.to_thread(read)
+
+
+async def load_real_time(config: str | None) -> RealTimeSettings:
+    """Read how anomalies are looked for, from the same file, without the secrets of its other sections.
+
+    Raises:
+        ConfigurationError: all faults of this section.
+    """
+
+    def read() -> RealTimeSettings:
+        folder = config or os.environ.get("LODELINE_CONFIG")
+        file = files_in(Path(folder) if folder else None, _FILES)[abacus_settings.FILE_NAME]
+        return load_real_time_settings(file, os.environ)
 
     return await asyncio.to_thread(read)
 

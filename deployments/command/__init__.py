@@ -13,6 +13,7 @@ import typer
 
 from deployments.command.abacus import abacus
 from deployments.command.alerts import alerts
+from deployments.command.anomalies import anomalies
 from deployments.command.archive import archive
 from deployments.command.audit import audit
 from deployments.command.check import check
@@ -50,6 +51,7 @@ COMMANDS = (
     replay,
     gaps,
     forecast,
+    anomalies,
     features,
     pools,
     query,

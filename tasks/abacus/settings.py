@@ -126,6 +126,25 @@ class AbacusSettings(Section):
     batch_processing: BatchSettings = BatchSettings()
 
 
+class _RealTimeAlone(Section, extra="ignore"):
+    """The file as one sees it who needs this section and no secret of the others."""
+
+    real_time: RealTimeSettings = RealTimeSettings()
+
+
+def load_real_time_settings(file: Path | None, environ: Mapping[str, str]) -> RealTimeSettings:
+    """Section ``real_time`` of ``file``, for hosts that collect: they need neither the key of Abacus.AI nor a project.
+
+    Only the environment is asked for ``${NAME}``, and what another section wants from it is left empty.
+
+    Raises:
+        ConfigurationError: the file is no YAML, or faults of this section.
+    """
+    own = {name: value for name, value in environ.items() if name.startswith(f"{PREFIX}REAL_TIME__")}
+    alone = load(_RealTimeAlone, file, lambda name: environ.get(name, ""), prefix=PREFIX, environ=own)
+    return alone.real_time
+
+
 def load_abacus_settings(file: Path | None, environ: Mapping[str, str], resolve: Resolver) -> AbacusSettings | None:
     """Read ``file``; None without a file and without a variable that starts with LODELINE_ABACUS__.
 

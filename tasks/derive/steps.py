@@ -16,6 +16,8 @@ from prefect.tasks import exponential_backoff
 from storage.opening import open_store
 from storage.settings import StorageSettings
 from storage.store import Store
+from tasks.derive.anomaly.hourly import AnomalyReport, score_hours
+from tasks.derive.anomaly.scoring import Sensitivity
 from tasks.derive.fleet import Fleet
 from tasks.derive.forecast.making import ForecastReport, forecast_and_score
 from tasks.derive.money import FinancialReport, derive_financial
@@ -99,3 +101,20 @@ def metrics_in_words(report: MetricsReport) -> str:
         f"{worked.rows} rows of operational metrics of {worked.windows} hours and days, "
         f"{money.rows} of financial metrics of {money.windows}"
     )
+
+
+async def anomalies_step(
+    storage: StorageSettings, miners: Sequence[str], *, sensitivity: Sensitivity, threshold: float
+) -> AnomalyReport:
+    """Score the hours that are over. ``miners``: ids from the configuration; ``threshold``: score of an anomaly."""
+    return await derive_from_store(
+        "derive_anomalies",
+        storage,
+        lambda store, now: score_hours(store, miners, now, sensitivity=sensitivity, threshold=threshold),
+        anomalies_in_words,
+    )
+
+
+def anomalies_in_words(report: AnomalyReport) -> str:
+    """A run in one line."""
+    return f"{report.hours} hours judged, {report.rows} scores written, {report.anomalous} miner-hours are anomalous"

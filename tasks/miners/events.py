@@ -16,6 +16,7 @@ so; a single bad poll, and one that alternates, tells nothing. Uptime, counters 
 | fan_lost, fan_back | a fan that turned stands still, or turns again | critical, info |
 | pool_switched | the pool in use is another | warning |
 | counters_reset | shares at the same pool fell without a start | info |
+| anomaly_began, anomaly_ended | told by the detector on the stream: docs/anomalies.md | warning, info |
 """
 
 from __future__ import annotations
@@ -203,7 +204,7 @@ def _aspects(before: Glimpse, record: MinerTelemetry) -> Iterator[tuple[str, str
     yield from _boards(before, record)
     if record.state in _PARTS_TELL:
         yield from ((f"fan {fan.fan}", fan.status) for fan in record.fans if fan.status in ("ok", "lost"))
-    pool = _pool_in_use(record)
+    pool = pool_in_use(record)
     if pool is not None:
         yield "pool", pool
 
@@ -228,7 +229,7 @@ def _damaged(record: MinerTelemetry) -> bool:
     return any(flag in ("repaired", "duplicate_board") or flag.startswith("unreadable:") for flag in flags)
 
 
-def _pool_in_use(record: MinerTelemetry) -> str | None:
+def pool_in_use(record: MinerTelemetry) -> str | None:
     """Address of the user's pool that is mined at; None where that cannot be told, say while the maker's is."""
     own = [pool for pool in record.pools if not pool.is_fee]
     for status in ("active", "working"):

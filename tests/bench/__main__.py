@@ -14,7 +14,7 @@ from tests.bench.figure import Figure
 ROOMS = (
     "encoding", "spooling", "reading", "collecting", "rolling", "disk", "forecasting", "anomalies", "features",
 )  # fmt: skip
-LONG_ROOMS = ("soaking", "querying", "archiving", "upkeep", "killing", "exporting")
+LONG_ROOMS = ("soaking", "querying", "archiving", "upkeep", "killing", "exporting", "anomaly_farm")
 
 
 def main(rooms: list[str]) -> int:

@@ -61,6 +61,13 @@ SNAPSHOT = {
         "schedules": {"hourly": ("28 * * * *", "UTC")},
         "reruns": {},
     },
+    "derive-anomalies": {
+        "entrypoint": "flows.derive_anomalies.derive_anomalies",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {"hourly": ("24 * * * *", "UTC")},
+        "reruns": {},
+    },
     "derive-pools": {
         "entrypoint": "flows.derive_pools.derive_pools",
         "queue": "batch",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tasks.derive.anomaly.own_history import Floats, median_and_mad, z_of
+from tasks.derive.anomaly.own_history import FLOOR_SHARE, Floats, z_of
 
 LEAST_PEERS = 5
 
@@ -16,18 +16,33 @@ def peer_z(x: ArrayLike, group: ArrayLike, step: float = 0.0, least: int = LEAST
     ``group`` is a whole number for each miner: one model, preset and site. NaN where fewer than ``least`` other miners
     of it are known: nobody is a peer of itself, but the median is taken with it, which of six values is hardly moved.
     """
-    values, codes = np.asarray(x, dtype=np.float64), np.asarray(group)
-    z, middle = np.full(values.shape, np.nan), np.full(values.shape, np.nan)
-    order = np.argsort(codes, kind="stable")
-    starts = np.flatnonzero(np.diff(codes[order], prepend=codes[order[:1]] - 1))
-    for rows in np.split(order, starts[1:]) if order.size else ():
-        if _known(values[rows]) <= least:
-            continue
-        centre, spread, _ = median_and_mad(values[rows][None, :], step)
-        middle[rows] = centre[0]
-        z[rows] = z_of(values[rows], np.broadcast_to(centre, rows.shape), np.broadcast_to(spread, rows.shape))
-    return z, middle
+    values, groups = np.asarray(x, dtype=np.float64), _compact(group)
+    centre, known = _medians(values, groups)
+    middle = np.where(known > least, centre, np.nan)[groups]
+    mads, _ = _medians(np.abs(values - middle), groups)
+    spread = np.maximum(mads[groups], np.maximum(FLOOR_SHARE * np.abs(middle), step))
+    return z_of(values, middle, spread), np.where(np.isnan(values), np.nan, middle)
 
 
-def _known(values: NDArray[np.float64]) -> int:
-    return int((~np.isnan(values)).sum())
+def peer_medians(x: ArrayLike, group: ArrayLike, least: int = LEAST_PEERS) -> Floats:
+    """The median of each value's ``group``, NaN where fewer than ``least`` others are known."""
+    values, groups = np.asarray(x, dtype=np.float64), _compact(group)
+    centre, known = _medians(values, groups)
+    return np.asarray(np.where(known > least, centre, np.nan)[groups])
+
+
+def _compact(group: ArrayLike) -> NDArray[np.intp]:
+    return np.asarray(np.unique(np.asarray(group), return_inverse=True)[1])
+
+
+def _medians(values: Floats, groups: NDArray[np.intp]) -> tuple[Floats, NDArray[np.intp]]:
+    """Median and number of the known values of each group, all groups by one sort."""
+    number = int(groups.max(initial=-1)) + 1
+    known = np.bincount(groups[~np.isnan(values)], minlength=number)
+    if not number:
+        return np.empty(0), known
+    ordered = values[np.lexsort((values, groups))]  # NaN last within a group
+    starts = np.concatenate([[0], np.cumsum(np.bincount(groups, minlength=number))[:-1]])
+    low, high = starts + np.maximum(known - 1, 0) // 2, starts + known // 2
+    pair = ordered[low] + ordered[np.minimum(high, len(ordered) - 1)]
+    return np.where(known > 0, pair / 2, np.nan), known
