@@ -267,10 +267,11 @@ class Supervisor:
             await self._await("the registration of the flows", over, DEPLOY_S)
         finally:
             child.kill()
-        lines = child.log.read_text(encoding="utf-8").splitlines()
-        if child.exit_code != 0 or not lines:
+        lines = reversed(child.log.read_text(encoding="utf-8").splitlines())
+        told = next((line for line in lines if line.startswith("{")), None)
+        if child.exit_code != 0 or told is None:
             raise NeedsHuman("the flows were not registered", remedy=f"It said ({child.log}):\n{child.tail()}")
-        return json.loads(lines[-1])
+        return json.loads(told)
 
     async def _start_shift(self, runs: Runs) -> None:
         run = await runs.start(processes.SHIFT)

@@ -1,15 +1,18 @@
-"""What the supervisor tells of shifts that do not begin."""
+"""What the supervisor tells of what does not begin: shifts, and the registration before them."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
+from deployments.up import processes
 from deployments.up.summary import Requests
 from deployments.up.supervisor import Options, Supervisor
+from storage.errors import NeedsHuman
 
 
 class FakeRuns:
@@ -25,16 +28,43 @@ class FakeRuns:
         return found
 
 
-async def test_a_lane_of_sources_that_does_not_begin_is_told_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: list[str]) -> Supervisor:
     monkeypatch.setenv("LODELINE_DATA_DIRECTORY", str(tmp_path))
-    said: list[str] = []
     options = Options(
         config=None, for_s=None, miners=1, seed=1, interval_s=5, dialects=(), services=True, page_port=None,
         prefect_port=None,
     )  # fmt: skip
-    supervisor = Supervisor(options, said.append)
+    return Supervisor(options, said.append)
+
+
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        ("print('no server answers'); raise SystemExit(1)", r"not registered(.|\n)*\| no server answers"),
+        ("print('nothing of use')", r"not registered(.|\n)*\| nothing of use"),
+    ],
+)
+async def test_a_registration_that_fails_is_told_in_its_own_words(
+    program: str, told: str, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "deploy_command", lambda: ["-c", program])
+    with pytest.raises(NeedsHuman, match=told):
+        await supervisor._register(os.environ)
+
+
+async def test_what_was_registered_is_the_line_of_json(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = """print('{"pool": "lodeline", "deployments": {}}'); print('a warning')"""
+    monkeypatch.setattr(processes, "deploy_command", lambda: ["-c", program])
+    assert await supervisor._register(os.environ) == {"pool": "lodeline", "deployments": {}}
+
+
+async def test_a_lane_of_sources_that_does_not_begin_is_told_once(supervisor: Supervisor, said: list[str]) -> None:
     pools, market = uuid4(), uuid4()
     supervisor._unheard = {"pools": pools, "market": market}
     runs = FakeRuns({pools: httpx.ConnectError("away"), market: None})
