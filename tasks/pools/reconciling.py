@@ -56,7 +56,11 @@ class Account:
         """Whether there is anything to reconcile."""
         return (
             any(hour in (self.work or ()) for hour in day.hours())
-            or any(day.start <= row["time"] < day.stop for row in self.totals)
+            or any(
+                day.start <= row["time"] < day.stop
+                for row in self.totals
+                if (row["credited_total"], row["paid_total"]) != (None, None)
+            )
             or any(_is_of(row, day) or day.start <= row["time"] < day.stop for row in self.payouts)
         )
 

@@ -191,16 +191,31 @@ def test_a_miner_that_tells_nothing_is_what_it_was() -> None:
     )
     (row,) = match([], [WORKER], usual=usual)
     assert (row["status"], row["miner_id"], row["reason"]) == ("matched", "m1", "the miner told nothing")
+    # what the configuration says goes over what was, and a miner that is silent is nowhere wrong
+    rows = match([silent], [OTHER], usual=usual, stated={"m1": Expected("ltc", "farm.rig2")})
+    assert [(row["status"], row["worker_id"]) for row in rows] == [("matched", "farm.rig2")]
+    (row, _) = match([silent], [WORKER], usual=usual, stated={"m1": Expected("spare", None)})
+    assert (row["status"], row["pool_id"]) == ("not_told", None)
+    (row,) = match([], [WORKER], stated={"m1": Expected("ltc", "farm.rig1")})
+    assert (row["status"], row["miner_id"]) == ("matched", "m1")
     row, worker = match([silent], [WORKER])
     assert (row["status"], row["pool_id"], row["reason"]) == ("not_told", None, "the miner was unreachable")
     assert worker["status"] == "unknown_worker"
 
 
 def test_a_miner_that_hashes_and_says_no_pool_and_one_that_mines_for_the_maker() -> None:
+    (row,) = match([replace(MINER, user=None)], [WORKER], stated={"m1": Expected("ltc", "farm.rig1")})
+    assert (row["status"], row["gap_ratio"]) == ("matched", pytest.approx(0.03772))
+    assert row["reason"] == "the miner does not say its pool: it is taken for what it should be"
     (row,) = match([replace(MINER, user=None)], [])
     assert (row["status"], row["reason"]) == ("not_told", "the miner does not say its pool")
     (row,) = match([replace(MINER, user=None, fee_only=True)], [])
     assert (row["status"], row["hashrate_miner_hs"]) == ("fee_only", 9.5e9)
+
+
+def test_a_name_that_several_workers_have_at_the_pool_is_told() -> None:
+    _, double = match([MINER], [WORKER, replace(WORKER, worker_id="farm.rig1#77")])
+    assert (double["status"], double["reason"]) == ("unknown_worker", "the pool has several workers called farm.rig1")
 
 
 def test_a_worker_that_does_nothing_is_no_news() -> None:

@@ -189,8 +189,10 @@ def test_a_day_that_starts_at_half_past_takes_half_of_its_border_hours() -> None
         ({}, True),
         ({"work": None}, False),
         ({"work": {}}, False),
-        ({"work": {}, "totals": [totals(T + 5)]}, True),
-        ({"work": {}, "totals": [totals(T + DAY)]}, False),
+        ({"work": {}, "totals": [totals(T + 5, 1.0)]}, True),
+        ({"work": {}, "totals": [totals(T + 5, paid=1.0)]}, True),
+        ({"work": {}, "totals": [totals(T + 5)]}, False),  # as of a pool that has closed
+        ({"work": {}, "totals": [totals(T + DAY, 1.0)]}, False),
         ({"work": {}, "payouts": [payout(1.0)]}, True),
         ({"work": {}, "payouts": [payout(1.0, "paid", T + 5)]}, True),
     ],

@@ -59,6 +59,18 @@ class Expectations:
     usual: Mapping[str, Key]
     stated: Mapping[str, Expected]
 
+    def pool_of(self, miner_id: str) -> str | None:
+        """The pool that a miner should mine at."""
+        stated, usual = self.stated.get(miner_id), self.usual.get(miner_id)
+        return stated.pool_id if stated is not None else usual[0] if usual is not None else None
+
+    def worker_of(self, miner_id: str) -> Key | None:
+        """The worker that a miner should be."""
+        stated, usual = self.stated.get(miner_id), self.usual.get(miner_id)
+        if stated is not None and stated.worker_id is not None:
+            return stated.pool_id, stated.worker_id
+        return usual if usual is not None and usual[0] == self.pool_of(miner_id) else None
+
 
 @dataclass(frozen=True, slots=True)
 class _Pools:
@@ -77,7 +89,6 @@ def match_hour(
     expectations: Expectations,
 ) -> list[Row]:
     """Rows of ``worker_match`` for one hour."""
-    usual = expectations.usual
     known = {pool.id for pool in pools}
     at_pool: dict[Key, WorkerHour] = {}
     for worker in workers:
@@ -89,15 +100,13 @@ def match_hour(
     rows: list[Row] = []
     grouped: dict[_Place, list[MinerHour]] = defaultdict(list)
     for miner in miners:
-        before = usual.get(miner.miner_id)
+        supposed = expectations.worker_of(miner.miner_id)
         if miner.user is not None:
-            stated = expectations.stated.get(miner.miner_id)
-            pool_id = stated.pool_id if stated is not None else before[0] if before is not None else None
-            grouped[_place(miner.user, miner.url, there, pool_id)].append(miner)
+            grouped[_place(miner.user, miner.url, there, expectations.pool_of(miner.miner_id))].append(miner)
         elif miner.fee_only:
             rows.append(_row(hour, _Place(None, None), miner, "fee_only", ["only the firmware's fee was mined for"]))
-        elif before is not None and miner.hashrate_hs is None:
-            grouped[_Place(*before)].append(miner)
+        elif supposed is not None:
+            grouped[_Place(*supposed)].append(miner)
         else:
             silent = _silence(miner) if miner.hashrate_hs is None else "the miner does not say its pool"
             rows.append(_row(hour, _Place(None, None), miner, "not_told", [silent]))
@@ -105,7 +114,12 @@ def match_hour(
         rows += _group(hour, place, _one_each(group), there, expectations)
     met = {(place.pool_id, place.worker_id) for place in grouped}
     present = {miner.miner_id for miner in miners}
-    absent = {key: miner_id for miner_id, key in usual.items() if miner_id not in present}
+    known_miners = expectations.usual.keys() | expectations.stated.keys()
+    absent = {
+        supposed: miner_id
+        for miner_id in sorted(known_miners - present)
+        if (supposed := expectations.worker_of(miner_id)) is not None
+    }
     for key, worker in at_pool.items():
         if key not in met and (worker.seen or (worker.hashrate_hs or 0.0) > 0.0):
             rows.append(_of_nobody(worker, absent.get(key)))
@@ -210,7 +224,11 @@ def _group(
     reasons += why
     rows: list[Row] = []
     for miner in group:
-        status, more = _misplaced(place, miner.miner_id, pools, expectations)
+        status, more = None, ["the miner does not say its pool: it is taken for what it should be"]
+        if miner.user is not None:
+            status, more = _misplaced(place, miner.miner_id, pools, expectations)
+        elif miner.hashrate_hs is None:
+            more = []
         if status is None:
             status = _met(place, worker, pools, several=several)
         row = _row(hour, place, miner, status, [*more, *reasons])
@@ -306,8 +324,10 @@ def _weighed(group: Sequence[MinerHour], total: float, name: str) -> float | Non
 
 
 def _of_nobody(worker: WorkerHour, absent: str | None) -> Row:
-    """The row of a worker that no miner told to be; ``absent``: who it was the day before, and told nothing now."""
+    """The row of a worker that no miner told to be; ``absent``: who should be it, and told nothing now."""
     reason = "no miner mines for it" if absent is None else "the miner told nothing"
+    if absent is None and "#" in worker.worker_id:  # as tasks.pools.viabtc calls them
+        reason = f"the pool has several workers called {worker.worker_id.partition('#')[0]}"
     return {
         "time": worker.hour, "pool_id": worker.pool_id, "worker_id": worker.worker_id, "miner_id": absent,
         "status": "unknown_worker" if absent is None else "matched", "hashrate_miner_hs": None,
