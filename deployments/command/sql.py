@@ -33,10 +33,11 @@ def sql(
     settings = load_settings(config)
     if not settings.host.lake.enabled:
         raise NeedsHuman("This host has no lake", remedy="Ask where LODELINE_LAKE__ENABLED is not false")
+    from storage.opening import lake_location
     from storage.warehouse.sql import answer, tables
 
     if statement is None:
         for name, meaning, columns in tables():
             typer.echo(f"{name}: {meaning}\n    {', '.join(columns)}")
         return
-    print_rows(answer(settings.host.lake_directory, statement, timeout_s=timeout), how)
+    print_rows(answer(lake_location(settings.host), statement, timeout_s=timeout), how)

@@ -8,6 +8,7 @@ and fsync (disk.py), on an object store by what a PUT promises and by beginning 
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,7 +17,6 @@ from typing import TypeAlias
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from storage.errors import NeedsHuman
 from storage.lake import disk, object_store
 from storage.lake.object_store import ObjectLocation
 
@@ -34,15 +34,9 @@ def require_usable(root: LakeLocation) -> None:
         disk.require_local_disk(root)
 
 
-def require_on_disk(root: LakeLocation, what: str) -> Path:
-    """``root`` for what works only with files of this host.
-
-    Raises:
-        NeedsHuman: it is on an object store.
-    """
-    if isinstance(root, Path):
-        return root
-    raise NeedsHuman(f"{what} needs the lake on a disk, and it is at {root}", remedy="See docs/scale-out.md")
+def spill_of(root: LakeLocation) -> Path:
+    """Where a query that outgrows memory goes on: in the lake, or on this host while the lake is elsewhere."""
+    return root / ".spill" if isinstance(root, Path) else Path(tempfile.gettempdir()) / "lodeline-spill"
 
 
 def open_table(folder: LakeLocation, version: int | None = None) -> DeltaTable:

@@ -249,5 +249,10 @@ def _sql_type(kind: pa.DataType) -> str:
 def as_pattern(path: LakeLocation) -> str:
     """The path with glob characters made literal: DuckDB takes every path for a pattern."""
     if isinstance(path, ObjectLocation):
-        return f"{READ_SCHEME}://{path.address}"
+        return addressed(path)
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path))
+
+
+def addressed(path: LakeLocation) -> str:
+    """The path as DuckDB opens it."""
+    return f"{READ_SCHEME}://{path.address}" if isinstance(path, ObjectLocation) else str(path)

@@ -6,7 +6,6 @@ slower, reference/lake.md 5), and may load no extension: no query of this store 
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from storage.errors import LodelineError, StoreError
 from storage.frame import Frame
 from storage.lake.damage import first_damaged
 from storage.lake.history import snapshot_as_of
-from storage.lake.location import LakeLocation, require_usable
+from storage.lake.location import LakeLocation, require_usable, spill_of
 from storage.lake.object_store import explanation
 from storage.lake.query import (
     Query,
@@ -35,9 +34,6 @@ from storage.lake.replacement import replace_rows
 from storage.lake.snapshot import Part
 from storage.lake.table import LakeTable
 from storage.store import Where
-
-_SPILL = Path(tempfile.gettempdir()) / "lodeline-spill"
-"""Where a query that outgrows memory goes on while the lake is on an object store."""
 
 
 class EmbeddedStore:
@@ -63,7 +59,7 @@ class EmbeddedStore:
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "allow_community_extensions": False,
-                "temp_directory": str(root / ".spill" if isinstance(root, Path) else _SPILL),
+                "temp_directory": str(spill_of(root)),
                 "preserve_insertion_order": False,
             },
         )

@@ -20,8 +20,8 @@ from storage.arrow_schema import END_OF_TIME_S, answer_schema, field_types, fing
 from storage.errors import LodelineError, NeedsHuman, StoreError
 from storage.lake.damage import first_damaged
 from storage.lake.layout import declared_tables
-from storage.lake.location import LakeLocation, require_on_disk
-from storage.lake.query import Selection, as_pattern, quoted, rows_of
+from storage.lake.location import LakeLocation, spill_of
+from storage.lake.query import Selection, addressed, as_pattern, quoted, rows_of
 from storage.lake.snapshot import Part
 from storage.lake.table import LakeTable
 from storage.warehouse.star import STAR, Fact, StarTable
@@ -38,10 +38,9 @@ def answer(root: LakeLocation, statement: str, *, timeout_s: float) -> pa.Table:
 
     Raises:
         NeedsHuman: it is no SELECT, is wrong, names an unknown table, takes longer than ``timeout_s`` or more memory
-            than there is; the lake is on an object store.
+            than there is.
         StoreError: a file was merged away meanwhile; the same again may succeed.
     """
-    folder = require_on_disk(root, "lodeline sql")
     connection = duckdb.connect(
         ":memory:",
         config={
@@ -49,14 +48,18 @@ def answer(root: LakeLocation, statement: str, *, timeout_s: float) -> pa.Table:
             "autoload_known_extensions": False,
             "allow_community_extensions": False,
             "python_enable_replacements": False,  # else a name is looked for among the variables of this program
-            "temp_directory": str(folder / ".spill"),
+            "temp_directory": str(spill_of(root)),
         },
     )
     with connection:
+        if not isinstance(root, Path):
+            from storage.lake.object_reads import ObjectReads  # fsspec, which a lake on a disk does without
+
+            connection.register_filesystem(ObjectReads(root.store))
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
         _refuse_all_but_select(connection, statement)
-        files = _show(connection, folder, statement)
-        connection.execute(f"SET allowed_paths = {_literal(list(map(str, files)))}")
+        files = _show(connection, root, statement)
+        connection.execute(f"SET allowed_paths = {_literal([addressed(path) for path in files])}")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         return _run(connection, statement, files, timeout_s)
@@ -137,7 +140,7 @@ def _shown(star: StarTable) -> list[str]:
     return [*(["time"] if isinstance(star, Fact) else []), *(column.name for column in star.columns)]
 
 
-def _show(connection: duckdb.DuckDBPyConnection, root: Path, statement: str) -> list[LakeLocation]:
+def _show(connection: duckdb.DuckDBPyConnection, root: LakeLocation, statement: str) -> list[LakeLocation]:
     """Make views of the tables that ``statement`` names; the files that they read."""
     named = set(re.findall(r"\w+", statement.lower()))
     files: list[LakeLocation] = []

@@ -14,7 +14,7 @@ from prefect.tasks import exponential_backoff
 
 from storage.audit.entry import AuditKind
 from storage.audit.trail import Trail
-from storage.opening import open_store
+from storage.opening import lake_location, open_store
 from storage.retention_settings import RetentionSettings
 from storage.settings import StorageSettings
 from storage.warehouse.build import BuildReport, Surroundings, build
@@ -44,7 +44,7 @@ async def build_step(
     def work(stop: Callable[[], bool]) -> BuildReport:
         store = open_store(storage)
         try:
-            return build(store, storage.lake_directory, int(time.time()), told, stop=stop)
+            return build(store, lake_location(storage), int(time.time()), told, stop=stop)
         finally:
             store.close()
 
