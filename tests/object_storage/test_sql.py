@@ -50,5 +50,5 @@ def test_nothing_but_the_files_of_the_tables_can_be_read(root: ObjectLocation, t
     store.close()
     other = root / "other.parquet"
     for target in (f"lake://{other.address}", f"s3://{other.address}", str(tmp_path / "x.parquet")):
-        with pytest.raises(NeedsHuman, match="(?i)permission|disabled"):
+        with pytest.raises(NeedsHuman, match=r"(?i)permission|disabled"):
             answer(root, f"SELECT * FROM miner_fan, read_parquet('{target}')", timeout_s=60)
