@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from storage.downsample.run import GRACE_S
 from storage.errors import NeedsHuman
 from storage.lake.location import LakeLocation
 from storage.lake.object_store import ObjectLocation
@@ -14,7 +15,7 @@ from storage.warehouse.build import build
 from storage.warehouse.sql import answer
 from tests.downsample.memory_store import MemoryStore
 from tests.lake.rows import NOON, fan_frame
-from tests.warehouse.seed import DAY, GRACE_S, TOLD, T, built, deliver, farm, frame_of
+from tests.warehouse.seed import DAY, TOLD, T, built, deliver, farm, frame_of
 
 NOW = T + DAY + GRACE_S
 STATEMENTS = (

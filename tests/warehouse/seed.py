@@ -15,6 +15,7 @@ from storage.declaration import BUCKETS, MEASUREMENTS
 from storage.downsample.run import GRACE_S, roll_up
 from storage.downsample.touch import touched_frame
 from storage.frame import Frame, build_frame
+from storage.lake.location import LakeLocation
 from storage.spool.record import Batch, SpoolRecord
 from storage.store import Store
 from storage.warehouse.build import BuildReport, Surroundings, build
@@ -152,7 +153,7 @@ def deliver(store: Store, frames: Sequence[Frame]) -> None:
 _sequences = iter(range(1, 1 << 30))
 
 
-def built(store: Store, lake: Path, now: int = END + GRACE_S, told: Surroundings = TOLD) -> BuildReport:
+def built(store: Store, lake: LakeLocation, now: int = END + GRACE_S, told: Surroundings = TOLD) -> BuildReport:
     """Roll up what is due, then build."""
     roll_up(store, now)
     return build(store, lake, now, told)
