@@ -26,6 +26,9 @@ INSERT INTO latest (view, entity, event, known, features) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (view, entity) DO UPDATE SET event = excluded.event, known = excluded.known, features = excluded.features
 WHERE (excluded.event, excluded.known) > (latest.event, latest.known)
 """
+_KNOW = """
+INSERT INTO taken (view, known) VALUES (?, ?) ON CONFLICT (view) DO UPDATE SET known = max(known, excluded.known)
+"""
 _GET = "SELECT event, known, features FROM latest WHERE view = ? AND entity = ?"
 CLOCK_SLACK_S = 60
 """So much may the clock that asks be behind the one that published."""
@@ -52,7 +55,7 @@ class OnlineStore:
                 "CREATE TABLE IF NOT EXISTS latest (view TEXT, entity TEXT, event INTEGER NOT NULL, "
                 "known INTEGER NOT NULL, features BLOB NOT NULL, PRIMARY KEY (view, entity)) WITHOUT ROWID"
             )
-            self._connection.execute("CREATE TABLE IF NOT EXISTS filled (view TEXT PRIMARY KEY)")
+            self._connection.execute("CREATE TABLE IF NOT EXISTS taken (view TEXT PRIMARY KEY, known INTEGER NOT NULL)")
         except sqlite3.Error as error:
             raise NeedsHuman(
                 f"The online feature store {path} cannot be opened: {error}",
@@ -98,10 +101,11 @@ class OnlineStore:
             ).fetchall()
         return [entity for (entity,) in rows]
 
-    def put(self, view: FeatureView, rows: pa.Table) -> int:
-        """Take ``rows`` of a published table in, those that are newer; how many were. All or none, durably."""
-        if not rows.num_rows:
-            return 0
+    def put(self, view: FeatureView, rows: pa.Table, known_until: int = -1) -> int:
+        """Take ``rows`` of a published table in, those that are newer; how many were. All or none, durably.
+
+        ``known_until``: with them all is taken in that was known by then (Unix seconds), see :meth:`known_until`.
+        """
         entities, known = rows[ENTITY].to_pylist(), rows[KNOWN].to_pylist()
         columns = [rows[name].to_pylist() for name in view.feature_names]
         values: Sequence[tuple[Any, ...]] = list(zip(*columns, strict=True))
@@ -110,17 +114,26 @@ class OnlineStore:
         batch = [(view.stored_name, entity, event, since, encode(told)) for entity, event, since, told in keyed]
         try:
             with self._guard:
-                before = self._connection.total_changes
                 self._connection.execute("BEGIN IMMEDIATE")
                 try:
+                    before = self._connection.total_changes
                     self._connection.executemany(_PUT, batch)
+                    taken = self._connection.total_changes - before
+                    if known_until >= 0:
+                        self._connection.execute(_KNOW, (view.stored_name, known_until))
                 except BaseException:
                     self._connection.execute("ROLLBACK")
                     raise
                 self._connection.execute("COMMIT")
-                return self._connection.total_changes - before
+                return taken
         except sqlite3.Error as error:
             raise StoreError(f"The online feature store {self._path} cannot be written: {error}") from error
+
+    def known_until(self, view: FeatureView) -> int | None:
+        """Through when (Unix seconds) all that became known was taken in; None: nothing ever was."""
+        with self._guard:
+            row = self._connection.execute("SELECT known FROM taken WHERE view = ?", (view.stored_name,)).fetchone()
+        return None if row is None else int(row[0])
 
     def forget(self, is_meant: Callable[[str, str, int, Sequence[Any]], bool]) -> int:
         """Take out the rows of which ``is_meant`` (stored name of the view, entity, event time, features); how many.
@@ -146,14 +159,3 @@ class OnlineStore:
         if is_busy:
             raise TryAgain(f"The online feature store {self._path} is being read; its log could not be emptied")
         return len(meant)
-
-    def is_filled(self, view: FeatureView) -> bool:
-        """Whether rows from before this file existed were taken in."""
-        with self._guard:
-            asked = self._connection.execute("SELECT 1 FROM filled WHERE view = ?", (view.stored_name,))
-            return asked.fetchone() is not None
-
-    def set_filled(self, view: FeatureView) -> None:
-        """Remember that they were."""
-        with self._guard:
-            self._connection.execute("INSERT OR IGNORE INTO filled VALUES (?)", (view.stored_name,))

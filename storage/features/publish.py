@@ -5,8 +5,9 @@ source has no such marks: its last hours are looked at in every run, its last da
 looked at is compared with what is published; only rows that differ are added, known from ``now`` on. A row that the
 source no longer has is withdrawn by a row of nulls.
 
-Order of writes: rows, online store, mark of the day; last of all the marks through when views are settled. Killed in
-between, the same is due again, differs in nothing and adds nothing.
+Order of writes: rows, marks of their days, online store; last of all the marks through when views are settled. Killed
+in between, what is due again differs in nothing and adds nothing; the online store takes what became known since it
+last did, whoever published it.
 
 A row from before the feature store (it was over when the first publication began, which has not been whole since) is
 dated by what usually happens: known ``lag_s`` after its end, or when its last data was delivered if that was later.
@@ -123,9 +124,6 @@ class _View:
         view = self.view
         table = feature_table(self.root, view)
         began = self.books.began(view, self.now)
-        if not self.online.is_filled(view):
-            self._put_online(published(table, view, self.now - view.ttl_s - REMEMBERED_S))
-            self.online.set_filled(view)
         before = self.report.rows.get(view.name, 0)
         states: dict[int, str] = {}  # of days that are done and not yet marked; after a kill they are done again
         for first, after, marks in self._due():
@@ -138,6 +136,7 @@ class _View:
                 self.books.write_days(view, states)
                 states = {}
         self.books.write_days(view, states)
+        self._follow_online(table)
         if self.report.rows.get(view.name, 0) > before:
             self.report.files_expired += expire(table, self._horizon())
             self.report.files_merged += compact(table, self.now, stop=stop)
@@ -201,7 +200,6 @@ class _View:
         if changed.num_rows:
             table.append([(0, changed.drop_columns([ENTITY]))])
             self.report.rows[view.name] = self.report.rows.get(view.name, 0) + changed.num_rows
-        self._put_online(pa.concat_tables([newest, changed]))
 
     def _dated_back(self, rows: pa.Table, new: int, first: int, after: int, began: int) -> pa.Table:
         """``rows``, of the ``new`` first of which those from before the feature store have the time at which they would
@@ -230,11 +228,17 @@ class _View:
         which = np.minimum(np.searchsorted(distinct, starts), len(distinct) - 1)
         return np.where(distinct[which] == starts, newest[which], 0)
 
-    def _put_online(self, rows: pa.Table) -> None:
-        entities = codes_of(rows[ENTITY])
-        order = np.lexsort((numbers(rows[KNOWN]), seconds(rows), entities))
-        newest = order[is_last(entities[order])] if len(order) else order
-        self.report.online += self.online.put(self.view, rows.take(integers(newest)))
+    def _follow_online(self, table: LakeTable) -> None:
+        """Put into the online store what became known since it was here last, whichever host published it."""
+        taken, until = self.online.known_until(self.view), self.stamp()
+        oldest = self.now - self.view.ttl_s - REMEMBERED_S
+        # of the second itself too: killed then and there, a run may have written more of it since
+        rows = published(table, self.view, oldest, known_after=-1 if taken is None else taken - 1, known_until=until)
+        if rows.num_rows or taken is None:
+            entities = codes_of(rows[ENTITY])
+            order = np.lexsort((numbers(rows[KNOWN]), seconds(rows), entities))
+            newest = order[is_last(entities[order])] if len(order) else order
+            self.report.online += self.online.put(self.view, rows.take(integers(newest)), until)
 
 
 def _changes(view: FeatureView, there: pa.Table, rows: pa.Table, now: int) -> tuple[pa.Table, int]:

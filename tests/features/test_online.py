@@ -132,6 +132,27 @@ def test_a_lost_file_is_filled_again(tmp_path: Path) -> None:
         assert online.get(HOURLY, "m1", T + 2 * HOUR).values["hashrate_hs"] == 100e12
 
 
+def test_a_host_that_did_not_publish_follows_by_its_own_next_run(tmp_path: Path) -> None:
+    """Of two hosts on one lake each has an online store; both publish in turns, and the other's rows come along."""
+    store, hosts = MemoryStore(), [tmp_path / "a", tmp_path / "b"]
+    for host in hosts:
+        host.mkdir()
+        (host / "lake").symlink_to(tmp_path / "lake")
+    (tmp_path / "lake").mkdir()
+    follow(store, hosts[0], T)
+    follow(store, hosts[1], T + 60)
+    for hour, host in enumerate((hosts[0], hosts[1], hosts[0])):
+        poll(store, [f"m{hour}", "m9"], T + hour * HOUR, 1e14 + hour, at=T + (hour + 1) * HOUR)
+        assert follow(store, host, T + (hour + 1) * HOUR + 300).rows == {"miner_hourly": 2}
+    assert follow(store, hosts[1], T + 3 * HOUR + 301).rows == {}
+    told = []
+    for host in hosts:
+        with OnlineStore(host / "online.sqlite") as online:
+            told.append([online.get(HOURLY, miner, T + 4 * HOUR) for miner in online.entities(HOURLY)])
+    assert [reading.entity for reading in told[0]] == ["m0", "m1", "m2", "m9"]
+    assert told[0] == told[1]
+
+
 def test_online_and_offline_say_the_same(tmp_path: Path) -> None:
     """Five hours with late readings and corrections; after every run each miner is asked of both at sampled times."""
     drawn = random.Random(8)
