@@ -22,6 +22,9 @@ FINGERPRINTS: dict[str, str] = {
     "network_v1": "bd9e97df683d",
     "indicators_v1": "447fb50f1e9e",
     "operational_v1": "05661617dcf2",
+    "profit_hourly_v1": "7cc4aac99218",
+    "profit_daily_v1": "afe82a701234",
+    "anomaly_v1": "d2abefa20a4c",
     "profitability_v1": "cb97e15a5fdb",
 }
 

@@ -69,6 +69,18 @@ _MINER_COLUMNS = {
     "quality": "quality_mean",
 }
 
+_MONEY = (
+    "revenue",
+    "fees",
+    "electricity_cost",
+    "cost",
+    "profit",
+    "energy_kwh",
+    "hashrate_paid_hs",
+    "hashprice_usd_th_day",
+    "hashcost_usd_th_day",
+)
+
 _DECLARED = (
     _view(
         "miner_hourly",
@@ -216,6 +228,42 @@ _DECLARED = (
             "lost_heat_hs",
             "lost_unknown_hs",
         ),
+        where={"time_period": "1h"},
+    ),
+    _view(
+        "profit_hourly",
+        "money of a miner in an hour",
+        "financial_metrics",
+        Tier.RAW,
+        entity=("miner_id",),
+        width_s=HOUR,
+        ttl_s=6 * HOUR,
+        lag_s=_LAG_DERIVED,
+        columns=_same(*_MONEY),
+        where={"time_period": "1h"},
+    ),
+    _view(
+        "profit_daily",
+        "money of a miner on a day of UTC",
+        "financial_metrics",
+        Tier.RAW,
+        entity=("miner_id",),
+        width_s=DAY,
+        ttl_s=3 * DAY,
+        lag_s=_LAG_DAY,
+        columns=_same(*_MONEY, "profit_cumulative", "hours", "roi_percent", "break_even_days"),
+        where={"time_period": "1d"},
+    ),
+    _view(
+        "anomaly",
+        "how odd a miner was in an hour, against its own week and its peers",
+        "anomaly_score",
+        Tier.RAW,
+        entity=("miner_id",),
+        width_s=HOUR,
+        ttl_s=6 * HOUR,
+        lag_s=_LAG_DERIVED,
+        columns=_same("hashrate", "temperature", "power", "shares", "overall", "anomalous"),
         where={"time_period": "1h"},
     ),
     _view(
