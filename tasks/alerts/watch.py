@@ -80,11 +80,10 @@ class Watch:
     ) -> None:
         self._open_store = open_store
         self._data_directory = data_directory
-        self._miners = tuple(miners)
         self._gather = partial(
             gather,
             data_directory=data_directory,
-            miners=self._miners,
+            miners=tuple(miners),
             pool_ids=pool_ids,
             closed_pool_ids=closed_pool_ids,
         )

@@ -117,6 +117,32 @@ async def test_deploying_twice_makes_each_limit_once_and_a_new_rate_is_taken(api
     assert shared_rates(settings.model_copy(update={"sharing": CollectionSettings().sharing})) == {}
 
 
+def test_lodeline_deploy_makes_the_limits_of_a_configuration(
+    api: PrefectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import yaml
+    from typer.testing import CliRunner
+
+    from deployments.command import app
+    from deployments.prefect.environment import QUIET
+    from deployments.prefect.plan import PLAN_FILE
+
+    for name in (*QUIET, "PREFECT_API_URL"):
+        monkeypatch.setenv(name, "to be set back")
+    monkeypatch.setenv("LODELINE_DATA_DIRECTORY", str(tmp_path))
+    (tmp_path / "data_collection_config.yaml").write_text(
+        "sharing: {hosts: 2}\nmarket_data: {coingecko: {coins: [bitcoin]}, network: {enabled: false}}\n"
+    )
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(yaml.safe_dump({**yaml.safe_load(PLAN_FILE.read_text()), "deployments": []}))
+    command = ["deploy", "--api-url", api.url, "--file", str(plan), "--config", str(tmp_path)]
+    first = CliRunner().invoke(app, [*command, "--json"])
+    assert first.exit_code == 0, first.output
+    assert json.loads(first.stdout)["limits"].keys() == {"lodeline-coingecko"}
+    assert CliRunner().invoke(app, [*command, "--json"]).stdout == first.stdout
+    assert "Limit lodeline-coingecko\n" in CliRunner().invoke(app, command).stdout
+
+
 async def test_a_limit_that_nobody_made_lets_nobody_pass(api: PrefectServer) -> None:
     from tasks.sources.steps import place_at_limit
 

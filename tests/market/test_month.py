@@ -24,6 +24,7 @@ from tasks.sources.budget import Account, Budget
 from tasks.sources.cache import AnswerCache
 from tasks.sources.failure import SourceFailure, SourceFailureKind
 from tasks.sources.pace import HostPace
+from tasks.sources.paces import Paces
 from tasks.sources.pacing import is_due, wait_after
 from tasks.sources.shared_file import SharedFile
 from tasks.sources.standing import RequestStanding
@@ -163,6 +164,17 @@ def test_a_plan_that_is_too_small_is_told_beforehand(tmp_path: Path, caplog: pyt
     assert "coingecko" in caplog.text
     assert "of 5" in caplog.text
     assert "coinmarketcap" not in caplog.text
+
+
+def test_hosts_that_share_an_account_divide_its_credits(tmp_path: Path) -> None:
+    settings = MarketSettings.model_validate(
+        {"coingecko": {"api_key": KEY}, "coinmarketcap": {"api_key": CMC_KEY}, "network": {"enabled": False}}
+    )
+    paces = Paces(tmp_path, hosts=4)
+    _, budgets = open_market_sources(settings, state=tmp_path, paces=paces)
+    assert {name: budget.account([]).credits for name, budget in budgets.items()} == {
+        "coingecko": 2_500, "coinmarketcap": 2_500,
+    }  # fmt: skip
 
 
 def test_without_a_key_coingecko_has_no_budget(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
