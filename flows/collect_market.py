@@ -19,7 +19,7 @@ async def collect_market(config: str | None = None, least_minutes: float = 5.0) 
         least_minutes: shortest service, so that runs that start together do not relieve each other in turn.
     """
     settings = await flow_settings.load("collect_market", config)
-    sources, budgets = open_market_sources(
-        settings.collection.market_data, state=settings.storage.state_directory, paces=paces_of(settings)
-    )
-    return await source_shift(MARKET, sources, settings, budgets=budgets, least_minutes=least_minutes)
+    paces = paces_of(settings)
+    state = settings.storage.state_directory
+    sources, budgets = open_market_sources(settings.collection.market_data, state=state, paces=paces)
+    return await source_shift(MARKET, sources, settings, budgets=budgets, paces=paces, least_minutes=least_minutes)

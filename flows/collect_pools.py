@@ -19,7 +19,9 @@ async def collect_pools(config: str | None = None, least_minutes: float = 5.0) -
         least_minutes: shortest service, so that runs that start together do not relieve each other in turn.
     """
     settings = await flow_settings.load("collect_pools", config)
-    sources, budgets, streams = open_pool_sources(
-        settings.collection, state=settings.storage.state_directory, paces=paces_of(settings)
+    paces = paces_of(settings)
+    state = settings.storage.state_directory
+    sources, budgets, streams = open_pool_sources(settings.collection, state=state, paces=paces)
+    return await source_shift(
+        POOLS, sources, settings, budgets=budgets, paces=paces, streams=streams, least_minutes=least_minutes
     )
-    return await source_shift(POOLS, sources, settings, budgets=budgets, streams=streams, least_minutes=least_minutes)

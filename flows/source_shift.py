@@ -39,6 +39,7 @@ async def source_shift(
     settings: FlowSettings,
     *,
     budgets: Mapping[str, Budget],
+    paces: Paces,
     streams: Sequence[Stream] = (),
     least_minutes: float,
 ) -> State[Any]:
@@ -54,7 +55,14 @@ async def source_shift(
         async with (
             Baton(storage.lock_directory, lane).held() as baton,
             open_sources(
-                lane, sources, budgets=budgets, storage=storage, host=host, sinks=names, run_id=runtime.flow_run.id
+                lane,
+                sources,
+                budgets=budgets,
+                paces=paces,
+                storage=storage,
+                host=host,
+                sinks=names,
+                run_id=runtime.flow_run.id,
             ) as collection,
             streaming(streams, collection.push),
         ):

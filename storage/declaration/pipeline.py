@@ -92,6 +92,11 @@ SOURCE_REQUEST = Measurement(
         gauge("retry_after_s", "s", "wait that the source asked for"),
         flag("from_cache", "the answer was one kept from before"),
         gauge("age_s", "s", "age of the answer; 0 unless it was kept"),
+        flag(
+            "rate_shared",
+            "the rate was kept together with other hosts; false: by this host at its part of it, since their limit was "
+            "away; null: it asks alone",
+        ),
         text("run_id", "flow run that asked"),
     ),
     {Tier.RAW: "mining_operational"},

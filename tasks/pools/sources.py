@@ -89,5 +89,5 @@ def open_pool(settings: PoolSettings, state: Path, paces: Paces, btc_usd: BtcUsd
     assert settings.api_key is not None  # noqa: S101  # the settings saw to it
     kind = KINDS[settings.kind]
     guard = PriceGuard(state, settings.id, NetworkWorth(state))
-    pool = kind.open(settings, Means(settings.api_key, paces.of(settings.kind, kind.rate), btc_usd, guard))
+    pool = kind.open(settings, Means(settings.api_key, paces.of(settings.kind, kind.rate, settings.id), btc_usd, guard))
     return AccountStanding(pool, settings.coins)

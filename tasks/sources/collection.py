@@ -24,6 +24,7 @@ from tasks.shift.recorder import Recorder
 from tasks.shift.slots import Slot, Slots
 from tasks.sources.budget import Budget
 from tasks.sources.failure import SourceFailure, SourceFailureKind
+from tasks.sources.paces import Paces
 from tasks.sources.pacing import is_due, next_due, wait_after
 from tasks.sources.source import Answer, Gathered, Request, Source
 from tasks.sources.standing import RequestStanding, StandingsFile
@@ -85,6 +86,7 @@ class SourceCollection:
         host: str,
         run_id: str,
         budgets: Mapping[str, Budget] | None = None,
+        paces: Paces | None = None,
         patience_s: float = PATIENCE_S,
         random: Random | None = None,
         clock: Callable[[], float] = time.time,
@@ -96,6 +98,7 @@ class SourceCollection:
         self._host = host
         self._run_id = run_id
         self._budgets = dict(budgets or {})
+        self._paces = paces
         self._patience_s = patience_s
         self._random = random or Random()
         self._clock = clock
@@ -242,6 +245,7 @@ class SourceCollection:
             "retry_after_s": [None if one.failure is None else one.failure.retry_after_s for one in asked],
             "from_cache": [None if one.gathered is None else _from_cache(one.gathered) for one in asked],
             "age_s": [None if one.gathered is None else _age_s(one.gathered) for one in asked],
+            "rate_shared": [None if self._paces is None else self._paces.together(one.source) for one in asked],
             "run_id": [self._run_id] * len(asked),
         }
         return [build_frame("source_request", [one.slot for one in asked], columns), *_payload_frames(asked)]
@@ -378,6 +382,7 @@ async def open_sources(
     sources: Sequence[Source],
     *,
     budgets: Mapping[str, Budget] | None = None,
+    paces: Paces | None = None,
     storage: StorageSettings,
     host: str,
     sinks: Sequence[str],
@@ -405,6 +410,7 @@ async def open_sources(
             host=host,
             run_id=run_id,
             budgets=budgets,
+            paces=paces,
         )
         _log.info("on shift: %s, run %s", ", ".join(source.name for source in sources) or "no source", run_id)
         try:

@@ -33,12 +33,20 @@ class Paces:
         self.hosts = hosts
         self._folder = folder
         self._ask = ask
+        self._shared: dict[str, SharedPace] = {}
 
-    def of(self, source: str, rate: Rate) -> SourcePace:
-        """The pace of all that is asked of ``source``."""
+    def of(self, source: str, rate: Rate, account: str | None = None) -> SourcePace:
+        """The pace of all that is asked of ``source``, by whichever ``account`` there (by default the only one)."""
         own = HostPace(self._folder, source, per_minute=rate.per_minute, burst=rate.burst)
         if self._ask is None:
             return own
         part = rate.per_minute / self.hosts
         alone = HostPace(self._folder, f"{source}.alone", per_minute=part, burst=max(1, rate.burst // self.hosts))
-        return SharedPace(source, limit_of(source), self._ask, own=own, alone=alone)
+        pace = SharedPace(source, limit_of(source), self._ask, own=own, alone=alone)
+        self._shared[account or source] = pace
+        return pace
+
+    def together(self, account: str) -> bool | None:
+        """Whether the rate of ``account`` is kept together with other hosts now; None where this host asks alone."""
+        pace = self._shared.get(account)
+        return None if pace is None else pace.together

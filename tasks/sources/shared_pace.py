@@ -58,6 +58,11 @@ class SharedPace:
         self._sleep = sleep
         self._away_until: float | None = None
 
+    @property
+    def together(self) -> bool:
+        """Whether the limit was there when it was asked last; else this host keeps to its own part of the rate."""
+        return self._away_until is None
+
     async def wait(self) -> None:
         """See :class:`tasks.sources.pace.SourcePace`."""
         await self._own.wait()

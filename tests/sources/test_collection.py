@@ -19,6 +19,8 @@ from tasks.shift.slots import Slot
 from tasks.sources.budget import Budget
 from tasks.sources.collection import SourceCollection
 from tasks.sources.failure import Noticed, SourceFailure, SourceFailureKind
+from tasks.sources.paces import Paces, Rate
+from tasks.sources.shared_pace import LimitAway
 from tasks.sources.source import Answer, Gathered, Request
 from tasks.sources.standing import StandingsFile
 
@@ -241,6 +243,28 @@ async def test_credits_are_reserved_taken_and_refused(host: Host) -> None:
     assert refused > 0
     left = [row["credits_left"] for row in host.rows("source_request") if row["ok"]]
     assert left[-1] == 300 - used
+
+
+async def test_whether_the_rate_is_shared_is_in_the_books(host: Host) -> None:
+    limit_is_there = True
+
+    async def ask(name: str) -> float:
+        if not limit_is_there:
+            raise LimitAway("the server sleeps")
+        return 0.0
+
+    paces = Paces(host.folder, hosts=2, ask=ask)
+    pace = paces.of("litecoinpool", Rate(6_000, 100), "ltc")
+    async with host.shift(Scripted("ltc"), Scripted("alone"), paces=paces) as shift:
+        await pace.wait()
+        await shift.tick(Slot(SLOT))
+        limit_is_there = False
+        await pace.wait()
+        await shift.tick(Slot(SLOT + 60))
+    told = {(row["source"], row["time"]): row.get("rate_shared") for row in host.rows("source_request")}
+    assert told == {
+        ("ltc", SLOT): True, ("ltc", SLOT + 60): False, ("alone", SLOT): None, ("alone", SLOT + 60): None,
+    }  # fmt: skip
 
 
 async def test_what_a_source_sends_on_its_own_is_spooled_at_once(host: Host) -> None:
