@@ -6,6 +6,7 @@ outage.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -51,7 +52,7 @@ def value_payouts(store: Store, start: int, stop: int) -> int:
     valued = [
         {**row, "usd_at_receipt": row["amount"] * priced[number]}
         for number, row in enumerate(rows)
-        if priced[number] == priced[number]  # not NaN
+        if not math.isnan(priced[number])
     ]
     return write_changed(store, [frame_of_rows("pool_payout", valued)])
 
