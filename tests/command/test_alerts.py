@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def test_the_list_says_what_fires_and_why_some_is_not_told(runner: CliRunner, bo
     shown = runner.invoke(app, ["alerts"])
     assert shown.exit_code == 1, shown.output
     first, second, third = shown.output.splitlines()
-    assert first.startswith(f"{FAN.id}  critical  fan_lost: m1 at north: is wrong (for 10 min")
+    # 10 minutes before this file was read, which in a long run of tests is a while ago
+    assert re.match(rf"{FAN.id}  critical  fan_lost: m1 at north: is wrong \(for \d+ min\)", first)
     assert "muted: maintenance filters" in second
     assert "pending" in third
     rows = json.loads(runner.invoke(app, ["alerts", "list", "--json"]).output)
