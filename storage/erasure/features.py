@@ -18,6 +18,7 @@ from storage.features.rows import entity_values
 from storage.features.table import feature_table, superseded_tables
 from storage.features.view import FeatureView
 from storage.features.views import VIEWS
+from storage.lake.location import LakeLocation
 from storage.lake.table import LakeTable
 
 _DAY_S = 86_400
@@ -31,7 +32,7 @@ class OnlineErased:
     rows: int = 0
 
 
-def feature_tables(root: Path, entity: Entity) -> Iterator[tuple[LakeTable, Entity]]:
+def feature_tables(root: LakeLocation, entity: Entity) -> Iterator[tuple[LakeTable, Entity]]:
     """Tables that may hold rows made of ``entity``, each with the entity as it is to be erased there."""
     for view in VIEWS.values():
         table = feature_table(root, view)

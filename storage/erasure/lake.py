@@ -4,13 +4,18 @@ Live files are written anew one by one by the lake's own writer, so encodings, p
 are. What is no longer live is deleted at once, which the vacuum refuses below 24 h: here the lake's upkeep and the
 table's lock are held, so nobody can be about to commit such a file. Whoever has one open reads on; whoever opened the
 table before and reads later finds the file gone and opens the table anew; time travel to before the erasure is over.
+
+On an object store nothing is locked. What a commit took out is deleted at once there too; a file that no commit named
+may be one that is about to be, so it stays for an hour, and the proof names it until then.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +23,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 from storage.arrow_schema import INGEST_MS, INGEST_VERSION
@@ -30,14 +34,17 @@ from storage.erasure.rows import compacted, has_ghosts, scrub_table
 from storage.errors import NeedsHuman
 from storage.lake import doctor
 from storage.lake.damage import DamagedFile
-from storage.lake.disk import locked, sync
 from storage.lake.layout import declared_tables
+from storage.lake.location import LakeLocation, entries, files_below, locked, open_table, readable, sync
 from storage.lake.parquet import read_file
 from storage.lake.snapshot import Part, Snapshot
 from storage.lake.store import EmbeddedStore
 from storage.lake.table import LakeTable
 from storage.warehouse.star import STAR, Fact, StarTable
 from storage.warehouse.table import WarehouseTable
+
+_COMING_S = 3600
+"""A file on an object store that no commit ever named may be about to be committed, but not after so long."""
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +65,7 @@ class LakeErased:
 
 
 def erase_from_lake(
-    root: Path, entity: Entity, *, host: str | None = None, stop: Callable[[], bool] = lambda: False
+    root: LakeLocation, entity: Entity, *, host: str | None = None, stop: Callable[[], bool] = lambda: False
 ) -> LakeErased:
     """Take ``entity`` out of every declared table under ``root``. Killed anywhere, the same call again finishes.
 
@@ -68,7 +75,7 @@ def erase_from_lake(
         NeedsHuman: a file is damaged; rows of others would have changed, in which case nothing was committed.
     """
     done = LakeErased()
-    if not root.is_dir():
+    if isinstance(root, Path) and not root.is_dir():
         return done
     with locked(root / ".maintenance.lock"):
         for measurement, tier in declared_tables():
@@ -110,10 +117,6 @@ def _wants_star(star: StarTable, entity: Entity) -> bool:
     return entity.word is not None or set(entity.tags) <= set(star.identity)
 
 
-def _folder(table: LakeTable) -> Path:
-    return Path(str(table.folder))  # on this host's disk: erase_from_lake takes no other
-
-
 def _rewrite_live(table: LakeTable, entity: Entity, done: LakeErased) -> None:
     clean: set[str] = set()
     while (snapshot := table.snapshot(fresh=True)) is not None:
@@ -151,11 +154,11 @@ def _rewrite(table: LakeTable, snapshot: Snapshot, part: Part, entity: Entity, d
         return False
     added = table.write(kept) if kept.num_rows else []
     before = _totals(kept)
-    written = [read_file(_folder(table) / action.path, table.schema) for action in added]
+    written = [read_file(table.folder / action.path, table.schema) for action in added]
     after = _totals(pa.concat_tables([table.schema.empty_table(), *(one.cast(table.schema) for one in written)]))
     if before != after:
         for action in added:
-            (_folder(table) / action.path).unlink()
+            (table.folder / action.path).unlink()
         raise NeedsHuman(
             f"lake table {table.name}: without the erased rows {part.path.name} would hold {after} where it holds "
             f"{before}; nothing was committed",
@@ -165,8 +168,9 @@ def _rewrite(table: LakeTable, snapshot: Snapshot, part: Part, entity: Entity, d
         try:
             table.commit(snapshot.handle, added, [part])
         except CommitFailedError:
-            for action in added:
-                (_folder(table) / action.path).unlink()
+            if isinstance(table.folder, Path):  # on an object store the commit may be there and its answer got lost
+                for action in added:
+                    (table.folder / action.path).unlink()
             return True
     done.rows += scrubbed.removed
     done.redacted += scrubbed.redacted
@@ -189,21 +193,36 @@ def _totals(rows: pa.Table) -> tuple[int, float]:
 
 
 def _delete_dead(table: LakeTable, entity: Entity, done: LakeErased) -> None:
-    with table.locked(), table.failures():
+    def delete() -> None:
         snapshot = table.opened_for_writing()
+        log = table.folder / "_delta_log"
+        removed = _removed(log)
         live = {part.relative for part in snapshot.parts}
-        for path in sorted(_folder(table).glob("date=*/*")):
-            if f"{path.parent.name}/{path.name}" not in live and _holds(path, table, entity):
+        for path in files_below(table.folder):
+            relative = f"{path.parent.name}/{path.name}"
+            if path.parent == log or relative in live or not _holds(path, table, entity):
+                continue
+            if isinstance(path, Path) or relative in removed or path.age_s() > _COMING_S:
                 path.unlink()
                 sync(path.parent)
                 done.files_deleted += 1
-        log = _folder(table) / "_delta_log"
-        if any(_log_holds(path, entity) for path in log.iterdir() if path.is_file()):
+        if any(_log_holds(path, entity) for path in files_below(log)):
             _begin_log_anew(table, snapshot)
             done.logs_cleaned += 1
 
+    table.exclusively(delete)
 
-def _holds(path: Path, table: LakeTable, entity: Entity) -> bool:
+
+def _removed(log: LakeLocation) -> set[str]:
+    """Files that a commit on an object store took out: nobody is about to commit them. On a disk the lock says that."""
+    if isinstance(log, Path):
+        return set()
+    commits = [path.read_bytes() for path in entries(log) if path.suffix == ".json"]
+    actions = [json.loads(line) for commit in commits for line in commit.splitlines() if line.strip()]
+    return {action["remove"]["path"] for action in actions if "remove" in action}
+
+
+def _holds(path: LakeLocation, table: LakeTable, entity: Entity) -> bool:
     """Whether a file that is not live holds rows of ``entity``, or cannot be read (a kill left it)."""
     try:
         rows = read_file(path, table.schema)
@@ -213,13 +232,13 @@ def _holds(path: Path, table: LakeTable, entity: Entity) -> bool:
     return erasable or has_ghosts(rows, entity)
 
 
-def _log_holds(path: Path, entity: Entity) -> bool:
+def _log_holds(path: LakeLocation, entity: Entity) -> bool:
     if entity.in_text is None or entity.in_bytes is None:
         return False
     if path.suffix != ".parquet":
         return entity.in_bytes.search(path.read_bytes()) is not None
     try:
-        return any(entity.mentions(text) for text in texts_of(path))
+        return any(entity.mentions(text) for text in texts_of(readable(path)))
     except (OSError, ValueError, pa.ArrowException):
         return True
 
@@ -230,32 +249,32 @@ def _begin_log_anew(table: LakeTable, snapshot: Snapshot) -> None:
     A commit without files comes first: the newest commit must stay (a table without one does not exist), and it must
     be one that names nobody.
     """
-    log = _folder(table) / "_delta_log"
+    log = table.folder / "_delta_log"
     table.commit(snapshot.handle, [], [])
-    handle = DeltaTable(str(table.folder))
+    handle = open_table(table.folder)
     version = handle.version()
     handle.create_checkpoint()
-    kept = {log / f"{version:020}.json", log / f"{version:020}.checkpoint.parquet", log / "_last_checkpoint"}
-    for path in kept:
-        sync(path)
+    for name in (f"{version:020}.json", f"{version:020}.checkpoint.parquet", "_last_checkpoint"):
+        sync(log / name)
     sync(log)
-    doctor.examine(_folder(table), table.name)
-    for path in sorted(log.iterdir()):
-        if path.is_file() and path not in kept:
+    doctor.examine(table.folder, table.name)
+    for path in files_below(log):
+        later = re.match(r"\d{20}\.", path.name) is not None and int(path.name[:20]) >= version
+        if not later and path.name != "_last_checkpoint":  # on an object store others commit meanwhile
             path.unlink()
     sync(log)
 
 
-def texts_of(path: Path, batch_rows: int = 65_536) -> Iterator[str]:
+def texts_of(source: Path | pa.BufferReader, batch_rows: int = 65_536) -> Iterator[str]:
     """Every distinct text of each batch of a Parquet file, nested ones too, and the statistics in its footer.
 
     Raises:
         OSError: it is damaged.
     """
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(source) as file:
         # Coded, dictionaries come whole, with the words in them that no row has.
         coded = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
-    with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=coded) as file:
+    with pq.ParquetFile(source, page_checksum_verification=True, read_dictionary=coded) as file:
         metadata = file.metadata
         for batch in file.iter_batches(batch_rows):
             for array in batch.columns:

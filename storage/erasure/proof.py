@@ -8,12 +8,14 @@ not counted.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import mmap
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from storage.declaration import MEASUREMENTS, Measurement, Tier
 from storage.erasure.entity import Entity
@@ -21,6 +23,9 @@ from storage.erasure.rows import scrub_frame
 from storage.errors import NeedsHuman
 from storage.spool.codec import decode
 from storage.spool.segment import Stored, scan
+
+if TYPE_CHECKING:  # comes with the extra [lake]
+    from storage.lake.location import LakeLocation
 
 
 @dataclass(slots=True)
@@ -40,13 +45,12 @@ class Proof:
         return not self.hits and not self.unreadable
 
 
-def search(roots: Iterable[Path], entity: Entity, *, whole: bool) -> Proof:
+def search(roots: Iterable[LakeLocation], entity: Entity, *, whole: bool) -> Proof:
     """Search every file under ``roots`` (each file once). ``whole``: nothing of the entity shall be left at all."""
     proof = Proof()
-    files = {path.resolve() for root in roots for path in root.rglob("*") if path.is_file() and not path.is_symlink()}
-    for path in sorted(files):
+    for path, size in _files(roots):
         try:
-            size, hits = path.stat().st_size, _hits(path, entity, whole)
+            hits = _hits(path, entity, whole)
         except FileNotFoundError:
             continue  # a segment delivered, a file merged away: what is in its stead is or was searched
         except (OSError, ValueError, EOFError, zlib.error, NeedsHuman) as error:
@@ -59,13 +63,28 @@ def search(roots: Iterable[Path], entity: Entity, *, whole: bool) -> Proof:
     return proof
 
 
-def _hits(path: Path, entity: Entity, whole: bool) -> int:
+def _files(roots: Iterable[LakeLocation]) -> Iterator[tuple[LakeLocation, int]]:
+    """Each file once, with its bytes."""
+    on_disk: set[Path] = set()
+    for root in roots:
+        if isinstance(root, Path):
+            on_disk |= {path.resolve() for path in root.rglob("*") if path.is_file() and not path.is_symlink()}
+        else:
+            yield from ((root / key, size) for key, size in sorted(root.sizes().items()))
+    for path in sorted(on_disk):
+        with contextlib.suppress(FileNotFoundError):
+            yield path, path.stat().st_size
+
+
+def _hits(path: LakeLocation, entity: Entity, whole: bool) -> int:
     if path.suffix == ".parquet":
         return _in_parquet(path, entity, whole)
-    if path.suffix == ".spool":
+    if isinstance(path, Path) and path.suffix == ".spool":
         return _in_segment(path, entity)
     if entity.in_bytes is None or not whole:
         return 0
+    if not isinstance(path, Path):
+        return len(entity.in_bytes.findall(path.read_bytes()))
     if path.suffix == ".gz":
         return len(entity.in_bytes.findall(gzip.decompress(path.read_bytes())))
     if not path.stat().st_size:
@@ -74,7 +93,7 @@ def _hits(path: Path, entity: Entity, whole: bool) -> int:
         return sum(1 for _ in entity.in_bytes.finditer(content))
 
 
-def _in_parquet(path: Path, entity: Entity, whole: bool) -> int:
+def _in_parquet(path: LakeLocation, entity: Entity, whole: bool) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -83,18 +102,24 @@ def _in_parquet(path: Path, entity: Entity, whole: bool) -> int:
     from storage.erasure.lake import texts_of
     from storage.erasure.rows import scrub_table
     from storage.lake.damage import sound
+    from storage.lake.location import readable
 
-    if (archived := entry_of(path)) is None:
-        sound(path)
-    elif fault := fault_of(path, archived):
+    archived = entry_of(path) if isinstance(path, Path) else None
+    if archived is None:
+        source = sound(path)
+    elif isinstance(path, Path) and (fault := fault_of(path, archived)):
         raise NeedsHuman(fault, remedy="Put a whole copy in its place, or delete file and entry")
+    else:
+        source = readable(path)
     if whole and entity.word is not None:
-        return sum(entity.mentions(text) for text in texts_of(path))
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        return sum(entity.mentions(text) for text in texts_of(source))
+    with pq.ParquetFile(source, page_checksum_verification=True) as file:
         found = _measured_by(file.metadata.metadata or {})
         if found is None:
             return 0
         measurement, tier = found
+        if not entity.wants(measurement):
+            return 0
         hits = 0
         for batch in file.iter_batches(65_536):
             scrubbed = scrub_table(pa.Table.from_batches([batch]), measurement.tag_names, tier, entity)

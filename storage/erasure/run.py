@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from storage.audit.trail import AuditKind, Trail
 from storage.erasure.entity import Entity
@@ -17,6 +18,9 @@ from storage.erasure.proof import Proof, search
 from storage.erasure.spool import erase_from_spool
 from storage.erasure.tombstones import Tombstones
 from storage.influx.settings import InfluxSettings
+
+if TYPE_CHECKING:  # comes with the extra [lake]
+    from storage.lake.location import LakeLocation
 from storage.settings import ONLINE_FEATURES
 
 ROUNDS = 3
@@ -28,13 +32,14 @@ class Places:
     """Where a host keeps data. ``archive`` and ``influx`` are None where there is none."""
 
     data: Path
-    lake: Path | None
+    lake: LakeLocation | None
     archive: Path | None
     influx: InfluxSettings | None
 
-    def roots(self) -> list[Path]:
+    def roots(self) -> list[LakeLocation]:
         """Folders that the proof searches."""
-        return [root for root in (self.data, self.lake, self.archive) if root is not None and root.is_dir()]
+        roots = (self.data, self.lake, self.archive)
+        return [root for root in roots if root is not None and (not isinstance(root, Path) or root.is_dir())]
 
 
 @dataclass(slots=True)
@@ -103,7 +108,9 @@ def _erase_from_stores(places: Places, entity: Entity, host: str, done: Erasure)
     if find_spec("deltalake") is not None:
         from storage.erasure.lake import erase_from_lake
 
-        for name, root in (("lake", places.lake), ("restored", places.data / "restored")):
+        lakes: tuple[tuple[str, LakeLocation | None], ...]
+        lakes = (("lake", places.lake), ("restored", places.data / "restored"))
+        for name, root in lakes:
             if root is not None:
                 erased = erase_from_lake(root, entity, host=host if name == "lake" else None)
                 _count(done, name, erased)

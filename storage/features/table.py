@@ -6,12 +6,10 @@ A correction is one row more, with a later ``known``; nothing is ever overwritte
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 
 from storage.arrow_schema import END_OF_TIME_S, PARTITION, integers, numbers
 from storage.declaration import MEASUREMENTS, Measurement, Tag
@@ -20,7 +18,7 @@ from storage.features.rows import entity_values, feature_schema, seconds, with_e
 from storage.features.view import BACKFILLED, ENTITY, EVENT, KNOWN, FeatureView
 from storage.features.views import VIEWS
 from storage.lake.layout import Layout, Period
-from storage.lake.location import LakeLocation
+from storage.lake.location import LakeLocation, entries, open_table
 from storage.lake.merge import merged
 from storage.lake.parquet import read_file
 from storage.lake.snapshot import Part
@@ -37,14 +35,14 @@ def feature_table(root: LakeLocation, view: FeatureView) -> LakeTable:
     return LakeTable.undeclared(root, identity, FOLDER, feature_schema(view), Layout(view.period, order))
 
 
-def superseded_tables(root: Path) -> list[LakeTable]:
+def superseded_tables(root: LakeLocation) -> list[LakeTable]:
     """Tables of versions of views that are no longer declared. They are kept, and nothing but an erasure reads them."""
     declared = {view.stored_name for view in VIEWS.values()} | {BOOKS}
     found = []
-    for folder in sorted((root / FOLDER).glob("*/_delta_log")):
-        name = folder.parent.name
-        if name not in declared:
-            schema = pa.schema(DeltaTable(str(folder.parent)).schema().to_arrow())
+    for folder in sorted(entries(root / FOLDER), key=str):
+        name = folder.name
+        if name not in declared and entries(folder / "_delta_log"):
+            schema = pa.schema(open_table(folder).schema().to_arrow())
             schema = schema.remove(schema.get_field_index(PARTITION))
             entity = schema.names[1 : schema.get_field_index(KNOWN)]
             others = [column for column in schema.names if column in _TAGS and column not in entity]

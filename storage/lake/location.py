@@ -90,6 +90,13 @@ def entries(folder: LakeLocation) -> list[LakeLocation]:
     return list(folder.iterdir())
 
 
+def files_below(folder: LakeLocation) -> list[LakeLocation]:
+    """Every file below ``folder``, at any depth, sorted by its path."""
+    if isinstance(folder, Path):
+        return [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [folder / key for key in sorted(folder.sizes())]
+
+
 def readable(path: LakeLocation) -> Path | pa.BufferReader:
     """What pyarrow reads the file ``path`` from. An object is got whole: whatever fails later is damage."""
     return path if isinstance(path, Path) else pa.BufferReader(path.read_buffer())

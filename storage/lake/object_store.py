@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -156,6 +157,28 @@ class ObjectLocation:
             return list(self.store.files.get_file_info(FileSelector(self.address, recursive=recursive)))
         except FileNotFoundError:
             return []
+
+    def age_s(self) -> float:
+        """Seconds since it was put, by the clocks of the store and of this host.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+            LodelineError: the store does not tell.
+        """
+        with explained(str(self), self.store):
+            found = self.store.files.get_file_info(self.address)
+        if found.type != FileType.File:
+            raise FileNotFoundError(str(self))
+        return float(time.time() - found.mtime_ns / 1e9)
+
+    def unlink(self) -> None:
+        """Delete the object; none is well too.
+
+        Raises:
+            LodelineError: it cannot be deleted.
+        """
+        with contextlib.suppress(FileNotFoundError), explained(str(self), self.store):
+            self.store.files.delete_file(self.address)
 
     def read_bytes(self) -> bytes:
         """All of the object."""
