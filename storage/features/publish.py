@@ -50,8 +50,8 @@ BACKFILL_DAYS = 90
 """How far back the first publication goes."""
 
 _RECENT_S = 3 * HOUR_S
-_HOURLY_DAYS, _DAILY_DAYS = 3, 8
-_RAW_DAYS_AT_ONCE = 8
+_HOURLY_DAYS, _DAILY_DAYS = 3, 29
+_RAW_DAYS_AT_ONCE = 4
 _DAYS_UNMARKED = 32
 
 Numbers = npt.NDArray[np.int64]
