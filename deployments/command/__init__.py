@@ -28,10 +28,12 @@ from deployments.command.forecast import forecast
 from deployments.command.gaps import gaps
 from deployments.command.page import page
 from deployments.command.pools import pools
+from deployments.command.profit import profit
 from deployments.command.provision import provision
 from deployments.command.query import query
 from deployments.command.replay import replay
 from deployments.command.schema import schema
+from deployments.command.series import series
 from deployments.command.sql import sql
 from deployments.command.status import status
 from deployments.command.trace import trace
@@ -52,6 +54,8 @@ COMMANDS = (
     gaps,
     forecast,
     anomalies,
+    profit,
+    series,
     features,
     pools,
     query,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from storage.errors import NeedsHuman
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 ConfigOption = Annotated[
     Path | None,
@@ -24,18 +27,33 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 MOMENT = "ISO 8601, e.g. 2026-11-25T12:00:00Z, UTC where no zone is named; or Unix seconds."
 
 
-def moment(text: str) -> int:
-    """Unix seconds of a time that a user wrote.
+def time_zone(name: str) -> ZoneInfo:
+    """The zone that a user named.
 
     Raises:
-        NeedsHuman: it is none.
+        NeedsHuman: there is none of that name.
+    """
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise NeedsHuman(f"there is no time zone {name!r}", remedy="Name one as in Europe/Berlin, or UTC") from error
+
+
+def moment(text: str, zone: str = "UTC") -> int:
+    """Unix seconds of a time that a user wrote, in ``zone`` where it names none.
+
+    Raises:
+        NeedsHuman: it is none, or there is no such zone.
     """
     import datetime as dt
 
+    usual = time_zone(zone)
     try:
         if text.isdecimal() and len(text) > len("20261125"):
             return int(text)
         said = dt.datetime.fromisoformat(text)
     except ValueError as error:
         raise NeedsHuman(f"{text!r} is not a time", remedy=f"Write it as {MOMENT}") from error
-    return int((said if said.tzinfo else said.replace(tzinfo=dt.UTC)).timestamp())
+    return int((said if said.tzinfo else said.replace(tzinfo=usual)).timestamp())

@@ -13,6 +13,7 @@ from tests.bench.figure import Figure
 
 ROOMS = (
     "encoding", "spooling", "reading", "collecting", "rolling", "disk", "forecasting", "anomalies", "features",
+    "deriving",
 )  # fmt: skip
 LONG_ROOMS = ("soaking", "querying", "archiving", "upkeep", "killing", "exporting", "anomaly_farm")
 
