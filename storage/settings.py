@@ -15,6 +15,9 @@ PREFIX = "LODELINE_"
 ONLINE_FEATURES = Path("features", "online.sqlite")
 """Where the data directory has the newest features of every entity."""
 
+EXPORTS = Path("abacus")
+"""Where the data directory has what is on its way to Abacus.AI, and what did not go."""
+
 
 class SpoolSettings(Section):
     """The spool: what is collected and not yet stored everywhere."""

@@ -63,6 +63,18 @@ def _without_items(content: bytes, pattern: re.Pattern[bytes]) -> bytes | None:
     return json.dumps(slim, separators=(",", ":")).encode() if free(slim) else None
 
 
+def erase_from_exports(folder: Path, entity: Entity) -> FilesErased:
+    """Take ``entity`` out of what an export keeps under ``folder``: rows that were rejected, and every file on its way,
+    which the next export makes anew from features without the entity.
+    """
+    done = FilesErased()
+    for path in sorted(folder.rglob("batch-*")):  # compressed: a search would not find the name in it
+        path.unlink(missing_ok=True)
+        done.files += 1
+    done.files += erase_from_state(folder, entity).files
+    return done
+
+
 def erase_from_logs(folder: Path, entity: Entity) -> FilesErased:
     """Overwrite the name in the logs under ``folder``, compressed ones too."""
     done = FilesErased()

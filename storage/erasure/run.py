@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from storage.audit.trail import AuditKind, Trail
 from storage.erasure.entity import Entity
-from storage.erasure.files import erase_from_logs, erase_from_state, erase_from_trails
+from storage.erasure.files import erase_from_exports, erase_from_logs, erase_from_state, erase_from_trails
 from storage.erasure.proof import Proof, search
 from storage.erasure.spool import erase_from_spool
 from storage.erasure.tombstones import Tombstones
 from storage.influx.settings import InfluxSettings
+from storage.settings import EXPORTS, ONLINE_FEATURES
 
 if TYPE_CHECKING:  # comes with the extra [lake]
     from storage.lake.location import LakeLocation
-from storage.settings import ONLINE_FEATURES
 
 ROUNDS = 3
 """What was under way when the tombstone was set may land after its place was searched; the next round takes it."""
@@ -92,6 +92,7 @@ def erase(
             _count(done, "spool", erase_from_spool(places.data / "spool", entity))
             _count(done, "state", erase_from_state(places.data / "state", entity))
         _erase_from_stores(places, entity, host, done)
+        _count(done, "exports", erase_from_exports(places.data / EXPORTS, entity))
         _count(done, "logs", erase_from_logs(places.data / "logs", entity))
         trails = erase_from_trails(places.data, entity, actor=actor, case=case.number)
         _count(done, "audit", trails)

@@ -14,7 +14,7 @@ from storage.errors import LodelineError, NeedsHuman, TryAgain
 from storage.features.changes import rows_known_in, settled_until
 from storage.lake.disk import locked_if_free, make_folder
 from storage.opening import lake_location
-from storage.settings import StorageSettings
+from storage.settings import EXPORTS, StorageSettings
 from tasks.abacus.connection import Abacus, Endpoints
 from tasks.abacus.definition import Definition, definitions_of
 from tasks.abacus.export import PART_BYTES, Export, ExportReport
@@ -173,7 +173,7 @@ def group_states(settings: AbacusSettings, endpoints: Endpoints, storage: Storag
 
 def journal_folder(settings: AbacusSettings, storage: StorageSettings) -> Path:
     """Where the journals of this environment are."""
-    return storage.data_directory / "abacus" / quote(settings.general.environment, safe=" ")
+    return storage.data_directory / EXPORTS / quote(settings.general.environment, safe=" ")
 
 
 def journals(settings: AbacusSettings, storage: StorageSettings) -> list[JournalFile]:

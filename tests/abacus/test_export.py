@@ -6,10 +6,13 @@ import random
 from datetime import UTC, datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from deployments.farm.abacus.faults import Fault
 from deployments.farm.abacus.server import FakeAbacus
+from storage.erasure.entity import Entity
+from storage.erasure.files import erase_from_exports
 from storage.errors import NeedsHuman, TryAgain
 from tasks.abacus.journal import JournalFile
 from tests.abacus.conftest import T0, Host, Killed, keys_of, view_rows
@@ -231,6 +234,25 @@ def test_a_damaged_file_is_made_anew(host, fake):
     assert host.run().rows == 300
     assert keys_of(fake) == EXPECTED
     assert not list(host.root.glob("*/batch-*"))
+
+
+def test_what_is_erased_here_goes_no_more(tmp_path):
+    with FakeAbacus("abacus-key-of-the-test", least_part_bytes=2_000, rejects=lambda row: "no") as fake:
+        host = Host(fake, tmp_path, ROWS)
+        assert host.run().rejected == 300
+        fake.backend.rejects = lambda row: None
+        host.rows = pa.concat_tables([ROWS, view_rows(300, known=T0 + 1)])
+        fake.faults.add(Fault("error_500", "uploadPart", part=3, times=1_000))
+        with pytest.raises(TryAgain):
+            host.run(until=T0 + 1)
+        entity = Entity({"miner_id": "miner_01"})
+        assert erase_from_exports(tmp_path, entity).files == 2  # the file on its way, and the rejected rows
+        letters = JournalFile(tmp_path, "miner_telemetry").rejected()
+        assert {letter.record_id[:8] for letter in letters} == {"miner_00", "miner_02"}
+        fake.faults.clear()
+        host.rows = host.rows.filter(pc.not_equal(host.rows["miner_id"], "miner_01"))
+        assert host.run(until=T0 + 1).rows == 200
+        assert {row["miner_id"] for row in fake.rows("miner_telemetry_batches")} == {"miner_00", "miner_02"}
 
 
 def test_rows_that_another_host_sent_are_not_sent_again(host, fake, tmp_path):

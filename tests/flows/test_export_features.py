@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from storage.declaration import MEASUREMENTS
 from storage.features.online import OnlineStore
 from storage.features.publish import publish
 from storage.features.views import VIEWS
-from storage.frame import build_frame
+from storage.frame import Value, build_frame
 from storage.lake.store import EmbeddedStore
 from tasks.abacus.connection import Abacus
 
@@ -40,7 +41,11 @@ def config(tmp_path, monkeypatch):
     monkeypatch.setattr(Abacus, "wait", lambda self, seconds: self.require_wanted())
     now = int(time.time())
     store = EmbeddedStore(tmp_path / "lake")
-    coins = {"source": ["coingecko"] * 2, "coin_id": ["bitcoin", "litecoin"], "price_usd": [50_000.0, 100.0]}
+    coins: dict[str, Sequence[Value]] = {
+        "source": ["coingecko"] * 2,
+        "coin_id": ["bitcoin", "litecoin"],
+        "price_usd": [50_000.0, 100.0],
+    }
     store.write([build_frame("market_data", [now - 1800] * 2, coins)])
     kept = {bucket: 30 for bucket in MEASUREMENTS["market_data"].buckets.values()}
     with OnlineStore(tmp_path / "features.sqlite") as online:
