@@ -23,6 +23,7 @@ class Action(StrEnum):
     STATUS = "status"
     REGISTER = "register"
     EXPORT = "export"
+    STREAM = "stream"
     REJECTED = "rejected"
 
 
@@ -31,8 +32,8 @@ def abacus(
         Action,
         typer.Argument(
             help="status: how every feature group stands, here and at Abacus.AI, and what is otherwise there than "
-            "declared. register: make and mend them there. export: send what is new now. rejected: rows that did not "
-            "go, with the reason."
+            "declared. register: make and mend them there. export: send what is new now. stream: send windows that are "
+            "closed now. rejected: rows that did not go, with the reason."
         ),
     ],
     *,
@@ -74,8 +75,10 @@ def abacus(
         _status(settings, settings.abacus, endpoints, as_json=as_json)
     elif action is Action.REGISTER:
         _register(settings.abacus, endpoints, as_json=as_json)
-    else:
+    elif action is Action.EXPORT:
         _export(settings, settings.abacus, endpoints, as_json=as_json)
+    else:
+        _stream(settings, settings.abacus, endpoints, as_json=as_json)
 
 
 def _status(settings: Settings, abacus: AbacusSettings, endpoints: Endpoints, *, as_json: bool) -> None:
@@ -113,6 +116,12 @@ def _lines(state: GroupState) -> list[str]:
         batch = journal.batch
         parts = -(-batch.size // batch.part_bytes)
         lines.append(f"  on its way: batch {batch.number}, {batch.rows} rows, {len(batch.parts)} of {parts} parts")
+    stream = state.stream
+    if stream is not None and stream.watermark is not None:
+        lines.append(
+            f"  streamed through {_time(stream.watermark)}: {stream.rows_sent} rows, {stream.rows_rejected} rejected, "
+            f"{len(stream.waiting)} micro-batches wait, {stream.windows_skipped} windows were too old"
+        )
     lines += [f"  {_said(difference)}" for difference in state.differences]
     return lines
 
@@ -188,6 +197,29 @@ def _export(settings: Settings, abacus: AbacusSettings, endpoints: Endpoints, *,
             typer.echo(f"{result.name}: {report.rows} rows to {report.table}{rejected}{through}")
             if report.note:
                 typer.echo(f"  {report.note}")
+    if any(result.trouble for result in results):
+        raise typer.Exit(1)
+
+
+def _stream(settings: Settings, abacus: AbacusSettings, endpoints: Endpoints, *, as_json: bool) -> None:
+    import msgspec
+
+    from tasks.abacus.exporting import stream_groups
+
+    results = stream_groups(abacus, endpoints, settings.host)
+    if as_json:
+        told = [{"name": result.name, "trouble": result.trouble, "report": result.report} for result in results]
+        typer.echo(msgspec.json.encode(told).decode())
+    else:
+        for result in results:
+            report = result.report
+            if report is None or report.watermark is None:
+                typer.echo(f"{result.name}: {result.trouble}")
+                continue
+            rejected = f", {report.rejected} rejected (lodeline abacus rejected)" if report.rejected else ""
+            skipped = f", {report.skipped} windows too old" if report.skipped else ""
+            through = _time(report.watermark)
+            typer.echo(f"{result.name}: {report.rows} rows to {report.table}{rejected}{skipped}, through {through}")
     if any(result.trouble for result in results):
         raise typer.Exit(1)
 

@@ -23,6 +23,9 @@ ARCHIVE = "archive"
 EXPORT = "export-features"
 """The deployment whose schedule users say in abacus_integration_config.yaml."""
 
+STREAM, STREAM_CRON = "stream-features", "1-59/5 * * * *"
+"""The deployment that has a schedule where real_time of abacus_integration_config.yaml is on, and that schedule."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -117,17 +120,16 @@ class Plan(_Part):
 
     def scheduled(self, retention: RetentionSettings, abacus: AbacusSettings | None = None) -> Plan:
         """The plan with what a user's configuration says of when runs start: the archive's schedule and time zone, and
-        that of the export to Abacus.AI, which is in UTC.
+        that of the export to Abacus.AI, which is in UTC; and the stream to it, where it is on.
         """
-        said = {
-            ARCHIVE: Schedule(slug="weekly", cron=retention.archiving.schedule, timezone=retention.general.timezone)
-        }
+        weekly = Schedule(slug="weekly", cron=retention.archiving.schedule, timezone=retention.general.timezone)
+        said = {ARCHIVE: [weekly]}
         if abacus is not None:
-            said[EXPORT] = Schedule(slug="six-hourly", cron=abacus.batch_processing.schedule, timezone="UTC")
+            said[EXPORT] = [Schedule(slug="six-hourly", cron=abacus.batch_processing.schedule, timezone="UTC")]
+            if abacus.real_time.enabled:
+                said[STREAM] = [Schedule(slug="five-minutely", cron=STREAM_CRON, timezone="UTC")]
         deployments = [
-            deployment.model_copy(update={"schedules": [said[deployment.name]]})
-            if deployment.name in said
-            else deployment
+            deployment.model_copy(update={"schedules": said.get(deployment.name, deployment.schedules)})
             for deployment in self.deployments
         ]
         return self.model_copy(update={"deployments": deployments})

@@ -64,13 +64,14 @@ def _without_items(content: bytes, pattern: re.Pattern[bytes]) -> bytes | None:
 
 
 def erase_from_exports(folder: Path, entity: Entity) -> FilesErased:
-    """Take ``entity`` out of what an export keeps under ``folder``: rows that were rejected, and every file on its way,
-    which the next export makes anew from features without the entity.
+    """Take ``entity`` out of what goes to Abacus.AI from under ``folder``: rows that were rejected or wait for the
+    stream, and every file of an export on its way, which the next export makes anew from features without the entity.
     """
     done = FilesErased()
-    for path in sorted(folder.rglob("batch-*")):  # compressed: a search would not find the name in it
-        path.unlink(missing_ok=True)
-        done.files += 1
+    for path in sorted(folder.rglob("batch-*")):
+        if path.suffix != ".jsonl":  # compressed: a search would not find the name in it
+            path.unlink(missing_ok=True)
+            done.files += 1
     done.files += erase_from_state(folder, entity).files
     return done
 

@@ -149,8 +149,8 @@ class Abacus:
         """Close the connections."""
         self._sdk.session.close()
 
-    def call(self, what: str, function: Callable[[Any], Result]) -> Result:
-        """``function`` of the SDK, tried again as data_ingestion says where that can help.
+    def call(self, what: str, function: Callable[[Any], Result], *, once: bool = False) -> Result:
+        """``function`` of the SDK, tried again as data_ingestion says where that can help; ``once``: never.
 
         Raises:
             Refusal: the service says no.
@@ -164,7 +164,8 @@ class Abacus:
                 return self._once(what, function)
             except SourceFailure as failure:
                 wait = failure.retry_after_s or self._wait_s(tries)
-                if failure.kind not in _REPEATED or tries > self._ingestion.max_retries or wait > LONGEST_WAIT_S:
+                is_last = once or tries > self._ingestion.max_retries
+                if failure.kind not in _REPEATED or is_last or wait > LONGEST_WAIT_S:
                     raise _told(failure) from failure
             self.wait(wait)
 

@@ -118,7 +118,7 @@ class Export:
         """
         journal = self._file.load()
         self._require_same_dataset(journal)
-        self._file.sweep(journal)
+        self._file.sweep([journal.batch.file] if journal.batch else [])
         while True:
             if journal.batch is not None:
                 self._send(journal, journal.batch)
@@ -344,7 +344,7 @@ class Export:
         journal.snapshot_due = True
         journal.finished_at = int(self._clock())
         self._file.save(journal)
-        self._file.sweep(journal)
+        self._file.sweep([])
         self._report.batches += 1
         self._report.rows += imported.rows
         self._report.rejected += rejected

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
+from storage.declaration import Tier
 from storage.errors import LodelineError, NeedsHuman, TryAgain
 from storage.features.changes import rows_known_in, settled_until
 from storage.lake.disk import locked_if_free, make_folder
-from storage.opening import lake_location
+from storage.opening import lake_location, open_store
 from storage.settings import EXPORTS, StorageSettings
 from tasks.abacus.connection import Abacus, Endpoints
 from tasks.abacus.definition import Definition, definitions_of
 from tasks.abacus.export import PART_BYTES, Export, ExportReport
-from tasks.abacus.journal import Journal, JournalFile
-from tasks.abacus.registration import Difference, Registered, Registry
+from tasks.abacus.journal import Journal, JournalFile, StreamJournal
+from tasks.abacus.registration import ONLINE, Difference, Registered, Registry
 from tasks.abacus.settings import AbacusSettings
+from tasks.abacus.streaming import Stream, StreamReport
 
 DAY_S = 86_400
 
@@ -37,6 +39,16 @@ class GroupResult:
     passes: bool = False
 
 
+@dataclass(slots=True)
+class StreamResult:
+    """What came of one group's stream; as GroupResult."""
+
+    name: str
+    report: StreamReport | None = None
+    trouble: str = ""
+    passes: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class GroupState:
     """How one group stands: here (``journal``), and over there, None where it is not registered."""
@@ -47,6 +59,7 @@ class GroupState:
     differences: list[Difference]
     journal: Journal | None
     rejected_kept: int
+    stream: StreamJournal | None
 
 
 @contextmanager
@@ -139,6 +152,53 @@ def _exported(
     return result
 
 
+def stream_groups(
+    settings: AbacusSettings,
+    endpoints: Endpoints,
+    storage: StorageSettings,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    clock: Callable[[], float] = time.time,
+) -> list[StreamResult]:
+    """Stream every group whose view is not by the day; trouble with one does not hold up the others.
+
+    Raises:
+        ConfigurationError: groups that no view has. TryAgain: another process streams.
+    """
+    definitions = [one for one in definitions_of(settings.feature_groups) if one.view.tier is not Tier.DAILY]
+    folder = journal_folder(settings, storage)
+    make_folder(folder)
+    results = []
+    with locked_if_free(folder / ".stream.lock") as ours:
+        if not ours:
+            raise TryAgain("Another process streams to Abacus.AI just now")
+        with connected(settings, endpoints, stop) as (abacus, registry):
+            store = open_store(storage)
+            try:
+                for definition in definitions:
+                    result = StreamResult(definition.name)
+                    try:
+                        registered, _ = registry.find(definition)
+                        if registered is None:
+                            registered, _ = registry.register(definition)
+                        stream = Stream(
+                            abacus,
+                            definition,
+                            registry.online(definition, registered.table),
+                            JournalFile(folder, registered.table + ONLINE),
+                            store,
+                            window_s=settings.real_time.streaming_window_seconds,
+                            batch_rows=settings.data_ingestion.batch_size,
+                        )
+                        result.report = stream.run(int(clock()))
+                    except LodelineError as error:
+                        result.trouble, result.passes = str(error), isinstance(error, TryAgain)
+                    results.append(result)
+            finally:
+                store.close()
+    return results
+
+
 def register_groups(
     settings: AbacusSettings, endpoints: Endpoints
 ) -> list[tuple[Definition, Registered, list[Difference]]]:
@@ -162,12 +222,14 @@ def group_states(settings: AbacusSettings, endpoints: Endpoints, storage: Storag
     with connected(settings, endpoints) as (_, registry):
         for definition in definitions_of(settings.feature_groups):
             registered, version = registry.find(definition)
-            differences, journal, kept = [], None, 0
+            differences, journal, kept, stream = [], None, 0, None
             if registered is not None:
                 differences = list(registry.differences(definition, registered))
                 file = JournalFile(journal_folder(settings, storage), registered.table)
                 journal, kept = file.load(), len(file.rejected())
-            states.append(GroupState(definition, version, registered, differences, journal, kept))
+                streamed = JournalFile(journal_folder(settings, storage), registered.table + ONLINE)
+                stream = streamed.load_stream() if streamed.path.exists() else None
+            states.append(GroupState(definition, version, registered, differences, journal, kept, stream))
     return states
 
 
@@ -182,7 +244,7 @@ def journals(settings: AbacusSettings, storage: StorageSettings) -> list[Journal
     return [JournalFile(folder, path.parent.name) for path in sorted(folder.glob("*/journal.json"))]
 
 
-def raise_troubles(results: list[GroupResult]) -> None:
+def raise_troubles(results: Sequence[GroupResult | StreamResult]) -> None:
     """Raise what went wrong: TryAgain where all of it may pass, else NeedsHuman."""
     troubles = [result for result in results if result.trouble]
     if not troubles:
@@ -193,7 +255,7 @@ def raise_troubles(results: list[GroupResult]) -> None:
     raise NeedsHuman(text, remedy="lodeline abacus status shows how each group stands")
 
 
-def in_words(results: list[GroupResult]) -> str:
+def in_words(results: Sequence[GroupResult | StreamResult]) -> str:
     """A run in one line."""
     reports = [result.report for result in results if result.report is not None]
     rows, rejected = sum(report.rows for report in reports), sum(report.rejected for report in reports)

@@ -8,8 +8,9 @@ newest hundred batches of them.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -60,6 +61,21 @@ class Journal(msgspec.Struct, kw_only=True):
     finished_at: int | None = None
 
 
+class StreamJournal(msgspec.Struct, kw_only=True):
+    """State of one stream. ``watermark``: windows that end by then (Unix seconds) are over there or in ``waiting``,
+    files of micro-batches, oldest first. ``trying``: one that was appended, nobody knows yet with what outcome.
+    """
+
+    table: str
+    watermark: int | None = None
+    waiting: list[str] = []
+    trying: str | None = None
+    batches: int = 0
+    rows_sent: int = 0
+    rows_rejected: int = 0
+    windows_skipped: int = 0
+
+
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     """A row that did not go. ``by``: ``lodeline``, before it was sent, or ``service``."""
 
@@ -67,6 +83,9 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     by: str
     row: dict[str, Any] = {}
+
+
+Kept = TypeVar("Kept", Journal, StreamJournal)
 
 
 class JournalFile:
@@ -83,19 +102,30 @@ class JournalFile:
         Raises:
             NeedsHuman: it cannot be read.
         """
+        return self._load(Journal) or Journal(table=self._table)
+
+    def load_stream(self) -> StreamJournal:
+        """The journal of a stream; a new one where there is none.
+
+        Raises:
+            NeedsHuman: it cannot be read.
+        """
+        return self._load(StreamJournal) or StreamJournal(table=self._table)
+
+    def _load(self, kind: type[Kept]) -> Kept | None:
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
-            return Journal(table=self._table)
+            return None
         try:
-            return msgspec.json.decode(content, type=Journal)
+            return msgspec.json.decode(content, type=kind)
         except msgspec.MsgspecError as error:
             raise NeedsHuman(
                 f"The journal of the export, {self.path}, cannot be read: {error}",
                 remedy="Restore it from a backup: without it nobody knows what Abacus.AI has already",
             ) from error
 
-    def save(self, journal: Journal) -> None:
+    def save(self, journal: Journal | StreamJournal) -> None:
         """Make ``journal`` durable."""
         make_folder(self.folder)
         replace_file(self.path, msgspec.json.format(msgspec.json.encode(journal), indent=1))
@@ -112,11 +142,10 @@ class JournalFile:
         except FileNotFoundError:
             return None
 
-    def sweep(self, journal: Journal) -> None:
-        """Delete files of batches that are over."""
-        kept = journal.batch.file if journal.batch else None
+    def sweep(self, kept: Collection[str]) -> None:
+        """Delete files of batches that are over: all but ``kept``."""
         for path in self.folder.glob("batch-*"):
-            if path.name != kept:
+            if path.name not in kept:
                 path.unlink()
 
     def write_rejected(self, number: int, rejections: list[Rejection], *, by: str) -> None:

@@ -23,7 +23,7 @@ from tasks.abacus.connection import Abacus, Refusal
 from tasks.abacus.definition import KNOWN_AT, RECORD, Definition
 
 OWNER = "lodeline"
-BATCHES = "_batches"
+BATCHES, ONLINE = "_batches", "_online"
 VERSIONS_KEPT = 10_000
 """Versions of a dataset that the service is asked to keep: one of each upload, seven years of four a day."""
 
@@ -135,6 +135,41 @@ class Registry:
             )
         return _registered(table, version, self._require(table + BATCHES), self._require(table))
 
+    def online(self, definition: Definition, table: str) -> str:
+        """Id of the group ``<table>_online``, written row by row, keyed by entity and time; made where it is missing.
+
+        Raises:
+            NeedsHuman: the table is not ours. Refusal, TryAgain: called again it goes on.
+        """
+        name = table + ONLINE
+        group = self._group(name)
+        if group is None:
+            self._abacus.call(
+                f"making {name}",
+                lambda sdk: _unless_there(
+                    lambda: sdk.create_online_feature_group(name, RECORD, definition.full_description)
+                ),
+            )
+            group = self._require(name)
+        mark = _mark(group)
+        if mark is None and not group.features:
+            self._tag(group, [f"owner:{OWNER}", f"definition:{definition.fingerprint}"])
+        elif mark != definition.fingerprint:
+            raise NeedsHuman(
+                f"Abacus.AI has a table {name} that Lodeline did not make for this definition",
+                remedy="Delete or rename it there",
+            )
+        if not self._is_attached(group.feature_group_id):
+            self._attach(name, group.feature_group_id)
+        return str(group.feature_group_id)
+
+    def _attach(self, table: str, group_id: str) -> None:
+        project = self._require_project()
+        self._abacus.call(
+            f"adding {table} to {self._project}",
+            lambda sdk: _unless_there(lambda: sdk.add_feature_group_to_project(group_id, project)),
+        )
+
     def differences(self, definition: Definition, found: Registered) -> Iterator[Difference]:
         """What is otherwise at the service than declared. Keys and types are known once it has data."""
         merged = self._require(found.table)
@@ -159,10 +194,7 @@ class Registry:
             yield Difference(table, "tags", _words(tags), _words(merged.tags or []), retag)
         if not self._is_attached(group_id):
             yield Difference(
-                table, "project", self._project, "not in it",
-                lambda: call(f"adding {table} to {self._project}",
-                             lambda sdk: _unless_there(lambda: sdk.add_feature_group_to_project(
-                                 group_id, self._require_project()))),
+                table, "project", self._project, "not in it", lambda: self._attach(table, group_id),
             )  # fmt: skip
         if merged.features:
             yield from self._differences_of_features(definition, merged)

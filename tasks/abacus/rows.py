@@ -92,14 +92,24 @@ def file_bytes(rows: pa.Table, file_format: str) -> bytes:
     if file_format == "PARQUET":
         pa.parquet.write_table(rows, sink, compression="zstd")
         return sink.getvalue()
+    if file_format == "CSV":
+        pa.csv.write_csv(_with_text_times(rows), sink)
+        return sink.getvalue()
+    return msgspec.json.Encoder().encode_lines(plain_rows(rows))
+
+
+def plain_rows(rows: pa.Table) -> list[dict[str, Any]]:
+    """``rows`` as JSON can hold them; times are ISO 8601."""
+    made: list[dict[str, Any]] = _with_text_times(rows).to_pylist()
+    return made
+
+
+def _with_text_times(rows: pa.Table) -> pa.Table:
     for at, field in enumerate(rows.schema):
         if pa.types.is_timestamp(field.type):
             text = pc.strftime(rows[field.name].cast(pa.timestamp("s")), format=_TEXT_TIME)
             rows = rows.set_column(at, field.name, text)
-    if file_format == "CSV":
-        pa.csv.write_csv(rows, sink)
-        return sink.getvalue()
-    return msgspec.json.Encoder().encode_lines(rows.to_pylist())
+    return rows
 
 
 def file_rows(content: bytes, file_format: str, positions: list[int]) -> list[dict[str, Any]]:

@@ -1,8 +1,9 @@
-"""The export to Abacus.AI as a task run, tried again while the service is away."""
+"""The export to Abacus.AI, and the stream, as task runs; an export is tried again while the service is away."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from prefect import State, task
 from prefect.cache_policies import NO_CACHE
@@ -10,12 +11,14 @@ from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
 from storage.settings import StorageSettings
-from tasks.abacus.connection import find_endpoints
-from tasks.abacus.exporting import GroupResult, export_groups, in_words, raise_troubles
+from tasks.abacus.connection import Endpoints, find_endpoints
+from tasks.abacus.exporting import GroupResult, StreamResult, export_groups, in_words, raise_troubles, stream_groups
 from tasks.abacus.settings import AbacusSettings
 from tasks.resilience.interruptible import interruptible
 
 FIRST_DELAY_S = 60
+
+Results = TypeVar("Results", GroupResult, StreamResult)
 
 
 async def export_step(settings: AbacusSettings, storage: StorageSettings) -> list[GroupResult]:
@@ -24,11 +27,32 @@ async def export_step(settings: AbacusSettings, storage: StorageSettings) -> lis
     Raises:
         TryAgain, NeedsHuman: groups were in trouble, each named; all others were exported.
     """
-    results: list[GroupResult] = []
+    return await _as_task("export_features", 2, settings, storage, export_groups)
+
+
+async def stream_step(settings: AbacusSettings, storage: StorageSettings) -> list[StreamResult]:
+    """Stream the windows that are closed. Not tried again: the next run comes soon and goes on.
+
+    Raises:
+        TryAgain, NeedsHuman: groups were in trouble, each named; all others were streamed.
+    """
+    return await _as_task("stream_features", 0, settings, storage, stream_groups)
+
+
+class _Work(Protocol[Results]):
+    def __call__(
+        self, settings: AbacusSettings, endpoints: Endpoints, storage: StorageSettings, *, stop: Callable[[], bool]
+    ) -> list[Results]: ...
+
+
+async def _as_task(
+    name: str, retries: int, settings: AbacusSettings, storage: StorageSettings, do: _Work[Results]
+) -> list[Results]:
+    results: list[Results] = []
 
     @task(
-        name="export_features",
-        retries=2,
+        name=name,
+        retries=retries,
         retry_delay_seconds=exponential_backoff(FIRST_DELAY_S),
         retry_jitter_factor=0.5,
         cache_policy=NO_CACHE,
@@ -36,11 +60,7 @@ async def export_step(settings: AbacusSettings, storage: StorageSettings) -> lis
     )
     async def run() -> State[None]:
         endpoints = await find_endpoints(settings)
-
-        def work(stop: Callable[[], bool]) -> list[GroupResult]:
-            return export_groups(settings, endpoints, storage, stop=stop)
-
-        found = await interruptible(work)
+        found = await interruptible(lambda stop: do(settings, endpoints, storage, stop=stop))
         results.extend(found)
         raise_troubles(found)
         return Completed(message=in_words(found))

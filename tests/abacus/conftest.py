@@ -124,9 +124,9 @@ class Host:
 class _Watched(Abacus):
     host: Host
 
-    def call(self, what: str, function: Any) -> Any:
+    def call(self, what: str, function: Any, *, once: bool = False) -> Any:
         self.host.at_call(what, False)
-        result = super().call(what, function)
+        result = super().call(what, function, once=once)
         self.host.at_call(what, True)
         return result
 

@@ -249,6 +249,11 @@ def test_what_is_erased_here_goes_no_more(tmp_path):
         assert erase_from_exports(tmp_path, entity).files == 2  # the file on its way, and the rejected rows
         letters = JournalFile(tmp_path, "miner_telemetry").rejected()
         assert {letter.record_id[:8] for letter in letters} == {"miner_00", "miner_02"}
+        waiting = tmp_path / "miner_telemetry_online" / "batch-00000001.jsonl"  # of a stream: lines, not made anew
+        waiting.parent.mkdir()
+        waiting.write_text('{"miner_id":"miner_01"}\n{"miner_id":"miner_02"}\n')
+        assert erase_from_exports(tmp_path, entity).files == 1
+        assert waiting.read_text() == '{"miner_id":"miner_02"}\n'
         fake.faults.clear()
         host.rows = host.rows.filter(pc.not_equal(host.rows["miner_id"], "miner_01"))
         assert host.run(until=T0 + 1).rows == 200

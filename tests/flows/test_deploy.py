@@ -110,6 +110,13 @@ SNAPSHOT = {
         "schedules": {"six-hourly": ("54 */6 * * *", "UTC")},
         "reruns": {},
     },
+    "stream-features": {
+        "entrypoint": "flows.stream_features.stream_features",
+        "queue": "standard",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {},
+        "reruns": {},
+    },
     "maintain-lake": {
         "entrypoint": "flows.maintain_lake.maintain_lake",
         "queue": "batch",
@@ -195,10 +202,16 @@ def test_the_export_runs_when_the_configuration_says():
         "LODELINE_ABACUS__GENERAL__PROJECT_ID": "mining", "LODELINE_ABACUS__GENERAL__API_KEY": "a-key",
         "LODELINE_ABACUS__BATCH_PROCESSING__SCHEDULE": "0 */6 * * *",
     }, lambda name: None)  # fmt: skip
+    assert abacus is not None
     plan = read_plan().scheduled(RetentionSettings(), abacus)
     (export,) = (deployment for deployment in plan.deployments if deployment.name == "export-features")
     (schedule,) = export.schedules
     assert (schedule.slug, schedule.cron, schedule.timezone) == ("six-hourly", "0 */6 * * *", "UTC")
+    (stream,) = (deployment for deployment in plan.deployments if deployment.name == "stream-features")
+    assert [schedule.cron for schedule in stream.schedules] == ["1-59/5 * * * *"]
+    off = abacus.model_copy(update={"real_time": abacus.real_time.model_copy(update={"enabled": False})})
+    (still,) = (d for d in read_plan().scheduled(RetentionSettings(), off).deployments if d.name == "stream-features")
+    assert still.schedules == []
 
 
 def test_pool_and_queues():

@@ -66,12 +66,15 @@ def write(config: Path, fake: FakeAbacus) -> None:
 
 async def test_prices_are_exported_once_and_trouble_fails_the_run_alone(config, monkeypatch):
     from flows.export_features import export_features
+    from flows.stream_features import stream_features
     from tasks.abacus import steps
 
     skipped = await export_features(str(config), return_state=True)
     assert (skipped.name, skipped.message) == (
         "Skipped", "no abacus_integration_config.yaml: nothing goes to Abacus.AI",
     )  # fmt: skip
+    skipped = await stream_features(str(config), return_state=True)
+    assert (skipped.name, skipped.message) == ("Skipped", "Abacus.AI or its real_time is not configured")
     monkeypatch.setattr(steps, "FIRST_DELAY_S", 0)
     with FakeAbacus(KEY) as fake:
         write(config, fake)
@@ -85,6 +88,9 @@ async def test_prices_are_exported_once_and_trouble_fails_the_run_alone(config, 
         again = await export_features(str(config), return_state=True)
         assert again.message == "0 rows of 0 groups"
         assert len(fake.rows("market_data_batches")) == 2
+        streamed = await stream_features(str(config), return_state=True)
+        assert streamed.message == "0 rows of 0 groups"  # it begins with the newest window
+        assert fake.group("market_data_online")["primaryKey"] == "record_id"
         fake.faults.add(Fault("outage", "listProjects", times=1_000))
         away = await export_features(str(config), return_state=True)
         assert away.is_failed()

@@ -6,6 +6,7 @@ from typing import Any
 
 from deployments.farm.abacus.call import Backend, Refused, Sent, call, not_found, now_text
 from deployments.farm.abacus.datasets import claim_table_name, rows_of_dataset
+from deployments.farm.abacus.online import rows_online
 from deployments.farm.abacus.shelf import Item
 
 DATA_TYPES = (
@@ -192,6 +193,8 @@ def list_versions(backend: Backend, sent: Sent) -> list[Item]:
 
 def rows_of_group(backend: Backend, group: Item) -> list[dict[str, Any]]:
     """Rows of a group; of one that is merged and has a primary key the newest row of each key."""
+    if group["featureGroupSourceType"] == "ONLINE":
+        return rows_online(backend, group)
     if group["featureGroupSourceType"] == "DATASET":
         return rows_of_dataset(backend, group["datasetId"])
     source = backend.need("featureGroup", group["sourceFeatureGroupId"])
