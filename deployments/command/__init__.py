@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from deployments.command.abacus import abacus
+from deployments.command.advice import advice
 from deployments.command.alerts import alerts
 from deployments.command.anomalies import anomalies
 from deployments.command.archive import archive
@@ -56,6 +57,7 @@ COMMANDS = (
     anomalies,
     profit,
     series,
+    advice,
     features,
     pools,
     query,

@@ -152,13 +152,20 @@ FORECAST_SCORE = Measurement(
 OPTIMIZATION_OPPORTUNITY = Measurement(
     "optimization_opportunity",
     "R4",
-    "something worth changing",
-    (*_MINER, Tag("type", "cooling, preset, pool, coin, throttle, board ...")),
+    "something worth changing at a miner; a row when it is found, when it changes, and when it ends. docs/advice.md",
     (
-        text("description", "what and why"),
-        gauge("potential_impact_usd_day", "USD/day", "gain per day", exact=True),
+        *_MINER,
+        Tag("type", "rule that found it: fan, board, cooling, preset, throttle, pool, coin, merge_mining, worker"),
+        Tag("subject", "which part, preset, pool or coin"),
+    ),
+    (
+        text("description", "what to do"),
+        gauge("potential_impact_usd_day", "USD/day", "gain per day; null where a price is missing", exact=True),
         gauge("confidence", "ratio", "0 to 1"),
         state("status", ("open", "taken", "refuted"), "what became of it"),
+        text("evidence", "what was measured"),
+        text("falsified_by", "what would show it wrong"),
+        text("outcome", "how it ended; empty while it is open"),
     ),
     {Tier.RAW: "mining_operational"},
 )

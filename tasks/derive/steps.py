@@ -22,6 +22,7 @@ from tasks.derive.fleet import Fleet
 from tasks.derive.forecast.making import ForecastReport, forecast_and_score
 from tasks.derive.money import FinancialReport, derive_financial
 from tasks.derive.operations import OperationalReport, derive_operational, kept_s
+from tasks.derive.opportunities.advising import AdviceReport, advise
 
 Report = TypeVar("Report")
 
@@ -118,3 +119,13 @@ async def anomalies_step(
 def anomalies_in_words(report: AnomalyReport) -> str:
     """A run in one line."""
     return f"{report.hours} hours judged, {report.rows} scores written, {report.anomalous} miner-hours are anomalous"
+
+
+async def advice_step(storage: StorageSettings, fleet: Fleet) -> AdviceReport:
+    """Write what is new of opportunities. ``fleet`` is what the configuration says."""
+    return await derive_from_store("advise", storage, lambda store, now: advise(store, fleet, now), advice_in_words)
+
+
+def advice_in_words(report: AdviceReport) -> str:
+    """A run in one line."""
+    return f"{report.opened} opportunities opened or changed, {report.taken} taken, {report.refuted} refuted"

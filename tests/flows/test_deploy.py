@@ -82,6 +82,13 @@ SNAPSHOT = {
         "schedules": {"hourly": ("34 * * * *", "UTC")},
         "reruns": {},
     },
+    "advise": {
+        "entrypoint": "flows.advise.advise",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {"hourly": ("39 * * * *", "UTC")},
+        "reruns": {},
+    },
     "build-warehouse": {
         "entrypoint": "flows.build_warehouse.build_warehouse",
         "queue": "batch",

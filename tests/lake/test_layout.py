@@ -53,7 +53,7 @@ def test_the_finest_part_of_time_is_the_partition(partition_by, period):
         ("miner_fan", "miner_id", ("miner_id", "fan", "model", "site")),
         ("miner_event", "event_type", ("kind", "miner_id", "model", "site", "subject")),
         ("forecast", "metric_type", ("quantity", "miner_id", "model")),
-        ("optimization_opportunity", "metric_type", ("type", "miner_id")),
+        ("optimization_opportunity", "metric_type", ("type", "miner_id", "subject")),
         ("operational_metrics", "metric_type", ("miner_id", "time_period")),
         ("anomaly_score", "anomaly_type", ("miner_id", "time_period")),
         ("miner_fan", "worker_id", ("miner_id", "fan", "model", "site")),

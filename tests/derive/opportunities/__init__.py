@@ -1,0 +1,1 @@
+"""Advice: rules, what becomes of it, and what it is made of."""
