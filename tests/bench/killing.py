@@ -1,4 +1,4 @@
-"""A thousand kills over collecting, delivering, rolling up, merging and deleting: tests/faults/killing.py."""
+"""A thousand kills of collecting, delivering, rolling up, merging, archiving and deleting: tests/faults/killing.py."""
 
 from __future__ import annotations
 
