@@ -171,6 +171,19 @@ async def test_the_daily_check_reads_files_back_and_names_what_the_disk_damaged(
     assert file.name in str((last.detail or {})["damaged"])
 
 
+async def test_facts_that_expired_are_told_to_the_trail(lake, tmp_path, monkeypatch):
+    from flows.build_warehouse import build_warehouse
+    from storage.audit.trail import Trail
+    from storage.warehouse.build import BuildReport
+
+    monkeypatch.setattr("tasks.warehouse.steps.build", lambda *_, **__: BuildReport(files_expired=2))
+    state = await build_warehouse(return_state=True)
+    assert str(state.message).endswith("2 files past their retention")
+    (path,) = (tmp_path / "audit").glob("*.jsonl")
+    (told,) = [entry for entry in Trail.open(tmp_path, path.stem).entries() if entry.kind == "expired"]
+    assert (told.subject, told.detail) == ("warehouse", {"files": 2})
+
+
 async def test_the_warehouse_follows_the_roll_up(lake):
     from flows.build_warehouse import build_warehouse
     from flows.downsample import downsample
