@@ -21,7 +21,7 @@ from tasks.pools.due import HOUR_S, REACH_S, first_slice, marks_of, next_span_s,
 from tasks.pools.settling import LATE_S, reconcile_days, value_payouts
 from tasks.pools.stored import Row, frame_of_rows, stored_rows
 from tasks.pools.summary import DAY_S, MEANS, daily_rows, hourly_rows, moving_averages, valued
-from tasks.pools.workers.hours import COLUMNS, worker_hours
+from tasks.pools.workers.hours import COLUMNS, WorkerHour, worker_hours
 from tasks.pools.workers.matching import EXPECTED_S, Expectations, match_hour, placement, usual_of
 from tasks.pools.workers.miners import POOL_COLUMNS, STANDS_S, TELEMETRY_COLUMNS, miner_hours
 
@@ -61,7 +61,9 @@ def derive_pools(store: Store, now: int, pools: Sequence[PoolName], expected: Ma
     while due:
         hours = first_slice(due, span_s)
         start, end = hours[0], hours[-1] + HOUR_S
-        made, held, read = _matches(store, start, end, pools, expected)
+        told = store.read(MEASUREMENTS["pool_performance"], Tier.RAW, start - REACH_S, end, columns=COLUMNS)
+        workers = worker_hours(told, start)
+        made, held, read = _matches(store, range(start, end, HOUR_S), workers, pools, expected)
         span_s = next_span_s((end - start) // HOUR_S, read)
         if {_placed(row) for row in made} != {_placed(row) for row in held}:
             # What is usual of a miner in the day after has changed. Said before the rows are written: a run that is
@@ -72,7 +74,8 @@ def derive_pools(store: Store, now: int, pools: Sequence[PoolName], expected: Ma
         matches += write_changed(store, [frame_of_rows(_MATCH.name, [*made, *_superseded(made, held)])])
         # Hours beyond that are not worked out yet take moving averages and days with them when their turn comes.
         last = min(stop, end + _WEEK_S) if any(hour >= end for hour in noted) else end
-        summaries += _summarise(store, start, end, last, stop)
+        summaries += _summarise(store, start, end, workers)
+        summaries += _averages(store, start, last, stop)
         note(store, {hour: marks[hour] for hour in hours})
         due -= set(hours)
     summaries += _value(store, min(since, stop - LATE_PRICES_S), stop)
@@ -81,19 +84,19 @@ def derive_pools(store: Store, now: int, pools: Sequence[PoolName], expected: Ma
 
 
 def _matches(
-    store: Store, start: int, end: int, pools: Sequence[PoolName], expected: Mapping[str, Expected]
-) -> tuple[list[Row], list[Row], int]:
-    """Rows of the hours ``[start, end)`` as they should be, those that are stored and say something, and how many rows
-    of miners were read."""
-    raw = Tier.RAW
+    store: Store, hours: range, workers: Sequence[WorkerHour], pools: Sequence[PoolName],
+    expected: Mapping[str, Expected],
+) -> tuple[list[Row], list[Row], int]:  # fmt: skip
+    """Rows of ``hours`` as they should be, those that are stored and say something, and how many rows of miners were
+    read."""
+    raw, start, end = Tier.RAW, hours.start, hours.stop
     telemetry = store.read(MEASUREMENTS["miner_telemetry"], raw, start - STANDS_S, end, columns=TELEMETRY_COLUMNS)
     slots = store.read(MEASUREMENTS["miner_pool"], raw, start - STANDS_S, end, columns=POOL_COLUMNS)
-    told = store.read(MEASUREMENTS["pool_performance"], raw, start - REACH_S, end, columns=COLUMNS)
-    miners, workers = miner_hours(telemetry, slots, start, end), worker_hours(told, start)
+    miners = miner_hours(telemetry, slots, start, end)
     stored = stored_rows(store, _MATCH.name, start - EXPECTED_S, end)
     past = [row for row in stored if row["time"] < start]
     made: list[Row] = []
-    for hour in range(start, end, HOUR_S):
+    for hour in hours:
         made += match_hour(
             hour,
             [one for one in miners if one.hour == hour],
@@ -124,16 +127,18 @@ def _key(row: Row) -> tuple[Any, ...]:
     return (row["time"], *(row[tag] or None for tag in _MATCH.tag_names))
 
 
-def _summarise(store: Store, start: int, end: int, last: int, stop: int) -> int:
-    """Hours of ``[start, end)``, moving averages that they are in up to ``last``, and days of both that are over."""
-    told = store.read(MEASUREMENTS["pool_performance"], Tier.RAW, start - REACH_S, end, columns=COLUMNS)
+def _summarise(store: Store, start: int, end: int, workers: Sequence[WorkerHour]) -> int:
+    """Hours of ``[start, end)``."""
     accounts = store.read(MEASUREMENTS["pool_account"], Tier.RAW, start - REACH_S, end, columns=["credited_total"])
-    rows = hourly_rows(worker_hours(told, start), accounts, start)
-    written = write_changed(store, [frame_of_rows(_SUMMARY.name, rows)])
+    return write_changed(store, [frame_of_rows(_SUMMARY.name, hourly_rows(workers, accounts, start))])
+
+
+def _averages(store: Store, start: int, last: int, stop: int) -> int:
+    """Moving averages of ``[start, last)``, and the days of these hours that are over."""
     means = store.read(
         _SUMMARY, Tier.RAW, start - _WEEK_S, last, where={"time_period": "1h"}, columns=["hashrate_effective_hs"]
     )
-    written += write_changed(store, [frame_of_rows(_SUMMARY.name, moving_averages(means, start, last))])
+    written = write_changed(store, [frame_of_rows(_SUMMARY.name, moving_averages(means, start, last))])
     return written + sum(_day(store, day, stop) for day in range(start // DAY_S * DAY_S, last, DAY_S))
 
 

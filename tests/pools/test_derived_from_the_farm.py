@@ -13,12 +13,12 @@ from deployments.farm.markets.networks import network
 from deployments.farm.markets.prices import quote
 from deployments.farm.pools.account import Account
 from deployments.farm.pools.litecoinpool import FakeLitecoinpool
-from storage.lake.store import EmbeddedStore
 from tasks.pools.configured import PoolName
 from tasks.pools.deriving import derive_pools
 from tasks.pools.settings import PoolSettings
 from tasks.pools.sources import open_pool
 from tasks.sources.paces import Paces
+from tests.downsample.memory_store import MemoryStore
 from tests.pools.telling import DAY, H, T, deliver, stored
 
 KEY = "planted-farm-4711"
@@ -89,7 +89,7 @@ async def test_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                     for row, time in enumerate(frame.times)
                 ]
         await source.aclose()
-    store = EmbeddedStore(tmp_path / "lake")
+    store = MemoryStore()
     for name, rows in told.items():
         deliver(store, name, rows)
     derive_pools(store, T + DAY + H + 300, POOLS, {})
@@ -115,4 +115,3 @@ async def test_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert day["reason"] == "the pool's fee is not told: it is in what is left"
     brought = {row["key"]: row for row in stored(store, "pool_summary", dimension="coin", time_period="1d")}
     assert brought["litecoin"]["amount"] == pytest.approx(account.daily("litecoin", T), rel=0.03)
-    store.close()

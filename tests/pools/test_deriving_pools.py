@@ -1,18 +1,18 @@
-"""Deriving on the embedded store: once, again, killed, late, and with another configuration."""
+"""Deriving: once, again, killed, late, and configured otherwise; on real stores in tests/influx and tests/flows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from storage.frame import Frame
-from storage.lake.store import EmbeddedStore
+from storage.store import Store
 from tasks.pools.configured import Expected, PoolName
 from tasks.pools.deriving import PoolsReport, derive_pools
 from tasks.pools.due import next_span_s
+from tests.downsample.memory_store import MemoryStore
 from tests.pools.telling import DAY, H, T, deliver, stored
 
 POOLS = [PoolName("ltc", "litecoinpool", "farm")]
@@ -23,7 +23,7 @@ class Killed(BaseException):
     """As a kill: nothing catches it."""
 
 
-class Failing(EmbeddedStore):
+class Failing(MemoryStore):
     """Counts what is written, and is killed before the write number ``dies_at``."""
 
     writes = 0
@@ -37,10 +37,8 @@ class Failing(EmbeddedStore):
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Failing]:
-    store = Failing(tmp_path / "lake")
-    yield store
-    store.close()
+def store() -> Failing:
+    return Failing()
 
 
 def miner(hour: int, user: str = "farm.rig1", miner_id: str = "m1", hashrate: float = 9.5e9) -> dict[str, list[Any]]:
@@ -67,18 +65,18 @@ def pool(hour: int, worker: str = "farm.rig1", hashrate: float = 9e9) -> dict[st
     return {"pool_performance": work, "pool_account": totals}
 
 
-def tell(store: EmbeddedStore, *told: dict[str, list[Any]]) -> None:
+def tell(store: Store, *told: dict[str, list[Any]]) -> None:
     for name in ("miner_telemetry", "miner_pool", "pool_performance", "pool_account"):
         rows = [row for one in told for row in one.get(name, ())]
         if rows:
             deliver(store, name, rows)
 
 
-def fill(store: EmbeddedStore, hours: Sequence[int] = (0, 1, 2)) -> None:
+def fill(store: Store, hours: Sequence[int] = (0, 1, 2)) -> None:
     tell(store, *(part for n in hours for part in (miner(T + n * H), pool(T + n * H))))
 
 
-def everything(store: EmbeddedStore) -> list[list[dict[str, Any]]]:
+def everything(store: Store) -> list[list[dict[str, Any]]]:
     return [stored(store, "worker_match"), stored(store, "pool_summary")]
 
 
@@ -100,16 +98,14 @@ def test_hours_become_matches_and_summaries_once(store: Failing) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> list[list[dict[str, Any]]]:
+def whole() -> list[list[dict[str, Any]]]:
     """What a run that nobody killed leaves: matches, summaries and the note of the first hour, then of two hours."""
-    store = Failing(tmp_path_factory.mktemp("whole"))
+    store = Failing()
     fill(store)
     before = store.writes
     derive_pools(store, NOW, POOLS, {})
     assert store.writes - before == 6
-    rows = everything(store)
-    store.close()
-    return rows
+    return everything(store)
 
 
 @pytest.mark.parametrize(("at", "summaries"), [(1, 0), (2, 0), (3, 3), (4, 3), (5, 3), (6, 9)])

@@ -1,17 +1,15 @@
-"""Days reconciled on the embedded store: once, late, by the pool's zone; and payouts valued when they came."""
+"""Days reconciled: once, late, by the pool's zone; and payouts valued when they came."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from storage.lake.store import EmbeddedStore
 from tasks.pools.configured import PoolName
 from tasks.pools.deriving import PoolsReport, derive_pools
 from tasks.pools.settling import settlement_days
+from tests.downsample.memory_store import MemoryStore
 from tests.pools.telling import DAY, H, T, deliver, stored
 
 VIABTC = [PoolName("via", "viabtc", "farm")]
@@ -21,17 +19,16 @@ DIFFICULTY, REWARD, GROSS = 83_619_823.71858509, 6.25, 0.0142839479
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[EmbeddedStore]:
+def store() -> MemoryStore:
     """A day of a worker of 9.5 GH/s, the network, and a price at the day's end."""
-    opened = EmbeddedStore(tmp_path / "lake")
+    opened = MemoryStore()
     worker = {"pool_id": "via", "worker_id": "farm.rig1", "algorithm": "scrypt", "status": "online"}
     rates = {"hashrate_reported_hs": 9.5e9, "reject_ratio": 0.0, "reject_basis": "rate"}
     deliver(opened, "pool_performance", [{**worker, **rates, "time": T + n * H} for n in range(24)])
     network = {"source": "explorer", "coin_id": "litecoin", "network_difficulty": DIFFICULTY, "block_reward": REWARD}
     deliver(opened, "network_data", [{**network, "time": T}])
     deliver(opened, "market_data", [price(T + DAY - 600, 81.6202)])
-    yield opened
-    opened.close()
+    return opened
 
 
 def price(time: int, usd: float) -> dict[str, Any]:
@@ -54,7 +51,7 @@ def payout(kind: str, time: int, amount: float, **more: Any) -> dict[str, Any]:
 DAY_CREDIT = payout("credited", T, 0.014, settlement_day="2026-09-21", settlement_zone="UTC", fee_ratio=0.01)
 
 
-def test_a_day_is_reconciled_once_and_again_when_a_payout_comes_late(store: EmbeddedStore) -> None:
+def test_a_day_is_reconciled_once_and_again_when_a_payout_comes_late(store: MemoryStore) -> None:
     deliver(store, "pool_account", [{"time": T + 5 * H, "pool_id": "via", "coin_id": "litecoin", "unpaid": 1.0}])
     first = derive_pools(store, NOW, VIABTC, {})
     assert (first.payouts, first.days) == (0, 1)
@@ -81,7 +78,7 @@ def test_a_day_is_reconciled_once_and_again_when_a_payout_comes_late(store: Embe
     assert derive_pools(store, NOW, VIABTC, {}) == PoolsReport()
 
 
-def test_a_payout_without_a_price_of_its_time_stays_without_value(store: EmbeddedStore) -> None:
+def test_a_payout_without_a_price_of_its_time_stays_without_value(store: MemoryStore) -> None:
     deliver(store, "pool_payout", [payout("paid", T + 7 * H, 0.5), payout("paid", T + DAY - 60, 1.0)])
     assert derive_pools(store, NOW, VIABTC, {}).payouts == 1
     assert [row["usd_at_receipt"] for row in stored(store, "pool_payout")] == [None, pytest.approx(81.6202)]
@@ -93,7 +90,7 @@ def test_a_payout_without_a_price_of_its_time_stays_without_value(store: Embedde
     ]  # fmt: skip
 
 
-def test_what_a_coin_brought_is_valued_when_the_price_comes(store: EmbeddedStore) -> None:
+def test_what_a_coin_brought_is_valued_when_the_price_comes(store: MemoryStore) -> None:
     account = {"pool_id": "via", "coin_id": "litecoin"}
     deliver(
         store, "pool_account", [{**account, "time": T + n * H, "credited_total": 2.0 + n / 1_000} for n in range(25)]
@@ -133,6 +130,6 @@ def test_the_zone_that_the_pool_said_last(kind: str, told: list[Any], zone: str,
     assert len(found) == days
 
 
-def test_a_pool_that_is_not_configured_is_not_reconciled(store: EmbeddedStore) -> None:
+def test_a_pool_that_is_not_configured_is_not_reconciled(store: MemoryStore) -> None:
     deliver(store, "pool_payout", [DAY_CREDIT])
     assert derive_pools(store, NOW, [PoolName("other", "viabtc", None)], {}).days == 0
