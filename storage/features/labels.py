@@ -51,12 +51,13 @@ def read_labels(path: Path, view: FeatureView) -> pa.Table:
 def joined_labels(
     store: OfflineStore, view: FeatureView, labels: pa.Table, features: Sequence[str] | None = None
 ) -> pa.Table:
-    """``labels`` (of :func:`read_labels`) with what was known at each one's time: event, known, reason, features.
+    """``labels`` (of :func:`read_labels`) with what was known at each one's time: ``<view>_event``, ``<view>_known``,
+    ``<view>_reason``, then the features by their names.
 
     Raises:
         NeedsHuman: a column of the labels has the name of one that is added.
     """
-    added = [*_ANSWER, *(features or view.feature_names)]
+    added = {f"{view.name}_{name}": name for name in _ANSWER} | {name: name for name in features or view.feature_names}
     doubled = [name for name in added if name in labels.column_names]
     if doubled:
         raise NeedsHuman(
@@ -65,8 +66,8 @@ def joined_labels(
     times = numbers(labels[EVENT])
     found = store.join(view, with_entity(view, labels)[ENTITY], times, features)
     labels = labels.set_column(labels.schema.get_field_index(EVENT), EVENT, found[EVENT])
-    for name in added:
-        labels = labels.append_column(name, found[name])
+    for name, of in added.items():
+        labels = labels.append_column(name, found[of])
     return labels
 
 

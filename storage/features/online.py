@@ -78,7 +78,7 @@ class OnlineStore:
         """Newest row of ``entity`` as a question at ``at`` (Unix seconds: now) may use it.
 
         Raises:
-            ValueError: the row was not known yet at ``at``. What was before it only the offline store knows.
+            NeedsHuman: the row was not known yet at ``at``. What was before it only the offline store knows.
             StoreError: the file cannot be read.
         """
         try:
@@ -90,7 +90,10 @@ class OnlineStore:
             return reading_of(view, entity, at, None)
         event, known, features = row
         if known > at + CLOCK_SLACK_S:
-            raise ValueError(f"{entity} at {at}: its newest row is known from {known} on; ask the offline store")
+            raise NeedsHuman(
+                f"The newest row of {entity} is known from {known} on, and asked is {at} (Unix seconds)",
+                remedy="Ask the offline store for the past; if it was asked now, set this host's clock right",
+            )
         return reading_of(view, entity, at, (event, known, _DECODE(features)))
 
     def entities(self, view: FeatureView) -> list[str]:

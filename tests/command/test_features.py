@@ -111,7 +111,7 @@ def test_a_file_of_labels_gets_what_was_known_then(runner: CliRunner, tmp_path: 
     labels = tmp_path / "labels.csv"
     labels.write_text(f"miner_id,time,label\nm1,{THIS - HOUR},bad\nm9,{THIS - HOUR},good\n")
     rows = asked(runner, "join", "miner_hourly", "--labels", str(labels), "--feature", "hashrate_hs")
-    assert [(row["label"], row["hashrate_hs"], row["reason"]) for row in rows] == [
+    assert [(row["label"], row["hashrate_hs"], row["miner_hourly_reason"]) for row in rows] == [
         ("bad", 1e14, None),
         ("good", None, "absent"),
     ]

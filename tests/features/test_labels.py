@@ -44,7 +44,7 @@ def test_every_row_gets_what_was_known_then(store: OfflineStore, times: list[str
     file = tmp_path / "labels.csv"
     file.write_text("time,miner_id,failed\n" + "".join(f"{time},m1,{at}\n" for at, time in enumerate(times)))
     rows = joined_labels(store, HOURLY, read_labels(file, HOURLY), ["hashrate_hs"]).to_pylist()
-    assert [(row["failed"], row["hashrate_hs"], row["reason"]) for row in rows] == [
+    assert [(row["failed"], row["hashrate_hs"], row["miner_hourly_reason"]) for row in rows] == [
         (0, 2.0, None), (1, 1.0, None), (2, None, "absent"),
     ]  # fmt: skip
     assert [int(row["time"].timestamp()) for row in rows] == [T + 4 * HOUR, T + HOUR + 600, T]
@@ -74,6 +74,17 @@ def test_faults_are_named(text: str, said: str, tmp_path: Path) -> None:
     file.write_text(text)
     with pytest.raises(NeedsHuman, match=said):
         read_labels(file, HOURLY)
+
+
+def test_views_are_joined_one_after_the_other(store: OfflineStore, tmp_path: Path) -> None:
+    file = tmp_path / "labels.parquet"
+    pq.write_table(pa.table({"miner_id": ["m1"], "time": [T + 4 * HOUR]}), file)
+    for view, feature in ((HOURLY, "hashrate_hs"), (VIEWS["operational"], "uptime_percentage")):
+        pq.write_table(joined_labels(store, view, read_labels(file, view), [feature]), file)
+    (row,) = pq.read_table(file).to_pylist()
+    assert (row["hashrate_hs"], row["uptime_percentage"]) == (2.0, None)
+    assert (row["miner_hourly_reason"], row["operational_reason"]) == (None, "absent")
+    assert row["miner_hourly_known"].timestamp() == T + 3 * HOUR
 
 
 def test_a_column_is_not_overwritten(store: OfflineStore, tmp_path: Path) -> None:

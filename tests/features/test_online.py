@@ -50,7 +50,7 @@ def test_it_does_not_answer_for_the_past(tmp_path: Path) -> None:
     """The value that counted a quarter of an hour before its newest row was known is not in it."""
     with OnlineStore(tmp_path / "online.sqlite") as online:
         online.put(HOURLY, rows_of(("m1", T, T + 1800, 1.0)))
-        with pytest.raises(ValueError, match="ask the offline store"):
+        with pytest.raises(NeedsHuman, match="Ask the offline store for the past"):
             online.get(HOURLY, "m1", T + 900)
 
 
