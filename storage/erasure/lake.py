@@ -31,7 +31,7 @@ from storage.erasure.due import make_due
 from storage.erasure.entity import Entity
 from storage.erasure.features import feature_tables
 from storage.erasure.rows import compacted, has_ghosts, scrub_table
-from storage.errors import NeedsHuman
+from storage.errors import NeedsHuman, StoreError
 from storage.lake import doctor
 from storage.lake.damage import DamagedFile
 from storage.lake.layout import declared_tables
@@ -146,6 +146,8 @@ def _rewrite(table: LakeTable, snapshot: Snapshot, part: Part, entity: Entity, d
         rows = read_file(part.path, table.schema)
     except FileNotFoundError:
         return True  # merged away meanwhile; look anew
+    except OSError as error:
+        raise StoreError(f"lake table {table.name}: {part.path} cannot be read: {error}") from error
     scrubbed = scrub_table(rows, table.measurement.tag_names, table.tier, entity)
     kept = scrubbed.kept
     if kept is None and has_ghosts(rows, entity):

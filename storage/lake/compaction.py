@@ -178,7 +178,8 @@ def _row_groups(part: Part, entity: str, low: str | None, high: str | None) -> l
 
 @contextlib.contextmanager
 def _still_there(table: LakeTable, part: Part) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise StoreError(f"lake table {table.name}: {part.path} went away while it was merged") from error
+    with table.failures():
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise StoreError(f"lake table {table.name}: {part.path} went away while it was merged") from error

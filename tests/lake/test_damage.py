@@ -18,10 +18,12 @@ from storage.archive.moving import archive_table
 from storage.archive.reading import ArchiveReader
 from storage.declaration import Tier
 from storage.erasure.entity import Entity
+from storage.erasure.lake import erase_from_lake
 from storage.erasure.proof import search
-from storage.errors import NeedsHuman
+from storage.errors import NeedsHuman, TryAgain
 from storage.lake.damage import DamagedFile
 from storage.lake.history import checkpoint
+from storage.lake.maintenance import maintain
 from storage.lake.parquet import read_file
 from storage.lake.sink import LakeSink
 from storage.lake.store import EmbeddedStore
@@ -139,6 +141,22 @@ def test_an_archived_file_is_not_held_against_the_hash_in_its_name_which_is_that
     with pytest.raises(DamagedFile, match="SHA-256"):
         read_file(largest, LakeTable(lake, FAN, Tier.RAW).schema)
     assert ArchiveReader(archive).read(FAN, Tier.RAW, 0, NOON * 2).num_rows == 3003
+
+
+def test_a_disk_that_does_not_give_a_file_is_no_damage_and_is_tried_again(
+    lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LakeSink(lake, "host").deliver([tick(2)])
+
+    def broken(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("storage.lake.parquet.sound", broken)
+    troubles = maintain(lake, NOON + 7200).troubles
+    assert len(troubles) == 2, "both tables were tried"
+    assert all("Input/output error" in trouble for trouble in troubles)
+    with pytest.raises(TryAgain, match="Input/output error"):
+        erase_from_lake(lake, Entity({"miner_id": "m0001"}))
 
 
 def test_a_checkpoint_that_cannot_be_opened_is_set_aside_while_its_commits_are_there(
