@@ -93,7 +93,7 @@ def processes_of(data: Path) -> list[str]:
 def test_from_miner_to_stored_reading_and_back_to_nothing(up):
     from storage.declaration import MEASUREMENTS
 
-    one = up("--for", "300", "--miners", "15", "--dialect", "all", "--interval", "2", "--with-fake-abacus")
+    one = up("--for", "300", "--miners", "15", "--dialect", "all", "--with-fake-abacus")
     one.read_until("A FAKE of Abacus.AI listens at", "pools: asked", "market: asked")
     assert one.end_now() == 0, one.text
     summary = json.loads(one.lines[-1])
