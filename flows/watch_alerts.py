@@ -10,6 +10,7 @@ from prefect.states import Cancelled, Completed, Crashed
 
 from flows import settings as flow_settings
 from storage.opening import open_store
+from tasks.alerts import LANE
 from tasks.alerts.channels import send
 from tasks.alerts.steps import look_step
 from tasks.alerts.watch import Watch
@@ -18,8 +19,6 @@ from tasks.shift.shift import End, Terms, serve
 from tasks.shift.slots import Slots
 from tasks.shift.steps import look_at_own_run
 from tasks.shift.watchdog import Watchdog
-
-LANE = "alerts"
 
 
 @flow(name="watch-alerts")

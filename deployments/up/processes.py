@@ -14,8 +14,8 @@ from tasks.sources.lanes import MARKET, POOLS
 SHIFT = "collect-miners/collect-miners"
 SOURCE_SHIFTS = {POOLS: "collect-pools/collect-pools", MARKET: "collect-market/collect-market"}
 """Shifts by their lane, that are only started where somebody is to be asked."""
-SOON = {"downsample/downsample": 10.0, "maintain-lake/maintain-lake": 25.0}
-"""Deployments that run once soon after the first tick, in seconds, and by their schedule from then on."""
+SOON = {"downsample/downsample": 10.0, "maintain-lake/maintain-lake": 25.0, "watch-alerts/watch-alerts": 32.0}
+"""Deployments that run soon after the first tick, in seconds, and by their schedule from then on."""
 SOON_OF_LANE = {MARKET: {"derive-market/derive-market": 60.0}}
 """The same for what a lane collects: by then a year of daily closes has come."""
 

@@ -27,6 +27,7 @@ from deployments.up.summary import Summary, tick_line
 from storage.audit.trail import Trail
 from storage.errors import LodelineError, NeedsHuman
 from storage.spool.lock import holder_of, try_lock
+from tasks import alerts
 from tasks.abacus import settings as abacus_settings
 from tasks.miners.collection import LANE
 from tasks.shift.baton import Baton
@@ -103,7 +104,7 @@ class Supervisor:
             )
         self._lanes = [LANE]
         lanes = (LANE, *processes.SOURCE_SHIFTS)
-        self._batons = [Baton(self._host.lock_directory, lane) for lane in lanes]
+        self._batons = [Baton(self._host.lock_directory, lane) for lane in (*lanes, alerts.LANE)]
         self._journals = {lane: Journal(self._host.state_directory, lane) for lane in lanes}
         self._read = dict.fromkeys(lanes, 0)
         self._summary = Summary(self._host)
