@@ -186,12 +186,12 @@ def test_killed_at_every_point_every_row_is_there_once(tmp_path):
             assert report.watermark == T0, point
             assert keys_of(fake) == expected, f"killed at point {point}"
             assert fake.group("miner_telemetry")["tags"][0] == "owner:lodeline"
-        point += 11  # odd, so that the sides before and after come in turn; the bench takes every point
-    assert kills >= 8
+        point += 17  # odd, so that the sides before and after come in turn; the bench takes every point
+    assert kills >= 5
 
 
 def test_killed_again_and_again_with_faults_between(tmp_path):
-    """Six nights; runs are killed at random points, and the service has faults of all kinds at random."""
+    """Four nights; runs are killed at random points, and the service has faults of all kinds at random."""
     dice = random.Random(8)
     with FakeAbacus("abacus-key-of-the-test", least_part_bytes=1_500) as fake:
         host = Host(fake, tmp_path, ROWS, max_retries=1)
@@ -201,7 +201,7 @@ def test_killed_again_and_again_with_faults_between(tmp_path):
             0.05,
             ["error_500", "cut", "lost", "html", "wrong_md5", "rows_short", "import_failed", "join_failed"],
         )
-        kills, nights = 0, 6
+        kills, nights = 0, 4
         host.rows = pa.concat_tables([view_rows(50, known=T0 + n, start=T0 + n * 86400) for n in range(nights)])
         for night in range(nights):
             for _ in range(100):
@@ -214,8 +214,8 @@ def test_killed_again_and_again_with_faults_between(tmp_path):
                     pass
                 else:
                     break
-        assert kills >= 5
-        assert len(fake.faults.taken) >= 5
+        assert kills >= 3
+        assert len(fake.faults.taken) >= 3
         expected = sorted(
             (f"miner_{at % 3:02d}|{_utc(T0 + night * 86400 + at // 3 * 3600).isoformat()}Z", _utc(T0 + night))
             for night in range(nights)
