@@ -9,6 +9,7 @@ from prefect.states import Cancelled, Completed, Crashed
 
 from flows import settings as flow_settings
 from storage.opening import open_sinks
+from tasks.derive.anomaly.watch_file import watching_of
 from tasks.miners.collection import LANE, open_collection
 from tasks.miners.steps import telling
 from tasks.shift.baton import Baton, NotNeeded
@@ -31,6 +32,7 @@ async def collect_miners(config: str | None = None, least_minutes: float = 5.0) 
     """
     settings = await flow_settings.load("collect_miners", config)
     storage, host, wanted = settings.storage, settings.host, settings.collection
+    watching = watching_of(await flow_settings.real_time_or_default(config))
     sinks = open_sinks(storage, host)
     names = [sink.name for sink in sinks]
     delivering = Delivering(storage.spool_directory, sinks, host)
@@ -39,7 +41,13 @@ async def collect_miners(config: str | None = None, least_minutes: float = 5.0) 
         async with (
             Baton(storage.lock_directory, LANE).held() as baton,
             open_collection(
-                wanted.miners, limits=wanted.fleet, storage=storage, host=host, sinks=names, run_id=runtime.flow_run.id
+                wanted.miners,
+                limits=wanted.fleet,
+                storage=storage,
+                host=host,
+                sinks=names,
+                run_id=runtime.flow_run.id,
+                watching=watching,
             ) as miners,
         ):
             delivering.start()

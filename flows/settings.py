@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from storage.audit.configuration import note_configuration
 from storage.audit.trail import Trail
 from storage.configuration import usual_resolver
 from storage.configuration.folder import files_in
+from storage.errors import ConfigurationError
 from storage.retention_settings import RetentionSettings, load_retention_settings
 from storage.settings import StorageSettings, load_storage_settings
 from tasks import collection_settings
@@ -27,6 +29,7 @@ from tasks.abacus.settings import (
 from tasks.collection_settings import CollectionSettings, load_collection_settings
 from tasks.shift.log import log_to
 
+_LOG = logging.getLogger(__name__)
 _FILES = (collection_settings.FILE_NAME, retention_settings.FILE_NAME, abacus_settings.FILE_NAME)
 
 
@@ -91,6 +94,16 @@ async def load_real_time(config: str | None) -> RealTimeSettings:
         return load_real_time_settings(file, os.environ)
 
     return await asyncio.to_thread(read)
+
+
+async def real_time_or_default(config: str | None) -> RealTimeSettings:
+    """The same; where its file has a fault, that is logged and the defaults hold: what miners are odd is worth less
+    than their readings."""
+    try:
+        return await load_real_time(config)
+    except ConfigurationError as error:
+        _LOG.error("anomalies are looked for with the default settings, since the file has a fault: %s", error)
+        return RealTimeSettings()
 
 
 def _load(config: str | None) -> FlowSettings:

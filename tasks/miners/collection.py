@@ -11,6 +11,7 @@ from dataclasses import replace
 from storage.records.events import MinerEvent
 from storage.settings import StorageSettings
 from storage.spool.lane import Lane
+from tasks.derive.anomaly.watch_file import WatchFile, Watching
 from tasks.miners.fleet import Fleet, TickOutcome
 from tasks.miners.memory import MemoryFile
 from tasks.miners.report import TickReport
@@ -27,11 +28,14 @@ _log = logging.getLogger(__name__)
 class MinerCollection:
     """Ticks of the fleet; ``slots`` says when. Make it with :func:`open_collection`."""
 
-    def __init__(self, fleet: Fleet, recorder: Recorder, memory: MemoryFile, slots: Slots) -> None:
+    def __init__(
+        self, fleet: Fleet, recorder: Recorder, memory: MemoryFile, slots: Slots, *, watch: WatchFile | None = None
+    ) -> None:
         self.slots = slots
         self._fleet = fleet
         self._recorder = recorder
         self._memory = memory
+        self._watch = watch
         self._read: TickOutcome | None = None
 
     @property
@@ -54,6 +58,8 @@ class MinerCollection:
     def _keep(self, slot: Slot, read: TickOutcome) -> TickReport:
         report = self._recorder.record(slot, read)
         self._memory.write(read.memories)
+        if self._watch is not None:
+            self._watch.keep(slot.time)
         return report
 
 
@@ -66,8 +72,10 @@ async def open_collection(
     host: str,
     sinks: Sequence[str],
     run_id: str,
+    watching: Watching | None = None,
 ) -> AsyncIterator[MinerCollection]:
     """Open fleet and lane; go on where the last run of this lane ended. ``sinks`` are the names of its sinks.
+    ``watching``: how anomalies are looked for on the stream; None: they are not.
 
     Raises:
         LaneBusy: another process writes the lane.
@@ -78,7 +86,9 @@ async def open_collection(
     store = "embedded" if storage.influx is None else "influxdb"
     memory = MemoryFile(storage.state_directory, LANE)
     keep = storage.lake.raw_payloads if "lake" in sinks else "off"  # no other store takes them
-    fleet = Fleet(miners, limits, remembered=memory.read(), payloads=keep)
+    watch = watching.begin([miner.target().miner for miner in miners]) if watching is not None else None
+    watched = WatchFile(watch, storage.state_directory / f"{LANE}.anomalies.npz") if watch is not None else None
+    fleet = Fleet(miners, limits, remembered=memory.read(), payloads=keep, watch=watch)
     try:
         lane = await asyncio.to_thread(Lane.open, storage.spool_directory, LANE, cap_bytes=storage.spool.cap_bytes)
         with lane:
@@ -88,6 +98,8 @@ async def open_collection(
             last = newest.slot if newest else None
             slots = Slots(fleet.grid_s, last, usual_s=fleet.usual_s, wanted=fleet.wanted)
             _log.info("on shift: %d miners, usually every %d s, run %s", len(miners), fleet.usual_s, run_id)
-            yield MinerCollection(fleet, recorder, memory, slots)
+            yield MinerCollection(fleet, recorder, memory, slots, watch=watched)
+            if watched is not None:
+                await asyncio.to_thread(watched.keep, None)
     finally:
         await fleet.aclose()

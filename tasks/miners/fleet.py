@@ -21,6 +21,7 @@ from random import Random
 from typing import Any, Protocol
 
 import httpx
+import msgspec
 
 from storage.errors import FrameError
 from storage.frame import Frame
@@ -31,6 +32,7 @@ from storage.records.miner import (
     configuration_frames,
     telemetry_frames,
 )
+from tasks.derive.anomaly.stream import Watch
 from tasks.miners import cadence
 from tasks.miners.driver import MinerDriver, PollFailure
 from tasks.miners.drivers import DRIVERS
@@ -133,6 +135,7 @@ class Fleet:
         settings: how hard.
         remembered: what is known of each miner by id, see tasks.miners.memory.MemoryFile.
         payloads: which of the miners' answers are kept as they came.
+        watch: looks for anomalies in the readings of each tick; its state is the caller's to keep.
         tick_budget_s: no poll is started later than so long after the tick began; 0.8 of the usual interval by default.
 
     Raises:
@@ -146,6 +149,7 @@ class Fleet:
         *,
         remembered: Mapping[str, Mapping[str, Any]] | None = None,
         payloads: Keep = "off",
+        watch: Watch | None = None,
         tick_budget_s: float | None = None,
         drivers: Mapping[str, MinerDriver] = DRIVERS,
         open_transport: Opener = transport_for,
@@ -155,6 +159,7 @@ class Fleet:
         allow_open_files(len(miners))
         self._settings = settings or FleetSettings()
         self._keep: Keep = payloads
+        self._watch = watch
         self._clock = clock
         self._random = random or Random()
         self.usual_s = min((miner.polling_interval_seconds for miner in miners), default=60)
@@ -189,6 +194,8 @@ class Fleet:
         )
         session = drivers[miner.driver].session(target, transport)
         memory = recalled(fresh, known)
+        if self._watch is None or miner.id not in self._watch.anomalous:
+            memory = msgspec.structs.replace(memory, anomaly=None)  # else nobody would ever say that it is over
         return Member(miner, transport, session, memory, limits=self._settings, clock=self._clock, random=self._random)
 
     @property
@@ -227,10 +234,11 @@ class Fleet:
         frames = [
             *self._telemetry_frames(tick),
             *configuration_frames(tick.configurations),
-            *event_frames(tick.events),
             *payload_frames(slot, tick.payloads),
         ]
         self._settle(tick)
+        frames += self._anomalies(tick)
+        frames += event_frames(tick.events)
         reasons = Counter[str](failure.kind for _, failure in tick.failures)
         if tick.skipped:
             reasons["skipped"] = tick.skipped
@@ -353,6 +361,23 @@ class Fleet:
             _LOG.warning("none of the %d miners asked answered: is it the network of this host?", tick.polled)
         for member, failure in tick.failures:
             member.failed(tick.slot, failure, outage=outage)
+
+    def _anomalies(self, tick: _Tick) -> tuple[Frame, ...]:
+        """Let the readings be looked at; whoever became anomalous is polled faster from now on. Scores to be stored."""
+        if self._watch is None:
+            return ()
+        try:
+            watched = self._watch.look(tick.slot, tick.telemetry)
+        except Exception:  # noqa: BLE001 - logged; readings are worth more than their scores
+            _LOG.exception("the readings of slot %d could not be looked at for anomalies", tick.slot)
+            return ()
+        tick.events += watched.events
+        if watched.changed:
+            told = {event.miner.miner_id: event for event in watched.events}
+            for member in self._members:
+                if member.miner_id in watched.changed:
+                    member.suspected(watched.changed[member.miner_id], told[member.miner_id])
+        return watched.frames
 
     def _telemetry_frames(self, tick: _Tick) -> list[Frame]:
         """Frames of all records; a record that does not fit the declaration becomes a failure of its miner alone."""

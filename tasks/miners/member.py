@@ -30,6 +30,7 @@ FRESH_S = 900
 _EVENTS_KEPT = 5
 _CHANGES = frozenset({"firmware_changed", "configuration_changed", "identity_changed"})
 _ANOTHER_DIALECT = frozenset({"firmware_changed", "identity_changed"})
+_ANOMALY = "an anomaly lasts"
 _RESTLESS_STATES = frozenset({"degraded", "failed", "starting", "tuning"})
 
 Reading = TypeVar("Reading")
@@ -204,6 +205,18 @@ class Member:
             quality_flags=record.quality_flags,
         )
 
+    def suspected(self, anomaly: str | None, told: MinerEvent) -> None:
+        """Take into account that an anomaly began (what is odd) or ended (None), as ``told``."""
+        known = self.memory
+        newest = Happened(told.time, told.message)
+        self.remember(anomaly=anomaly, events=(*known.events, newest)[-_EVENTS_KEPT:])
+        if anomaly is None:
+            return
+        if known.telemetry.calm:  # as when a reading by itself shows that something has begun
+            seldom = cadence.after_unrest(known.configuration, self.configuration_bounds, _ANOMALY)
+            self.remember(configuration=seldom)
+        self.remember(telemetry=cadence.after_unrest(known.telemetry, self.telemetry_bounds, _ANOMALY))
+
     def failed(self, slot: int, failure: PollFailure, *, outage: bool) -> None:
         """Take a failed poll into account. In an ``outage`` of all miners the pace is the usual one and the breaker
         counts nothing: the cause is not this miner, and the end of the outage is to be seen at once."""
@@ -263,6 +276,8 @@ def unrest(known: MinerMemory, record: MinerTelemetry, events: Iterable[MinerEve
         return f"it started less than {FRESH_S // 60} minutes ago"
     if record.quality_flags:
         return f"its readings are flagged: {record.quality_flags}"
+    if known.anomaly is not None:
+        return _ANOMALY
     return None
 
 

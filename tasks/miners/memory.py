@@ -39,7 +39,8 @@ class MinerMemory(msgspec.Struct, frozen=True, kw_only=True):
 
     ``polled`` and ``configured`` are the last tries, ``succeeded`` the last telemetry. ``failure`` is why the last poll
     gave none, with its ``detail`` for a human; ``skipped`` when there was no time to ask. ``detected`` is the driver
-    that was found to fit, where that had to be found out. ``events`` are the newest few, oldest first; ``history`` and
+    that was found to fit, where that had to be found out. ``anomaly`` says what is odd about it while that
+    lasts. ``events`` are the newest few, oldest first; ``history`` and
     ``glimpse`` are what judging and events compare the next reading with.
     """
 
@@ -61,6 +62,7 @@ class MinerMemory(msgspec.Struct, frozen=True, kw_only=True):
     quality_flags: str | None = None
     history: History | None = None
     glimpse: Glimpse | None = None
+    anomaly: str | None = None
     events: tuple[Happened, ...] = ()
 
     def next_poll(self, now: float) -> float:

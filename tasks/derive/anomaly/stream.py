@@ -7,9 +7,8 @@ miners at each window; shares of the last hour by windows. Times come with the r
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
@@ -48,7 +47,6 @@ _told = attrgetter(
     "hashrate_hs", "hashrate_nominal_hs", "chip_temp_max_c", "pcb_temp_max_c", "power_w", "power_limit_w",
     "boards_mining", "boards_expected", "fans_running", "shares_accepted", "shares_rejected", "shares_stale",
 )  # fmt: skip
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +130,43 @@ class Watch:
         }
 
     @property
+    def anomalous(self) -> frozenset[str]:
+        """Miners that are."""
+        return frozenset(self._miners[row].miner_id for row in np.flatnonzero(self._of["odd"]).tolist())
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that is known, for :meth:`recall`; its arrays are those in use, so write them before the next tick."""
+        pools = np.array(self._pools, dtype=np.str_) if self._miners else np.empty((0, 2), dtype=np.str_)
+        return {
+            **self._of,
+            "miners": np.array([miner.miner_id for miner in self._miners], dtype=np.str_),
+            "pools": np.where(pools == "None", "", pools),
+            "times": np.array([self._window_s, -1 if self._slot is None else self._slot], dtype=np.int64),
+        }
+
+    def recall(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what another one knew of the same miners. Of another length of window nothing is of use.
+
+        Raises:
+            ValueError: it is not what this version writes.
+        """
+        if {"times", "miners", "pools"} - state.keys() or state["times"].shape != (2,):
+            raise ValueError("it is no state of a detector")
+        window_s, slot = state["times"].tolist()
+        if window_s != self._window_s or slot < 0:
+            return
+        for name, own in self._of.items():
+            if name not in state or state[name].shape[:-1] != own.shape[:-1] or state[name].dtype != own.dtype:
+                raise ValueError(f"its {name} is of another version")
+        known = [(row, self._rows[name]) for row, name in enumerate(state["miners"].tolist()) if name in self._rows]
+        theirs, ours = np.array(known, dtype=np.int64).reshape(-1, 2).T
+        for name, own in self._of.items():
+            own[..., ours] = state[name][..., theirs]
+        for row, own_row in known:
+            self._pools[own_row] = [url or None for url in state["pools"][row].tolist()]
+        self._slot = int(slot)
+
+    @property
     def bytes_per_miner(self) -> float:
         """Memory of the state."""
         return sum(array.nbytes for array in self._of.values()) / max(len(self._miners), 1)
@@ -176,9 +211,9 @@ class Watch:
                 of["room"][column] = np.nan
         self._renew(np.arange(old % RENEWALS, len(self._miners), RENEWALS))
         fading = 0.5 ** ((new - old) * self._window_s / HALF_LIFE_S)
-        of["usual_shares"][:] = fading * of["usual_shares"] + of["growth"][:, old % hour]
-        for column in _passed(old, new, hour):
-            of["growth"][:, column] = 0.0
+        columns = _passed(old, new, hour)
+        of["usual_shares"][:] = fading * of["usual_shares"] + of["growth"][:, columns].sum(axis=1)
+        of["growth"][:, columns] = 0.0  # an hour ago, so usual by now
         frames = self._scores(old * self._window_s)
         self._heard[:] = False
         return frames
@@ -329,14 +364,16 @@ class Watch:
 
     def _concluded(self, slot: int, rows: NDArray[np.int64], judged: Judgement, frames: tuple[Frame, ...]) -> Watched:
         of = self._of
-        rows = rows[~np.isnan(judged.overall[rows])]  # of others nothing new is known: they stay what they were
+        # Of a miner that is not at work nothing new is known: it stays what it was. One that is, and of which there is
+        # too little to judge, can no longer have what was found before.
+        rows = rows[of["working"][rows] & (~np.isnan(judged.overall[rows]) | of["odd"][rows])]
         before = of["odd"][rows]
         of["bits"][rows] = remembered(of["bits"][rows], judged.overall[rows] >= self._threshold)
         of["odd"][rows] = lasting(of["bits"][rows], before)
         events, changed = [], {}
         for row in rows[of["odd"][rows] != before].tolist():
             miner, began = self._miners[row], bool(of["odd"][row])
-            reasons, score = judged.reasons(row), f"{judged.overall[row]:.2f}"
+            reasons, score = judged.reasons(row), float(judged.overall[row])
             changed[miner.miner_id] = (reasons or "odd of late") if began else None
             events.append(
                 MinerEvent(
@@ -346,7 +383,7 @@ class Watch:
                     subject="anomaly",
                     severity="warning" if began else "info",
                     message=f"{miner.miner_id} {f'is odd: {reasons}' if began else 'is as usual again'}",
-                    new=score,
+                    new=None if math.isnan(score) else f"{score:.2f}",
                 )
             )
         return Watched(tuple(events), frames, changed)
