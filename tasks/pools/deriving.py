@@ -65,7 +65,7 @@ def derive_pools(store: Store, now: int, pools: Sequence[PoolName], expected: Ma
         workers = worker_hours(told, start)
         made, held, read = _matches(store, range(start, end, HOUR_S), workers, pools, expected)
         span_s = next_span_s((end - start) // HOUR_S, read)
-        if {_placed(row) for row in made} != {_placed(row) for row in held}:
+        if _placed(made) != _placed(held):
             # What is usual of a miner in the day after has changed. Said before the rows are written: a run that is
             # killed between the two finds them changed again.
             after = {hour for hour in noted if end <= hour < end + EXPECTED_S and hour in marks}
@@ -108,8 +108,9 @@ def _matches(
     return made, held, telemetry.num_rows + slots.num_rows
 
 
-def _placed(row: Row) -> tuple[int, Any]:
-    return row["time"], placement(row)
+def _placed(rows: Sequence[Row]) -> set[tuple[int, Any]]:
+    """Which miner was which worker, hour by hour."""
+    return {(row["time"], placed) for row in rows if (placed := placement(row)) is not None}
 
 
 def _superseded(made: Sequence[Row], held: Sequence[Row]) -> list[dict[str, Any]]:
