@@ -10,6 +10,8 @@ import gzip
 import json
 import os
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from typing import Any
 from storage.audit.trail import Trail
 from storage.erasure.entity import Entity
 from storage.spool.durable import replace_file
+
+_BUSY_S = 20.0
 
 
 @dataclass(slots=True)
@@ -28,12 +32,14 @@ class FilesErased:
 
 
 def erase_from_state(folder: Path, entity: Entity) -> FilesErased:
-    """Take ``entity`` out of the state files under ``folder``: a line or an item that names it goes."""
+    """Take ``entity`` out of the state files under ``folder``: a line, an item or a row that names it goes."""
     done = FilesErased()
     pattern = entity.in_bytes
     if pattern is None or not folder.is_dir():
         return done
-    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
+    for database in sorted(folder.rglob("*.sqlite")):
+        done.files += _erase_from_database(database, pattern)
+    for path in sorted(item for item in folder.rglob("*") if item.is_file() and ".sqlite" not in item.name):
         content = path.read_bytes()
         if not pattern.search(content):
             continue
@@ -45,6 +51,30 @@ def erase_from_state(folder: Path, entity: Entity) -> FilesErased:
             path.unlink()
         done.files += 1
     return done
+
+
+def _erase_from_database(path: Path, pattern: re.Pattern[bytes]) -> bool:
+    """Delete rows of every table that name the entity in any text, and write the file anew, so that no byte of them is
+    left in it or beside it; whether there were any. A process that has it open goes on with what is left."""
+    with closing(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)) as database:
+        database.create_function("names_it", 1, lambda value: _names(pattern, value), deterministic=True)
+        database.execute("BEGIN IMMEDIATE")
+        deleted = 0
+        for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            columns = [row[1] for row in database.execute(f'PRAGMA table_info("{table}")')]
+            where = " OR ".join(f'names_it("{column}")' for column in columns)
+            deleted += database.execute(f'DELETE FROM "{table}" WHERE {where}').rowcount  # noqa: S608 - own names
+        database.execute("COMMIT")
+        if not deleted:
+            return False
+        database.execute("VACUUM")
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return True
+
+
+def _names(pattern: re.Pattern[bytes], value: object) -> bool:
+    content = value.encode() if isinstance(value, str) else value if isinstance(value, bytes) else b""
+    return pattern.search(content) is not None
 
 
 def _without_items(content: bytes, pattern: re.Pattern[bytes]) -> bytes | None:
