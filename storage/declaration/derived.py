@@ -80,16 +80,18 @@ FINANCIAL_METRICS = Measurement(
 FINANCIAL_SUMMARY = Measurement(
     "financial_summary",
     "R4",
-    "money of the fleet, of a model or of a site: the sum of its miners",
+    "money of the fleet, a model or a site, the sum of its miners; of a pool what it credited for one of its days",
     (
-        Tag("scope", "fleet, model or site"),
-        Tag("key", "which model or site; 'fleet' of the fleet"),
+        Tag("scope", "fleet, model, site or pool"),
+        Tag("key", "which model, site or pool; 'fleet' of the fleet"),
         _PERIOD,
     ),
     (
         *_MONEY,
         level("miners", "count", "miners in it"),
         level("miners_known", "count", "those of which the profit is known; each sum is of the miners it is known of"),
+        gauge("hashprice_realised_usd_th_day", "USD/TH/day", "credited / work that counts; of pools only", exact=True),
+        gauge("realised_ratio", "ratio", "credited / what the network would have paid for it; of pools only"),
         *_RETURN,
         text("reason", "why a value is null; empty: nothing"),
     ),

@@ -23,6 +23,7 @@ from tasks.derive.forecast.making import ForecastReport, forecast_and_score
 from tasks.derive.money import FinancialReport, derive_financial
 from tasks.derive.operations import OperationalReport, derive_operational, kept_s
 from tasks.derive.opportunities.advising import AdviceReport, advise
+from tasks.derive.realised import derive_realised
 
 Report = TypeVar("Report")
 
@@ -78,6 +79,7 @@ class MetricsReport:
 
     operational: OperationalReport
     financial: FinancialReport
+    realised: int
 
 
 async def metrics_step(storage: StorageSettings, fleet: Fleet, retention_days: Mapping[str, int]) -> MetricsReport:
@@ -89,7 +91,9 @@ async def metrics_step(storage: StorageSettings, fleet: Fleet, retention_days: M
 
     def derive(store: Store, now: int) -> MetricsReport:
         return MetricsReport(
-            derive_operational(store, models, now, kept_s(retention_days)), derive_financial(store, fleet, now)
+            derive_operational(store, models, now, kept_s(retention_days)),
+            derive_financial(store, fleet, now),
+            derive_realised(store, now),
         )
 
     return await derive_from_store("derive_metrics", storage, derive, metrics_in_words)
@@ -100,7 +104,7 @@ def metrics_in_words(report: MetricsReport) -> str:
     worked, money = report.operational, report.financial
     return (
         f"{worked.rows} rows of operational metrics of {worked.windows} hours and days, "
-        f"{money.rows} of financial metrics of {money.windows}"
+        f"{money.rows} of financial metrics of {money.windows}, {report.realised} days of pools"
     )
 
 

@@ -16,6 +16,8 @@ pytestmark = [
     pytest.mark.usefixtures("collected"),
 ]
 
+NOTHING = "0 rows of operational metrics of 0 hours and days, 0 of financial metrics of 0, 0 days of pools"
+ONE_HOUR = "1 rows of operational metrics of 1 hours and days, 4 of financial metrics of 1, 0 days of pools"
 CONFIGURATION = """
 miners:
   - {id: a, model: Antminer S19, ip: 127.0.0.1}
@@ -35,9 +37,9 @@ async def test_hours_that_are_rolled_up_are_derived_once(api, tmp_path, monkeypa
     arrive(store, readings(hour, EVERY))
     store.close()
     state = await derive_metrics(config, return_state=True)
-    assert state.message == "0 rows of operational metrics of 0 hours and days, 0 of financial metrics of 0"
+    assert state.message == NOTHING
     await downsample(config, return_state=True)
     state = await derive_metrics(config, return_state=True)
-    assert state.message == "1 rows of operational metrics of 1 hours and days, 4 of financial metrics of 1"
+    assert state.message == ONE_HOUR
     state = await derive_metrics(config, return_state=True)
-    assert state.message == "0 rows of operational metrics of 0 hours and days, 0 of financial metrics of 0"
+    assert state.message == NOTHING

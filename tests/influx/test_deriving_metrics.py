@@ -1,0 +1,51 @@
+"""Metrics derived on a real InfluxDB: an hour and its day once, as on the embedded store, and nothing again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage.declaration import MEASUREMENTS, Tier
+from storage.downsample.run import GRACE_S, roll_up
+from storage.influx.settings import InfluxSettings
+from storage.influx.store import InfluxStore
+from storage.lake.store import EmbeddedStore
+from storage.store import Store
+from tasks.derive.money import FinancialReport, derive_financial
+from tasks.derive.operations import INPUTS, OperationalReport, derive_operational
+from tests.derive.test_money import FLEET, value
+from tests.derive.test_operations import DAY_S, EVERY, MIDNIGHT, arrive, readings
+
+END = MIDNIGHT + DAY_S + GRACE_S
+DERIVED = ("operational_metrics", "financial_metrics", "financial_summary")
+
+
+@pytest.fixture
+def stores(influx: InfluxSettings, tmp_path: Path) -> Iterator[tuple[Store, Store]]:
+    both = InfluxStore(influx), EmbeddedStore(tmp_path / "lake")
+    yield both
+    for store in both:
+        store.close()
+
+
+def derived(store: Any) -> dict[str, list[dict[str, Any]]]:
+    arrive(store, [*readings(MIDNIGHT, EVERY), value(MIDNIGHT)])
+    roll_up(store, END, measurements=INPUTS)
+    for _ in range(2):
+        worked = derive_operational(store, {"a": "S19", "b": "S19"}, END)
+        money = derive_financial(store, FLEET, END)
+    assert (worked, money) == (OperationalReport(), FinancialReport())
+    return {name: store.read(MEASUREMENTS[name], Tier.RAW, MIDNIGHT, END).to_pylist() for name in DERIVED}
+
+
+def test_both_stores_get_the_same_rows_once(stores: tuple[Store, Store]):
+    influx, embedded = map(derived, stores)
+    assert {name: len(rows) for name, rows in influx.items()} == dict(zip(DERIVED, (4, 4, 6), strict=True))
+    for name in DERIVED:
+        for row, other in zip(influx[name], embedded[name], strict=True):
+            numbers = {key: told for key, told in other.items() if isinstance(told, float)}
+            assert {key: row.pop(key) for key in numbers} == pytest.approx(numbers, rel=1e-4, abs=1e-6)
+            assert row.items() <= other.items()
