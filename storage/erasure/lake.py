@@ -154,8 +154,11 @@ def _rewrite(table: LakeTable, snapshot: Snapshot, part: Part, entity: Entity, d
         kept = compacted(rows)
     if kept is None:
         return False
-    added = table.write(kept) if kept.num_rows else []
+    removed, redacted = scrubbed.removed, scrubbed.redacted
+    del rows, scrubbed  # a file is up to half a gigabyte of them
     before = _totals(kept)
+    added = table.write(kept) if kept.num_rows else []
+    del kept
     written = [read_file(table.folder / action.path, table.schema) for action in added]
     after = _totals(pa.concat_tables([table.schema.empty_table(), *(one.cast(table.schema) for one in written)]))
     if before != after:
@@ -174,8 +177,8 @@ def _rewrite(table: LakeTable, snapshot: Snapshot, part: Part, entity: Entity, d
                 for action in added:
                     (table.folder / action.path).unlink()
             return True
-    done.rows += scrubbed.removed
-    done.redacted += scrubbed.redacted
+    done.rows += removed
+    done.redacted += redacted
     done.files_rewritten += 1
     others = done.others.setdefault(table.name, [0, 0, 0.0, 0.0])
     for at, total in enumerate((before[0], after[0], before[1], after[1])):
