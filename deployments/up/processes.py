@@ -16,7 +16,7 @@ SOURCE_SHIFTS = {POOLS: "collect-pools/collect-pools", MARKET: "collect-market/c
 """Shifts by their lane, that are only started where somebody is to be asked."""
 SOON = {"downsample/downsample": 10.0, "maintain-lake/maintain-lake": 25.0, "watch-alerts/watch-alerts": 32.0}
 """Deployments that run soon after the first tick, in seconds, and by their schedule from then on."""
-SOON_OF_LANE = {MARKET: {"derive-market/derive-market": 60.0}}
+SOON_OF_LANE = {MARKET: {"derive-market/derive-market": 60.0}, POOLS: {"derive-pools/derive-pools": 75.0}}
 """The same for what a lane collects: by then a year of daily closes has come."""
 
 SOON_TO_FAKE = {"publish-features/publish-features": 40.0, "export-features/export-features": 75.0}
