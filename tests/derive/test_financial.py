@@ -183,6 +183,7 @@ def test_trailing_mean_is_of_thirty_days_and_of_those_known():
         (-100.0, 2_000.0, 5.0, -5.0, 420.0),
         (2_000.0, 2_000.0, 5.0, 100.0, 0.0),
         (2_500.0, 2_000.0, -5.0, 125.0, 0.0),  # recovered is recovered
+        (2_000.0, 2_000.0, -5.0, 100.0, 0.0),
         (500.0, 2_000.0, 0.0, 25.0, NAN),  # never infinite
         (500.0, 2_000.0, -5.0, 25.0, NAN),  # never negative
         (500.0, NAN, 5.0, NAN, NAN),
