@@ -19,6 +19,7 @@ from deployments.command.archive import archive
 from deployments.command.audit import audit
 from deployments.command.check import check
 from deployments.command.deploy import deploy
+from deployments.command.diagnose import diagnose
 from deployments.command.discover import discover
 from deployments.command.disk import disk
 from deployments.command.doctor import doctor
@@ -44,6 +45,7 @@ COMMANDS = (
     up,
     check,
     doctor,
+    diagnose,
     status,
     alerts,
     page,
