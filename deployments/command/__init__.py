@@ -32,6 +32,7 @@ from deployments.command.page import page
 from deployments.command.pools import pools
 from deployments.command.profit import profit
 from deployments.command.provision import provision
+from deployments.command.quality import quality
 from deployments.command.query import query
 from deployments.command.replay import replay
 from deployments.command.schema import schema
@@ -62,6 +63,7 @@ COMMANDS = (
     advice,
     features,
     pools,
+    quality,
     query,
     schema,
     sql,

@@ -154,3 +154,33 @@ FEATURE_DRIFT = Measurement(
     ),
     {Tier.RAW: "mining_operational"},
 )
+
+SOURCE_QUALITY = Measurement(
+    "source_quality",
+    "pipeline",
+    "how good the data of one source was on a day of UTC; its time is the day's start. docs/source-quality.md",
+    (
+        Tag("source", "miner, pool, provider or explorer, as its rows are called"),
+        Tag("kind", "miner, pool, price or network"),
+    ),
+    (
+        gauge("score", "ratio", "geometric mean of the four below, of those that are known"),
+        gauge("completeness", "ratio", "rows / rows_due"),
+        gauge("timeliness", "ratio", "part of the day at which its newest row was at most 1.5 intervals old"),
+        gauge("accuracy", "ratio", "mean quality of its rows"),
+        gauge("consistency", "ratio", "1 - conflicting / compared"),
+        level("rows_due", "count", "rows that its interval asks for; null where it is not configured"),
+        level("rows", "count", "slots of the interval with a reading, of each coin where it is one of coins"),
+        level("failed", "count", "polls or requests that brought nothing"),
+        gauge("lag_median_s", "s", "median of the times from one row to the next"),
+        gauge("lag_worst_s", "s", "longest of them, up to the day's end"),
+        gauge("whole_ratio", "ratio", "part of its rows of which the quality is 1"),
+        level("flagged", "count", "rows that have any word in quality_flags"),
+        text("flags", "word=rows, comma-separated, most first; of impossible:power_w the word is impossible"),
+        level("compared", "count", "hours of a worker, or rows, that another source tells of too"),
+        level("conflicting", "count", "those of them that differ from it"),
+        level("outliers", "count", "hours of a series far from the median of its own 7 days; null: too few hours"),
+        text("reason", "why a value is null, as field:reason; gap; late_data: made again for what came afterwards"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)

@@ -24,6 +24,8 @@ from tasks.derive.money import FinancialReport, derive_financial
 from tasks.derive.operations import OperationalReport, derive_operational, kept_s
 from tasks.derive.opportunities.advising import AdviceReport, advise
 from tasks.derive.realised import derive_realised
+from tasks.derive.source_quality.deriving import SourceQualityReport, derive_source_quality
+from tasks.derive.source_quality.sources import Intervals
 
 Report = TypeVar("Report")
 
@@ -133,3 +135,20 @@ async def advice_step(storage: StorageSettings, fleet: Fleet) -> AdviceReport:
 def advice_in_words(report: AdviceReport) -> str:
     """A run in one line."""
     return f"{report.opened} opportunities opened or changed, {report.taken} taken, {report.refuted} refuted"
+
+
+async def source_quality_step(
+    storage: StorageSettings, intervals: Intervals, retention_days: Mapping[str, int]
+) -> SourceQualityReport:
+    """Write the quality of sources on the days that are due. ``retention_days`` is RetentionSettings.bucket_days."""
+    return await derive_from_store(
+        "derive_quality",
+        storage,
+        lambda store, now: derive_source_quality(store, intervals, now, kept_s(retention_days)),
+        source_quality_in_words,
+    )
+
+
+def source_quality_in_words(report: SourceQualityReport) -> str:
+    """A run in one line."""
+    return f"{report.rows} rows of source_quality of {report.days} days"

@@ -89,6 +89,13 @@ SNAPSHOT = {
         "schedules": {"hourly": ("39 * * * *", "UTC")},
         "reruns": {},
     },
+    "derive-quality": {
+        "entrypoint": "flows.derive_quality.derive_quality",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {"hourly": ("43 * * * *", "UTC")},
+        "reruns": {},
+    },
     "build-warehouse": {
         "entrypoint": "flows.build_warehouse.build_warehouse",
         "queue": "batch",

@@ -72,6 +72,11 @@ def network_rates(settings: NetworkSettings, followed: Sequence[str]) -> dict[st
     return {kind.name: kind.rate for kind, _, _ in _wanted(settings, followed)}
 
 
+def explorer_intervals(settings: NetworkSettings, followed: Sequence[str]) -> dict[str, int]:
+    """Seconds between requests of the explorers that are asked, by name."""
+    return {kind.name: said.polling_interval for kind, said, _ in _wanted(settings, followed)}
+
+
 def _wanted(settings: NetworkSettings, followed: Sequence[str]) -> list[tuple[_Kind, ExplorerSettings, list[Coin]]]:
     """Explorers that are asked, with the coins that they can tell of."""
     if not settings.enabled:

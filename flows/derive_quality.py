@@ -1,0 +1,24 @@
+"""How good the data of each source was, by day of UTC, once the day is over; again for late data."""
+
+from __future__ import annotations
+
+from prefect import State, flow
+from prefect.states import Completed
+
+from flows import settings as flow_settings
+from tasks.derive.source_quality.sources import intervals_of
+from tasks.derive.steps import source_quality_in_words, source_quality_step
+
+
+@flow(name="derive-quality")
+async def derive_quality(config: str | None = None) -> State[None]:
+    """Work out source_quality of the days that are due. Killed or run twice it changes nothing.
+
+    Args:
+        config: folder of configuration; LODELINE_CONFIG of the worker by default.
+    """
+    settings = await flow_settings.load("derive_quality", config)
+    report = await source_quality_step(
+        settings.storage, intervals_of(settings.collection), settings.retention.bucket_days()
+    )
+    return Completed(message=source_quality_in_words(report))

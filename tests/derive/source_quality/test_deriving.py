@@ -1,0 +1,192 @@
+"""source_quality on the embedded store, from raw rows through the roll-up: once, again, killed, late, silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage.declaration import MEASUREMENTS, Tier
+from storage.downsample.run import GRACE_S, roll_up
+from storage.frame import Frame, build_frame
+from storage.lake.store import EmbeddedStore
+from tasks.derive.source_quality.deriving import SourceQualityReport, derive_source_quality
+
+HOUR_S, DAY_S = 3_600, 86_400
+DAY = 1_800_000_000 // DAY_S * DAY_S
+EVENING = DAY + DAY_S + GRACE_S
+INTERVALS = {
+    "miner": {"a": HOUR_S, "new": HOUR_S},
+    "pool": {"p": HOUR_S},
+    "price": {"coingecko": HOUR_S, "coinmarketcap": HOUR_S},
+    "network": {"mempool.space": HOUR_S},
+}
+
+
+class Mortal(EmbeddedStore):
+    """Counts what is written, and dies when told."""
+
+    writes = 0
+    dies_on = ""
+
+    def write(self, frames: Sequence[Frame]) -> None:
+        if self.dies_on and any(frame.measurement == self.dies_on for frame in frames):
+            raise KeyboardInterrupt
+        self.writes += 1
+        super().write(frames)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Mortal]:
+    store = Mortal(tmp_path / "lake")
+    yield store
+    store.close()
+
+
+def rows(name: str, hours: Sequence[int], day: int = DAY, **columns: Any) -> Frame:
+    """A row at each of ``hours``; a column that is no list is the same in all."""
+    laid = {key: value if isinstance(value, list) else [value] * len(hours) for key, value in columns.items()}
+    return build_frame(name, [day + hour * HOUR_S for hour in hours], laid)
+
+
+def polls(hours: Sequence[int], miner: str = "a", day: int = DAY, **columns: Any) -> Frame:
+    told = {"reachable": True, "state": "mining", "hashrate_hs": 1e14, "quality": 1.0} | columns
+    return rows("miner_telemetry", hours, day, miner_id=miner, model="S19", site="hall", **told)
+
+
+def arrive(store: EmbeddedStore, *frames: Frame, delivery: int = 1) -> None:
+    """Store ``frames``, note the hours that they touch, roll them up."""
+    store.write(frames)
+    touched = sorted({(time // HOUR_S * HOUR_S, frame.measurement) for frame in frames for time in frame.times})
+    columns: dict[str, Any] = {"host": ["h"] * len(touched), "measurement": [name for _, name in touched]}
+    columns["touched_ns"] = [delivery] * len(touched)
+    store.write([build_frame("window_touched", [hour for hour, _ in touched], columns)])
+    names = {frame.measurement for frame in frames}
+    latest = max(time for frame in frames for time in frame.times)
+    roll_up(store, latest // DAY_S * DAY_S + DAY_S + GRACE_S, measurements=sorted(names))
+
+
+def a_day(store: EmbeddedStore) -> None:
+    """Miner a answers for 18 hours of 24, 6 of them badly; the pool never; a price of two providers, one of a new
+    coin; the miner that is new comes at noon."""
+    good, bad = range(12), range(12, 18)
+    flags = "conflicting:hashrate_hs,impossible:power_w,impossible:voltage_v"
+    arrive(
+        store,
+        polls(good),
+        polls(bad, quality=0.5, quality_flags=flags),
+        polls(range(18, 24), reachable=False, state="unreachable", hashrate_hs=None, quality=0.0),
+        polls(range(12, 24), "new"),
+        polls(range(24), "stranger"),
+        rows("market_data", range(24), DAY - DAY_S, source="coingecko", coin_id="bitcoin", price_usd=100.0),
+        rows(
+            "market_data", range(24), source="coingecko", coin_id="bitcoin", price_usd=[100.0] * 23 + [120.0],
+            quality=[0.7] * 6 + [1.0] * 18, quality_flags=["conflicting"] * 6 + [None] * 18,
+        ),
+        rows("market_data", range(12), source="coinmarketcap", coin_id="bitcoin", price_usd=100.0, quality=1.0),
+        rows("market_data", range(12), source="coinmarketcap", coin_id="litecoin", price_usd=50.0, quality=1.0),
+    )  # fmt: skip
+    gaps = rows(
+        "worker_match", range(4), pool_id="p", worker_id="acc.a", miner_id="a", status="matched",
+        gap_unexplained_ratio=[0.02, -0.14, 0.16, None],
+    )  # fmt: skip
+    refused = rows("source_request", range(24), host="h", source="p", request="workers", ok=False, failure="refused")
+    store.write([gaps, refused])
+
+
+def stored(store: EmbeddedStore, day: int = DAY) -> dict[tuple[str, str], dict[str, Any]]:
+    table = store.read(MEASUREMENTS["source_quality"], Tier.RAW, day, day + 1)
+    return {(row["kind"], row["source"]): row for row in table.to_pylist()}
+
+
+def test_a_day_by_hand(store: Mortal):
+    a_day(store)
+    assert derive_source_quality(store, INTERVALS, EVENING) == SourceQualityReport(rows=7, days=2)
+    found = stored(store)
+    assert sorted(found) == [
+        ("miner", "a"), ("miner", "new"), ("miner", "stranger"), ("pool", "p"), ("price", "coingecko"),
+        ("price", "coinmarketcap"),
+    ]  # fmt: skip
+    a = found["miner", "a"]
+    assert (a["rows_due"], a["rows"], a["failed"], a["completeness"]) == (24, 18, 6, 0.75)
+    # rows at 0 h to 17 h, each young for 1.5 h: 17 x 3,600 + 5,400 s = 66,600 of 86,400; from 17 h to the end 7 h
+    assert a["timeliness"] == pytest.approx(66_600 / 86_400)
+    assert (a["lag_median_s"], a["lag_worst_s"]) == (3_600, 25_200)
+    # (12 x 1 + 6 x 0.5) / 18
+    assert (a["accuracy"], a["whole_ratio"]) == (pytest.approx(15 / 18), pytest.approx(12 / 18))
+    assert (a["flagged"], a["flags"]) == (6, "conflicting=6,impossible=6")
+    # of three gaps that are known one is above 0.15
+    assert (a["compared"], a["conflicting"], a["consistency"]) == (3, 1, pytest.approx(2 / 3))
+    # (0.75 x 0.770833 x 0.833333 x 0.666667) ^ 1/4
+    assert a["score"] == pytest.approx(0.752808, abs=1e-5)
+    assert (a["outliers"], a["reason"]) == (None, "outliers:too_little_history,gap")
+
+    what_is_not_known_is_null_with_a_reason(found)
+    price_against_price(found)
+
+
+def what_is_not_known_is_null_with_a_reason(found: dict[tuple[str, str], dict[str, Any]]) -> None:
+    # it is due from its first poll on
+    new = found["miner", "new"]
+    assert (new["rows_due"], new["completeness"], new["timeliness"], new["score"]) == (12, 1.0, 1.0, 1.0)
+    assert new["reason"] == "consistency:nothing_to_compare,outliers:too_little_history"
+    stranger = found["miner", "stranger"]
+    assert (stranger["rows"], stranger["rows_due"], stranger["completeness"], stranger["score"]) == (
+        24,
+        None,
+        None,
+        1.0,
+    )
+    assert stranger["reason"].startswith("completeness:not_configured,timeliness:not_configured,")
+    pool = found["pool", "p"]
+    assert (pool["rows_due"], pool["rows"], pool["failed"], pool["completeness"], pool["score"]) == (24, 0, 24, 0, 0)
+    assert (pool["accuracy"], pool["lag_worst_s"], pool["conflicting"], pool["compared"]) == (None, 86_400, 1, 3)
+    assert pool["reason"] == "accuracy:no_rows,outliers:too_little_history,gap"
+
+
+def price_against_price(found: dict[tuple[str, str], dict[str, Any]]) -> None:
+    gecko, cap = found["price", "coingecko"], found["price", "coinmarketcap"]
+    # both tell bitcoin in 12 hours, in 6 of them coingecko's is flagged; litecoin is told by one alone
+    assert (gecko["compared"], gecko["conflicting"], gecko["consistency"]) == (12, 6, 0.5)
+    assert (cap["compared"], cap["conflicting"], cap["consistency"]) == (12, 0, 1.0)
+    # the day before it stood at 100, so 120 is odd: a reach of 5 x 2 %
+    assert (gecko["outliers"], gecko["reason"]) == (1, "")
+    # two coins, 24 hours each
+    assert (cap["rows_due"], cap["rows"], cap["completeness"]) == (48, 24, 0.5)
+
+
+def test_twice_and_killed_are_the_same(store: Mortal):
+    arrive(store, polls(range(3)), polls([5], "stranger"))
+    store.dies_on = "window_rolled"
+    with pytest.raises(KeyboardInterrupt):
+        derive_source_quality(store, INTERVALS, EVENING)
+    store.dies_on = ""
+    killed = stored(store)
+    assert killed["miner", "a"]["completeness"] == 3 / 24, "rows come before the mark"
+    # still due, and its rows are there already
+    assert derive_source_quality(store, INTERVALS, EVENING) == SourceQualityReport(rows=0, days=1)
+    assert stored(store) == killed
+    writes = store.writes
+    assert derive_source_quality(store, INTERVALS, EVENING + HOUR_S) == SourceQualityReport()
+    assert store.writes == writes
+
+
+def test_a_silent_day_is_none_until_late_data_comes(store: Mortal):
+    arrive(store, polls(range(3)), polls([5], "stranger"))
+    next_evening, silence = EVENING + DAY_S, DAY + DAY_S
+    assert derive_source_quality(store, INTERVALS, next_evening).days == 2
+    assert list(stored(store, silence)) == [("miner", "a")], "who is not configured, or never came, owes nothing"
+    silent = stored(store, silence)["miner", "a"]
+    assert (silent["rows_due"], silent["rows"], silent["score"], silent["lag_worst_s"]) == (24, 0, 0.0, DAY_S)
+    assert derive_source_quality(store, INTERVALS, next_evening) == SourceQualityReport()
+    arrive(store, polls(range(12), day=silence), delivery=2)
+    assert derive_source_quality(store, INTERVALS, next_evening) == SourceQualityReport(rows=1, days=1)
+    late = stored(store, silence)["miner", "a"]
+    assert (late["rows"], late["completeness"], late["accuracy"]) == (12, 0.5, 1.0)
+    assert late["reason"].endswith("gap,late_data")
+
+
+def test_an_empty_store_has_nothing_due(store: Mortal):
+    assert derive_source_quality(store, INTERVALS, EVENING) == SourceQualityReport()
