@@ -14,6 +14,7 @@ import pytest
 
 from deployments.up.ports import free_port
 from storage.lake.store import EmbeddedStore
+from tasks.sources.standing import StandingsFile
 
 LODELINE = [sys.executable, "-c", "from deployments.command import main; main()"]
 GIVES_UP_S = 400
@@ -44,6 +45,17 @@ class Up:
             if not missing:
                 return
         pytest.fail(f"no line has {' nor '.join(missing)}:\n{self.text}")
+
+    def await_answers(self, lane: str, *sources: str) -> None:
+        """Wait until each of ``sources`` has answered all that it is asked: a busy machine takes some ticks."""
+        give_up = time.monotonic() + GIVES_UP_S
+        while True:
+            found = StandingsFile(self.data / "state", lane).read()
+            told = [one for one in found if one.source in sources]
+            if set(sources) <= {one.source for one in told} and all(one.success_slot for one in told):
+                return
+            assert time.monotonic() < give_up, found
+            time.sleep(0.1)
 
     def end_now(self) -> int:
         """Ask it to end, as Ctrl-C does; its exit code."""
@@ -95,6 +107,8 @@ def test_from_miner_to_stored_reading_and_back_to_nothing(up):
 
     one = up("--for", "300", "--miners", "15", "--dialect", "all", "--with-fake-abacus")
     one.read_until("A FAKE of Abacus.AI listens at", "pools: asked", "market: asked")
+    one.await_answers("pools", "litecoinpool")
+    one.await_answers("market", "coingecko", "coinmarketcap", "mempool.space", "litesolo")
     assert one.end_now() == 0, one.text
     summary = json.loads(one.lines[-1])
     assert summary["ticks"] >= 2
