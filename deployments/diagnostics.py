@@ -24,6 +24,7 @@ from pydantic import BaseModel, SecretStr
 from deployments.doctor.examine import examine
 from deployments.settings import Settings
 from tasks.alerts.book import Book
+from tasks.alerts.channels import parts_of
 from tasks.health.exposition import exposition
 from tasks.health.status import read_status
 from tasks.miners.redaction import Redaction
@@ -51,12 +52,14 @@ def write_bundle(settings: Settings, target: Path, now: float) -> list[str]:
 
 
 def secrets_of(settings: Settings) -> set[str]:
-    """Every secret value of the configuration, by walking its models."""
+    """Every secret value of the configuration, by walking its models; of one that is an address, its parts as well."""
     found: set[str] = set()
 
     def walk(value: Any) -> None:
         if isinstance(value, SecretStr):
             found.add(value.get_secret_value())
+            if "://" in value.get_secret_value():
+                found.update(parts_of(value))
         elif isinstance(value, BaseModel):
             for name in type(value).model_fields:
                 walk(getattr(value, name))

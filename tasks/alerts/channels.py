@@ -76,11 +76,15 @@ def stripped(text: str, url: SecretStr) -> str:
 
     Of most services what stands in the place of a host is a token, e.g. ``slack://token/token/token``.
     """
+    for part in sorted(parts_of(url), key=len, reverse=True):
+        text = text.replace(part, "***")
+    return text
+
+
+def parts_of(url: SecretStr) -> set[str]:
+    """Parts of ``url`` that may be secrets by themselves."""
     address = url.get_secret_value()
     scheme = address.partition("://")[0]
     host = urlsplit(address).hostname if scheme in _WEBHOOKS else None
     parts = set(re.split(r"[/:@?&=,#\s]+", address)) - {scheme, host}
-    for part in sorted(parts, key=len, reverse=True):
-        if len(part) >= _SECRET_FROM:
-            text = text.replace(part, "***")
-    return text
+    return {part for part in parts if len(part) >= _SECRET_FROM}
