@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.declaration import Measurement, Tier
+from storage.declaration.derived import ANOMALY_SCORE
 from storage.declaration.market import MARKET_DATA
 from storage.declaration.miner import MINER_FAN, MINER_TELEMETRY
 from storage.declaration.pipeline import PIPELINE_VOLUME, SOURCE_REQUEST
-from storage.declaration.pool import POOL_ACCOUNT, POOL_PERFORMANCE
+from storage.declaration.pool import POOL_ACCOUNT, POOL_PERFORMANCE, WORKER_MATCH
 from storage.store import Store
 from tasks.health.status import Status, read_status
 from tasks.miners.settings import MinerSettings
@@ -24,6 +25,8 @@ STALE_INTERVALS = 2.5
 """A row older than so many polling intervals is stale: two polls are missing and a third is late."""
 _LEAST_LOOK_BACK_S = 900
 _POOL_LOOK_BACK_S = 6 * 3_600
+_MATCH_LOOK_BACK_S = 3 * 3_600
+_ANOMALY_LOOK_BACK_S = 2 * 3_600
 _DAY_S = 86_400
 
 
@@ -48,6 +51,8 @@ class Facts:
             miner answered). Without a row, its columns are null.
         fans: rows of miner_fan of miners that answer.
         workers, accounts: of pool_performance and pool_account, last six hours.
+        matches: of worker_match, the newest of each configured miner in the last three hours.
+        anomalies: of anomaly_score by hour, of the last two hours.
         prices: of market_data, last day.
         requests: one row a request of a pool or market source in the last six hours, whichever host asked: ``source``,
             ``request``, ``failure`` of its newest try (null: data came), ``ok_age_s`` since data came (null: not in
@@ -65,6 +70,8 @@ class Facts:
     fans: pd.DataFrame
     workers: pd.DataFrame
     accounts: pd.DataFrame
+    matches: pd.DataFrame
+    anomalies: pd.DataFrame
     prices: pd.DataFrame
     requests: pd.DataFrame
     volumes: pd.DataFrame
@@ -131,6 +138,8 @@ def gather(
         fans=fans[fans["miner_id"].isin(answering)],
         workers=newest(POOL_PERFORMANCE, int(now) - _POOL_LOOK_BACK_S),
         accounts=accounts[~accounts["pool_id"].isin(closed_pool_ids)],
+        matches=_of_miners(newest(WORKER_MATCH, int(now) - _MATCH_LOOK_BACK_S), standing),
+        anomalies=_of_miners(newest(ANOMALY_SCORE, int(now) - _ANOMALY_LOOK_BACK_S), standing),
         prices=newest(MARKET_DATA, int(now) - _DAY_S),
         requests=tried(requests[~requests["source"].isin(closed_pool_ids)], now),
         volumes=newest(PIPELINE_VOLUME, int(now) - _DAY_S),
@@ -165,6 +174,18 @@ def judged(roster: pd.DataFrame, telemetry: pd.DataFrame) -> pd.DataFrame:
     standing["fresh"] = standing["age_s"].notna() & (standing["age_s"] <= STALE_INTERVALS * standing["interval_s"])
     standing["answers"] = standing["fresh"] & standing["reachable"].eq(True).fillna(False)
     return standing
+
+
+def _of_miners(rows: pd.DataFrame, standing: pd.DataFrame) -> pd.DataFrame:
+    """The newest row of each configured miner, with its site and rack; of two at one time the one that is matched."""
+    known = rows[rows["miner_id"].isin(standing.index)]
+    if "status" in known.columns:
+        known = known[~known["status"].isin(["superseded", "not_told"])]
+        known = known.assign(amiss=known["status"] != "matched").sort_values(["age_s", "amiss"])
+    else:
+        known = known[known["time_period"] == "1h"].sort_values("age_s")
+    newest = known.drop_duplicates("miner_id").drop(columns=["site", "rack"], errors="ignore")
+    return newest.join(standing[["site", "rack"]], on="miner_id")
 
 
 def tried(requests: pd.DataFrame, now: float) -> pd.DataFrame:

@@ -112,6 +112,11 @@ def named(rules: Sequence[Rule]) -> dict[str, Rule]:
     return by_name
 
 
+def said(value: object, instead: str) -> str:
+    """A cell of text, or ``instead`` where it holds none: None, NaN, or an empty text."""
+    return value if isinstance(value, str) and value else instead
+
+
 def missing(value: float | None) -> bool:
     """Whether a cell of a table holds nothing: None, or the NaN that tables of numbers have for it."""
     return value is None or math.isnan(value)

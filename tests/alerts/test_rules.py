@@ -22,6 +22,7 @@ WELL: dict[str, Value] = {
     "chip_temp_max_c": 70.0, "fan_duty_percent": 60.0, "fans_running": 4, "boards_mining": 3, "boards_expected": 3,
 }  # fmt: skip
 AWAY: dict[str, Value] = {"reachable": False, "state": "unreachable", "failure": "connect_timeout"}
+AWAY_UNTOLD: dict[str, Value] = {"reachable": False, "state": "unreachable"}
 
 
 def miner(name: str, location: str = "") -> MinerSettings:
@@ -73,6 +74,7 @@ def world(tmp_path: Path) -> World:
     [
         ({}, {}),
         (AWAY, {"miner_unreachable": "does not answer: connect timeout"}),
+        (AWAY_UNTOLD, {"miner_unreachable": "does not answer: no reason stored"}),
         ({"state": "failed"}, {"miner_failed": "its state is failed"}),
         ({"hashrate_hs": 0.0}, {"no_hashrate": "hashrate is 0.00 H/s, state mining", "hashrate_low": ""}),
         ({"hashrate_hs": 0.0, "hashrate_nominal_hs": None}, {"no_hashrate": ""}),
@@ -94,7 +96,7 @@ def world(tmp_path: Path) -> World:
     ],
 )
 def test_what_rules_find_at_a_miner(world: World, fields: dict[str, Value], found: dict[str, str]) -> None:
-    world.telemetry(**{**({} if fields is not AWAY else dict.fromkeys(WELL)), **fields})
+    world.telemetry(**{**(dict.fromkeys(WELL) if fields.get("reachable") is False else {}), **fields})
     of_miners = [name for name, rule in RULES.items() if rule.about == "miner"]
     said = {name: world.find(name) for name in of_miners}
     assert {name for name, subjects in said.items() if subjects} == set(found)
@@ -161,6 +163,58 @@ def test_a_crowd_is_a_site_or_a_rack(tmp_path: Path, away: list[int], subjects: 
 )
 def test_the_rack_is_in_the_place(location: str, rack: str) -> None:
     assert rack_of(location) == rack
+
+
+MATCH: dict[str, Value] = {
+    "pool_id": "ltc", "worker_id": "acc.m1", "miner_id": "m1", "hashrate_miner_hs": 100 * TH,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows_of_match", "rule", "found"),
+    [
+        ([{"status": "matched", "gap_unexplained_ratio": 0.02}], "work_astray", {}),
+        ([{"status": "matched", "gap_unexplained_ratio": 0.02}], "work_not_credited", {}),
+        ([{"status": "matched", "gap_unexplained_ratio": None}], "work_not_credited", {}),
+        (
+            [{"status": "matched", "gap_unexplained_ratio": 0.5, "hashrate_pool_hs": 48 * TH}],
+            "work_not_credited",
+            {"m1": "the miner tells 100 TH/s, ltc credits 48.0 TH/s"},
+        ),
+        ([{"status": "wrong_pool", "reason": "expected ltc"}], "work_astray", {"m1": "wrong pool: expected ltc"}),
+        ([{"status": "missing_worker"}], "work_astray", {"m1": "missing worker: see lodeline pools"}),
+        ([{"status": "superseded", "gap_unexplained_ratio": 0.9}], "work_not_credited", {}),
+        ([{"status": "not_told"}], "work_astray", {}),
+        # of one hour two rows: what is matched counts
+        ([{"status": "missing_worker", "pool_id": "other"}, {"status": "matched"}], "work_astray", {}),
+        # the hour after it was well again
+        ([{"status": "wrong_pool", "time": T - 3_600}, {"status": "matched", "time": T}], "work_astray", {}),
+        ([{"status": "wrong_pool", "time": T - 4 * 3_600}], "work_astray", {}),  # long ago
+        ([{"status": "fee_only", "miner_id": "m9"}], "work_astray", {}),  # not configured any more
+    ],
+)
+def test_where_the_work_goes(
+    world: World, rows_of_match: list[dict[str, Value]], rule: str, found: dict[str, str]
+) -> None:
+    world.telemetry()
+    for row in rows_of_match:
+        world.put("worker_match", MATCH | row)
+    assert world.find(rule) == found
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({"overall": 0.85, "reasons": "hashrate: below its own"}, {"m1": "score 0.85: hashrate: below its own"}),
+        ({"overall": 0.7}, {}),
+        ({"overall": None, "hashrate": 0.9}, {}),
+        ({"overall": 0.9, "time": T - 3 * 3_600}, {}),
+        ({"overall": 0.9, "time_period": "1d"}, {}),
+    ],
+)
+def test_a_miner_that_is_odd(world: World, fields: dict[str, Value], found: dict[str, str]) -> None:
+    world.put("anomaly_score", {"miner_id": "m1", "time_period": "1h"} | fields)
+    assert world.find("miner_odd") == found
 
 
 WORKER: dict[str, Value] = {"pool_id": "ltc", "worker_id": "acc.m1", "algorithm": "scrypt"}

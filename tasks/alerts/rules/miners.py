@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tasks.alerts.facts import Facts
-from tasks.alerts.rule import About, Finding, Found, Level, Rule, missing
+from tasks.alerts.rule import About, Finding, Found, Level, Rule, missing, said
 from tasks.quantity import hashrate
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _unreachable(facts: Facts, _limit: float | None) -> Found:
     rows = facts.miners[facts.miners["fresh"] & ~facts.miners["answers"]]
     return Found(
         tuple(
-            _finding(str(miner), row, f"does not answer: {str(row['failure'] or 'no reason stored').replace('_', ' ')}")
+            _finding(str(miner), row, f"does not answer: {said(row['failure'], 'no reason stored').replace('_', ' ')}")
             for miner, row in rows.iterrows()
         ),
         frozenset(map(str, facts.miners.index[~facts.miners["fresh"]])),
@@ -86,6 +86,57 @@ def _fans(facts: Facts, _limit: float | None) -> Found:
         names = ", ".join(sorted(fans["fan"]))
         findings.append(_finding(str(miner), row, f"fan {names} does not turn", float(len(fans))))
     return Found(tuple(findings), frozenset(map(str, facts.miners.index[~facts.miners["answers"]])))
+
+
+def _astray(facts: Facts, _limit: float | None) -> Found:
+    rows = facts.matches[facts.matches["status"].isin(_ASTRAY)]
+    return Found(
+        tuple(
+            _finding(
+                row["miner_id"], row, f"{row['status'].replace('_', ' ')}: {said(row['reason'], 'see lodeline pools')}"
+            )
+            for _, row in rows.iterrows()
+        )
+    )
+
+
+def _not_credited(facts: Facts, limit: float | None) -> Found:
+    rows = facts.matches
+    well = facts.miners.index[facts.miners["answers"] & _hashes(facts.miners)]
+    gap = rows["gap_unexplained_ratio"].astype("float64")
+    rows = rows[rows["miner_id"].isin(well) & (rows["status"] == "matched") & (gap >= (limit or 0.0))]
+    return Found(
+        tuple(
+            _finding(
+                row["miner_id"],
+                row,
+                f"the miner tells {hashrate(row['hashrate_miner_hs'], None)}, {row['pool_id']} credits "
+                f"{hashrate(row['hashrate_pool_hs'], None)}",
+                row["gap_unexplained_ratio"],
+            )
+            for _, row in rows.iterrows()
+        ),
+        frozenset(map(str, facts.miners.index[~facts.miners["answers"]])),
+    )
+
+
+def _odd(facts: Facts, limit: float | None) -> Found:
+    scores = facts.anomalies["overall"].astype("float64")
+    rows = facts.anomalies[scores >= (limit or 0.0)]
+    return Found(
+        tuple(
+            _finding(
+                row["miner_id"],
+                row,
+                f"score {row['overall']:.2f}: {said(row['reasons'], 'no reason told')}",
+                row["overall"],
+            )
+            for _, row in rows.iterrows()
+        )
+    )
+
+
+_ASTRAY = ("wrong_pool", "wrong_worker", "missing_worker", "fee_only")
 
 
 def _hashes(rows: pd.DataFrame) -> pd.Series:
@@ -243,5 +294,42 @@ MINER_RULES = (
         limit=85.0,
         unit="degC",
         muted_by=_NOT_KNOWN,
+    ),
+    Rule(
+        "work_astray",
+        Level.CRITICAL,
+        About.MINER,
+        "The miner's work goes to another pool or worker than it should, to none that is seen, or to the maker alone.",
+        "`lodeline pools` shows miner against worker. Compare its pool settings; a change nobody made may be theft.",
+        _astray,
+        for_s=0,
+        keep_s=0,
+        muted_by=_DOWN | {"pool_away"},
+    ),
+    Rule(
+        "work_not_credited",
+        Level.CRITICAL,
+        About.MINER,
+        "The miner mines well, and its pool credits much less than fee and refused shares explain.",
+        "Look for a second pool in its settings, stale shares, or a pool that is in trouble.",
+        _not_credited,
+        for_s=0,
+        keep_s=0,
+        limit=0.3,
+        unit="ratio",
+        muted_by=_DOWN | {"work_astray", "pool_away"},
+    ),
+    Rule(
+        "miner_odd",
+        Level.INFO,
+        About.MINER,
+        "The miner does not behave as it did, or as its peers do.",
+        "`lodeline anomalies` tells what is odd about it; watch it, other rules tell what is urgent.",
+        _odd,
+        for_s=0,
+        keep_s=0,
+        limit=0.8,
+        unit="ratio",
+        muted_by=_DOWN | {"no_hashrate", "hashrate_low", "board_lost", "fan_lost", "chip_too_hot", "cooling_failing"},
     ),
 )
