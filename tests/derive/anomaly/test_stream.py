@@ -133,7 +133,7 @@ def test_another_preset_is_none(watch: Watch) -> None:
         rate = 98e12 * (1 + 0.001 * (slot // 60 % 7))
         return {
             "hashrate_hs": 1.2 * rate, "hashrate_nominal_hs": 120e12, "power_w": 3935, "power_limit_w": 4000,
-            "chip_temp_max_c": 63,
+            "chip_temp_max_c": 78,
         }  # fmt: skip
 
     assert events(watch, range(SETTLED, SETTLED + 2_400, 60), faster) == []
