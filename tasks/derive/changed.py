@@ -27,14 +27,19 @@ def write_changed(
     Raises:
         TryAgain: the store does not answer.
     """
-    made = [_changed(store, frame, compared_from, regardless_of) for frame in frames if frame.times]
+    made = [changed_rows(store, frame, compared_from, regardless_of) for frame in frames if frame.times]
     changed = [frame for frame in made if frame.times]
     if changed:
         store.write(changed)
     return sum(map(len, changed))
 
 
-def _changed(store: Store, frame: Frame, compared_from: int, regardless_of: Collection[str]) -> Frame:
+def changed_rows(store: Store, frame: Frame, compared_from: int = 0, regardless_of: Collection[str] = ()) -> Frame:
+    """Those rows of ``frame``, which has some, that :func:`write_changed` would write.
+
+    Raises:
+        TryAgain: the store does not answer.
+    """
     declared = frame.declared
     table = store.read(declared, Tier.RAW, min(frame.times), max(frame.times) + 1)
     stored = {_key(declared, int(row["time"].timestamp()), row): row for row in table.to_pylist()}

@@ -15,7 +15,7 @@ from storage.downsample.rollup import DAY_S, window_of
 from storage.downsample.run import GRACE_S
 from storage.frame import Frame, build_frame
 from storage.store import Store
-from tasks.derive.changed import write_changed
+from tasks.derive.changed import changed_rows, write_changed
 from tasks.derive.hour_grid import Floats, ratio, words_of
 from tasks.derive.source_quality import figures
 from tasks.derive.source_quality.readings import HISTORY_S, Readings, read_day
@@ -28,6 +28,8 @@ HORIZON_S = 28 * DAY_S
 """How far back days are looked for: raw readings of miners are kept 30 days by default."""
 _SILENT = 1
 """Mark of a day of which nothing is rolled up. Data that comes for it gives another, so it is due again."""
+
+_LATE = "late_data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,10 @@ def derive_source_quality(
     due += _silent_days(store, first, now, set(noted) | {one.start for one in due})
     report = SourceQualityReport()
     for day in sorted(due, key=lambda one: one.start):
-        written = write_changed(store, quality_frames(store, intervals, day.start, late=day.start in noted))
+        frames = quality_frames(store, intervals, day.start)
+        if day.start in noted:
+            frames = [_with_late_data(store, frame) for frame in frames if frame.times]
+        written = write_changed(store, frames)
         mark_derived(store, SOURCE_QUALITY.name, [day])
         report = SourceQualityReport(report.rows + written, report.days + 1)
     return report
@@ -72,18 +77,34 @@ def _silent_days(store: Store, first: int, now: int, known: set[int]) -> list[Wi
     return [Window(day, Tier.DAILY, _SILENT) for day in over if day not in told | known]
 
 
-def quality_frames(store: Store, intervals: Intervals, start: int, *, late: bool) -> list[Frame]:
-    """Rows of the day from ``start`` on. ``late``: the day was worked out before, and more came."""
+def _with_late_data(store: Store, frame: Frame) -> Frame:
+    """``frame`` of a day that was worked out before: sources of which more came since say so, now and ever after."""
+    start = frame.times[0]
+    stored = store.read(SOURCE_QUALITY, Tier.RAW, start, start + 1, columns=["reason"]).to_pylist()
+    late = {(row["kind"], row["source"]) for row in stored if _LATE in (row["reason"] or "").split(",")}
+    changed = changed_rows(store, frame, regardless_of=["reason"]).columns
+    if changed:
+        late |= set(zip(changed["kind"], changed["source"], strict=True))
+    columns = frame.columns
+    reasons = [
+        f"{reason},{_LATE}".lstrip(",") if (kind, source) in late else reason
+        for reason, kind, source in zip(columns["reason"], columns["kind"], columns["source"], strict=True)
+    ]
+    return build_frame(frame.measurement, frame.times, {**columns, "reason": reasons})
+
+
+def quality_frames(store: Store, intervals: Intervals, start: int) -> list[Frame]:
+    """Rows of the day from ``start`` on."""
     frames = []
     for kind in KINDS:
         asked = intervals.get(kind.name, {})
         readings = read_day(store, kind, asked, start, start + DAY_S)
         every = np.array([asked.get(name, np.nan) for name in readings.names], dtype=np.float64)
-        frames.append(_frame(kind.name, readings, every, start, late=late, by_series=kind.by_series))
+        frames.append(_frame(kind.name, readings, every, start, by_series=kind.by_series))
     return frames
 
 
-def _frame(kind: str, told: Readings, every: Floats, start: int, *, late: bool, by_series: bool) -> Frame:
+def _frame(kind: str, told: Readings, every: Floats, start: int, *, by_series: bool) -> Frame:
     stop, count = start + DAY_S, len(told.names)
     asked = np.where(np.isnan(every), told.first, np.maximum(np.floor(told.first / every) * every, start))
     begins = np.where(told.seen, float(start), asked)
@@ -110,7 +131,6 @@ def _frame(kind: str, told: Readings, every: Floats, start: int, *, late: bool, 
             "consistency:nothing_to_compare": told.compared == 0,
             "outliers:too_little_history": ~could_tell,
             "gap": lags.worst_s > figures.FRESH_INTERVALS * every,
-            "late_data": np.full(count, late),
         }
     )
     columns: dict[str, Sequence[Any]] = {

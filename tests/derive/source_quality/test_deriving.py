@@ -186,6 +186,12 @@ def test_a_silent_day_is_none_until_late_data_comes(store: Mortal):
     late = stored(store, silence)["miner", "a"]
     assert (late["rows"], late["completeness"], late["accuracy"]) == (12, 0.5, 1.0)
     assert late["reason"].endswith("gap,late_data")
+    # of another miner, later still: the first one's row is as it was, word and all
+    arrive(store, polls(range(12, 24), "new", day=silence), delivery=3)
+    assert derive_source_quality(store, INTERVALS, next_evening) == SourceQualityReport(rows=1, days=1)
+    found = stored(store, silence)
+    assert found["miner", "a"] == late
+    assert (found["miner", "new"]["rows"], found["miner", "new"]["reason"].endswith("late_data")) == (12, True)
 
 
 def test_an_empty_store_has_nothing_due(store: Mortal):
