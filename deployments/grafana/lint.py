@@ -69,6 +69,8 @@ def _panel(panel: Mapping[str, Any], bucket_of: Mapping[str, str]) -> Iterator[s
         return
     if not panel.get("description"):
         yield "no description"
+    elif "Source: " not in panel["description"] or "Null" not in panel["description"]:
+        yield "its description tells neither source nor how null is shown"
     if not panel.get("targets"):
         yield "no query"
     unit = panel["fieldConfig"]["defaults"].get("unit", "none")
@@ -165,8 +167,14 @@ def _select(select: Select, bucket: str) -> Iterator[str]:
         if not select.bounded:
             yield "not bounded by $timeFilter"
     where = select.source if isinstance(select.source, str) else "the inner query"
+    # A tag is a column only beside a field: a server answers tags alone with nothing, and no error.
+    plain = {column.unit_of for column in select.columns if not column.aggregated} - {None}
+    columns = known | (tags if plain & known else set())
     yield from (
-        f"{where} has no field {name!r}" for column in select.columns for name in column.fields if name not in known
+        f"{where} has no field {name!r}"
+        for column in select.columns
+        for name in column.fields
+        if name not in (known if column.aggregated else columns)
     )
     yield from (f"{where} has no tag {name!r} to group by" for name in select.group_by if name not in tags)
     for name, value in select.compared:
@@ -214,6 +222,8 @@ def _declared_unit(select: Select, column: Column, bucket: str) -> str | None:
     if found is None:
         return None
     declared = _fields_of(*found).get(column.unit_of)
+    if declared is not None and declared.unit == "" and "unit" in found[0].field_by_name:
+        return None  # the row names its own unit
     if declared is None or column.unit_of.endswith(_UNITS_OF_THEIR_OWN) or declared.kind in (Kind.STATE, Kind.TEXT):
         return None
     return declared.unit

@@ -109,6 +109,67 @@ def ratio(table: str, part: str, whole: Sequence[str], tag: str | None = None) -
     return f'SELECT sum("{part}") / ({sums}) FROM "{table}" WHERE {TIME} AND {CHOSEN} GROUP BY {groups} fill(null)'
 
 
+def measured(
+    measurement: Measurement, function: str, field: str, tags: Sequence[str] = (), where: Sequence[str] = ()
+) -> str:
+    """``function`` of ``field`` of raw rows per window and values of ``tags``, of rows that are all of ``where``."""
+    return (
+        f'SELECT {function}("{field}") FROM "{measurement.name}" WHERE {" AND ".join((TIME, *where))} '
+        f"GROUP BY {', '.join(('time($__interval)', *map(_name, tags)))} fill(null)"
+    )
+
+
+def sum_of_series(measurement: Measurement, field: str, tags: Sequence[str] = (), where: Sequence[str] = ()) -> str:
+    """Per window and values of ``tags``, the sum over all series of their means: a wide window counts a row once."""
+    means = (
+        f'SELECT mean("{field}") AS "{field}" FROM "{measurement.name}" WHERE {" AND ".join((TIME, *where))} '
+        f"GROUP BY time($__interval), {quoted(measurement.tag_names)} fill(none)"
+    )
+    return (
+        f'SELECT sum("{field}") FROM ({means}) WHERE {TIME} '
+        f"GROUP BY {', '.join(('time($__interval)', *map(_name, tags)))} fill(null)"
+    )
+
+
+def quotient(measurement: Measurement, part: str, whole: str, *, factor: str = "", where: Sequence[str] = ()) -> str:
+    """Sum of ``part`` over sum of ``whole`` per window, of raw rows that have both."""
+    both = (TIME, f'"{part}" >= 0', f'"{whole}" >= 0', *where)
+    return (
+        f'SELECT sum("{part}") / sum("{whole}"){factor} FROM "{measurement.name}" WHERE {" AND ".join(both)} '
+        "GROUP BY time($__interval) fill(null)"
+    )
+
+
+def newest_of_each(measurement: Measurement, fields: Sequence[str], where: Sequence[str] = ()) -> str:
+    """The newest row of every series, whole, of rows that are all of ``where``."""
+    return (
+        f'SELECT {quoted(fields)} FROM "{measurement.name}" WHERE {" AND ".join((TIME, *where))} '
+        f"GROUP BY {quoted(measurement.tag_names)} ORDER BY time DESC LIMIT 1"
+    )
+
+
+def latest(measurement: Measurement, columns: Sequence[str], where: Sequence[str] = (), limit: int = 100) -> str:
+    """The newest ``limit`` rows of all series together; ``columns`` are tags and at least one field."""
+    return (
+        f'SELECT {quoted(columns)} FROM "{measurement.name}" WHERE {" AND ".join((TIME, *where))} '
+        f"ORDER BY time DESC LIMIT {limit}"
+    )
+
+
+def chosen(tag: str, variable: str) -> str:
+    """The viewer's choice of a tag; a missing tag matches "All"."""
+    return f'"{tag}" =~ /^${{{variable}:regex}}$/'
+
+
+def equal(name: str, value: str) -> str:
+    """A tag or a state that is ``value``."""
+    return f"\"{name}\" = '{value}'"
+
+
+def _name(name: str) -> str:
+    return f'"{name}"'
+
+
 def of_ticks(field: str) -> str:
     """Largest value per window, host and lane of the collectors' books."""
     return (

@@ -8,6 +8,7 @@ GRAFANA_UNIT = {
     "W": "watt",
     "degC": "celsius",
     "J/TH": "suffix: J/TH",
+    "J/MH": "suffix: J/MH",
     "MHz": "suffix: MHz",
     "V": "volt",
     "s": "s",
@@ -18,5 +19,15 @@ GRAFANA_UNIT = {
     "count": "short",
     "shares": "short",
     "d1_shares": "short",
+    "hashes": "short",
+    "coins": "suffix: coins",
+    "USD": "currencyUSD",
+    "BTC": "currencyBTC",
+    "kWh": "kwatth",
+    "USD/kWh": "suffix: USD/kWh",
+    "USD/TH/day": "suffix: USD/TH/day",
+    "USD/day": "suffix: USD/day",
+    "days": "d",
+    "bytes": "bytes",
 }
-"""Declared unit to the unit id of a panel. A unit that is not here has no panel yet."""
+"""Declared unit to the unit id of a panel."""

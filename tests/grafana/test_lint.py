@@ -25,8 +25,11 @@ def test_committed_files_are_fresh(path):
     assert committed == build.files()[path], "run python -m deployments.grafana.build"
 
 
-def committed() -> Dashboard:
-    found: Dashboard = json.loads((build.FOLDER / "dashboards/fleet.json").read_text(encoding="utf-8"))
+NAMES = [declared.name for declared in build.DASHBOARDS]
+
+
+def committed(name: str = "fleet") -> Dashboard:
+    found: Dashboard = json.loads((build.FOLDER / f"dashboards/{name}.json").read_text(encoding="utf-8"))
     return found
 
 
@@ -35,9 +38,25 @@ def schema() -> dict[str, Any]:
     return found
 
 
-def test_the_dashboard_has_no_fault():
-    assert lint(committed(), build.DATASOURCES) == []
-    jsonschema.validate(committed(), schema())
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dashboard_has_no_fault(name):
+    assert lint(committed(name), build.DATASOURCES) == []
+    jsonschema.validate(committed(name), schema())
+
+
+def test_no_dashboard_is_left_behind():
+    """Grafana reads every file of the folder, one that nothing makes any more as well."""
+    assert {path.stem for path in (build.FOLDER / "dashboards").iterdir()} == set(NAMES)
+
+
+def test_every_panel_tells_where_its_numbers_are_from():
+    panels = [panel for name in NAMES for panel in committed(name)["panels"] if panel["type"] != "row"]
+    assert len(panels) > 80
+    by_title = {panel["title"]: panel["description"] for panel in panels}
+    assert by_title["Lost hashrate by cause"].endswith(
+        "Source: operational_metrics in mining_operational. Null: a gap in the line, never 0."
+    )
+    assert by_title["Accounts"].endswith("Source: pool_account in mining_pool. Null: an empty cell, never 0.")
 
 
 @pytest.mark.parametrize(
@@ -84,6 +103,7 @@ BOUND = 'WHERE $timeFilter GROUP BY time($__interval), "model"'
         (lambda d: panel_of(d)["gridPos"].update(x=20), "reaches beyond column 24"),
         (lambda d: panel_of(d).update(title=""), "no title"),
         (lambda d: panel_of(d).update(description=""), "no description"),
+        (lambda d: panel_of(d).update(description="Sum of means."), "neither source nor how null is shown"),
         (lambda d: panel_of(d).update(targets=[]), "no query"),
         (lambda d: panel_of(d)["targets"][1].update(refId="A"), "refId is used twice"),
         (lambda d: panel_of(d)["fieldConfig"]["defaults"].update(unit="hps"), "unit 'hps' is none of the known"),
@@ -119,6 +139,7 @@ BOUND = 'WHERE $timeFilter GROUP BY time($__interval), "model"'
             query(f'SELECT sum("x") FROM (SELECT mean("hashrate_hs") AS "y" FROM "miner_telemetry" {BOUND})'),
             "no field 'x'",
         ),
+        (query('SELECT "site", "model" FROM "miner_telemetry" WHERE $timeFilter LIMIT 5'), "has no field 'site'"),
         (query("SELECT mean(hashrate_hs) FROM miner_telemetry"), "function hashrate_hs is none of"),
         (query('SELECT mean("hashrate_hs") FROM "miner_telemetry" ; DROP MEASUREMENT "x"'), "unknown character"),
         (query('SHOW TAG VALUES FROM "miner_telemetry" WITH KEY = "site"'), "a panel shows no tag values"),
@@ -176,8 +197,12 @@ def test_what_is_not_known_is_refused(text):
         parse(text)
 
 
-def test_units_are_declared_ones():
-    assert set(GRAFANA_UNIT) <= UNITS
+def test_every_declared_unit_has_one_of_grafana():
+    assert set(GRAFANA_UNIT) == UNITS
+
+
+def test_every_bucket_of_influxdb_has_a_datasource():
+    assert set(build.DATASOURCES.values()) == {name for name, bucket in BUCKETS.items() if bucket.in_influx}
 
 
 def test_datasources():

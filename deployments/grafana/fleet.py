@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from deployments.grafana import queries
+from deployments.grafana.panel import Dashboard, Panel, Row, Target, Variable, newest
 from storage.declaration import Measurement, Tier
 from storage.declaration.miner import FAILURE_KINDS, MINER_BOARD, MINER_FAN, MINER_POOL, MINER_STATES, MINER_TELEMETRY
 from storage.declaration.pipeline import COLLECTOR_TICK
@@ -14,42 +14,6 @@ _NOW = "15m"
 """How far "now" looks back: three polls at the slowest usual interval of 5 min."""
 _POLL = "5m"
 """No window of a sum over miners is shorter: in a shorter one only some of them were polled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One query. ``alias`` names its series; ``$tag_x`` is the value of tag x."""
-
-    query: str
-    alias: str = ""
-    table: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One panel; ``unit`` is a declared unit. ``units`` are those of a table's columns."""
-
-    kind: str
-    title: str
-    description: str
-    bucket: str
-    targets: tuple[Target, ...]
-    unit: str = ""
-    width: int = 8
-    height: int = 8
-    units: tuple[tuple[str, str], ...] = ()
-    look_back: str | None = None
-    interval: str | None = None
-    stacked: bool = False
-    no_value: str = "\N{EN DASH}"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A heading and the panels under it."""
-
-    title: str
-    panels: tuple[Panel, ...]
 
 
 _RAW = MINER_TELEMETRY.buckets[Tier.RAW]
@@ -87,16 +51,15 @@ def _lines(
 def _table(
     title: str, description: str, measurement: Measurement, fields: Sequence[str], *, width: int, height: int
 ) -> Panel:
-    return Panel(
-        "table",
+    return newest(
         title,
         description,
-        measurement.buckets[Tier.RAW],
-        (Target(queries.newest_rows(measurement, fields), table=True),),
-        units=tuple((name, measurement.field_by_name[name].unit) for name in fields),
-        look_back=_NOW,
+        measurement,
+        queries.newest_rows(measurement, fields),
+        fields,
         width=width,
         height=height,
+        look_back=_NOW,
     )
 
 
@@ -348,13 +311,26 @@ _COLLECTOR_ROW = Row(
     ),
 )
 
-ROWS = (
-    _NOW_ROW,
-    _OVER_TIME_ROW,
-    _TEMPERATURE_ROW,
-    _MINERS_ROW,
-    _PARTS_ROW,
-    _SHARES_ROW,
-    _DAYS_ROW,
-    _COLLECTOR_ROW,
+SITE = Variable("site", "Site", MINER_TELEMETRY, 'SHOW TAG VALUES FROM "miner_telemetry" WITH KEY = "site"')
+MINERS = Variable(
+    "miner",
+    "Miner",
+    MINER_TELEMETRY,
+    'SHOW TAG VALUES FROM "miner_telemetry" WITH KEY = "miner_id" WHERE "site" =~ /^${site:regex}$/',
+)
+
+FLEET = Dashboard(
+    "fleet",
+    "Lodeline fleet",
+    (SITE, MINERS),
+    (
+        _NOW_ROW,
+        _OVER_TIME_ROW,
+        _TEMPERATURE_ROW,
+        _MINERS_ROW,
+        _PARTS_ROW,
+        _SHARES_ROW,
+        _DAYS_ROW,
+        _COLLECTOR_ROW,
+    ),
 )
