@@ -341,7 +341,7 @@ def test_every_variable_has_values(server, declared, variable):
 
 
 def test_variables(server):
-    site, miner = build.dashboard(build.FLEET)["templating"]["list"]
+    site, miner = build.dashboard(build.DASHBOARDS[0])["templating"]["list"]
     assert {row["value"] for row in server.rows(site["query"], "mining_raw")} == {"hall-1", "hall-2"}
     everyone = server.rows(miner["query"].replace("${site:regex}", ALL), "mining_raw")
     assert len({row["value"] for row in everyone}) == FLEET  # m0, which stands at no site, among them
