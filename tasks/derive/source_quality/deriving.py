@@ -127,7 +127,8 @@ def _frame(kind: str, told: Readings, every: Floats, start: int, *, by_series: b
         {
             "completeness:not_configured": np.isnan(every),
             "timeliness:not_configured": np.isnan(every),
-            "accuracy:no_rows": qualities == 0,
+            "accuracy:no_rows": rows == 0,
+            "accuracy:not_judged": (rows > 0) & (qualities == 0),
             "consistency:nothing_to_compare": told.compared == 0,
             "outliers:too_little_history": ~could_tell,
             "gap": lags.worst_s > figures.FRESH_INTERVALS * every,

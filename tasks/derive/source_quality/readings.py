@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import pyarrow as pa
@@ -67,8 +68,9 @@ def read_day(store: Store, kind: Kind, configured: Iterable[str], start: int, st
         TryAgain: the store does not answer.
     """
     begin = start - HISTORY_S
-    paused = ["state_paused_seconds"] if kind.name == "miner" else []
-    hourly = store.read(kind.measurement, Tier.HOURLY, begin, stop, columns=[kind.value, *paused])
+    columns = [kind.value, *(f"{name}_count" for name in kind.told)]
+    columns += ["state_paused_seconds"] if kind.name == "miner" else []
+    hourly = store.read(kind.measurement, Tier.HOURLY, begin, stop, columns=columns)
     names = sorted(set(configured) | set(pc.unique(hourly[kind.tag]).to_pylist()) - {None})
     series_names = sorted(set(pc.unique(hourly[kind.series]).to_pylist()) - {None})
     gathered = _Raw(kind, names, series_names)
@@ -116,8 +118,8 @@ def read_day(store: Store, kind: Kind, configured: Iterable[str], start: int, st
 
 
 def _raw(store: Store, kind: Kind, start: int, stop: int) -> pa.Table:
-    columns = ["quality", "quality_flags", *(["reachable"] if kind.name == "miner" else [])]
-    return store.read(kind.measurement, Tier.RAW, start, stop, columns=columns)
+    table = store.read(kind.measurement, Tier.RAW, start, stop, columns=["quality", "quality_flags", *kind.told])
+    return table.filter(reduce(pc.or_, [pc.is_valid(table[name]) for name in kind.told]))
 
 
 class _Raw:

@@ -17,7 +17,8 @@ class Kind:
     """One kind of source: the ``measurement`` that tells its data, and the tags that say which source and series.
 
     ``value``: column of the hourly tier in which outliers are looked for. ``by_series``: each series is due in every
-    interval, as the coins of a provider are; else the source is, since workers come and go.
+    interval, as the coins of a provider are; else the source is, since workers come and go. ``told``: a row that has
+    none of these fields is no reading.
     """
 
     name: str
@@ -25,14 +26,28 @@ class Kind:
     tag: str
     series: str
     value: str
+    told: tuple[str, ...]
     by_series: bool = False
 
 
+_WORKER = (
+    "status", "hashrate_reported_hs", "hashrate_effective_hs", "shares_accepted", "work_accepted_d1", "earnings_amount",
+)  # fmt: skip
+_NETWORK = ("network_hashrate_hs", "network_difficulty", "block_reward", "block_height")
+
 KINDS = (
-    Kind("miner", MEASUREMENTS["miner_telemetry"], "miner_id", "miner_id", "hashrate_hs_mean"),
-    Kind("pool", MEASUREMENTS["pool_performance"], "pool_id", "worker_id", "hashrate_effective_hs_mean"),
-    Kind("price", MEASUREMENTS["market_data"], "source", "coin_id", "price_usd_mean", by_series=True),
-    Kind("network", MEASUREMENTS["network_data"], "source", "coin_id", "network_hashrate_hs_mean", by_series=True),
+    Kind("miner", MEASUREMENTS["miner_telemetry"], "miner_id", "miner_id", "hashrate_hs_mean", ("reachable",)),
+    Kind("pool", MEASUREMENTS["pool_performance"], "pool_id", "worker_id", "hashrate_effective_hs_mean", _WORKER),
+    Kind("price", MEASUREMENTS["market_data"], "source", "coin_id", "price_usd_mean", ("price_usd",), by_series=True),
+    Kind(
+        "network",
+        MEASUREMENTS["network_data"],
+        "source",
+        "coin_id",
+        "network_hashrate_hs_mean",
+        _NETWORK,
+        by_series=True,
+    ),
 )
 
 Intervals = Mapping[str, Mapping[str, int]]

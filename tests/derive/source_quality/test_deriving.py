@@ -194,5 +194,20 @@ def test_a_silent_day_is_none_until_late_data_comes(store: Mortal):
     assert (found["miner", "new"]["rows"], found["miner", "new"]["reason"].endswith("late_data")) == (12, True)
 
 
+def test_a_pool_tells_by_any_of_its_workers_and_rows_without_a_word_are_none(store: Mortal):
+    worker: dict[str, Any] = {"pool_id": "p", "algorithm": "sha256d"}
+    arrive(
+        store,
+        rows("pool_performance", range(6), worker_id="acc.a", status="online", **worker),
+        rows("pool_performance", range(3, 9), worker_id="acc.b", hashrate_effective_hs=1e14, **worker),
+        rows("pool_performance", range(9, 12), worker_id="acc.b", quality_flags="unit_suspect", **worker),
+    )
+    derive_source_quality(store, INTERVALS, EVENING)
+    pool = stored(store)["pool", "p"]
+    assert (pool["rows"], pool["rows_due"], pool["completeness"]) == (9, 24, 0.375)
+    assert (pool["accuracy"], pool["whole_ratio"]) == (None, None)
+    assert pool["reason"].split(",")[0] == "accuracy:not_judged"
+
+
 def test_an_empty_store_has_nothing_due(store: Mortal):
     assert derive_source_quality(store, INTERVALS, EVENING) == SourceQualityReport()
