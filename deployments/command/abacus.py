@@ -24,6 +24,8 @@ class Action(StrEnum):
     REGISTER = "register"
     EXPORT = "export"
     STREAM = "stream"
+    PREDICT = "predict"
+    PREDICTIONS = "predictions"
     REJECTED = "rejected"
 
 
@@ -33,7 +35,8 @@ def abacus(
         typer.Argument(
             help="status: how every feature group stands, here and at Abacus.AI, and what is otherwise there than "
             "declared. register: make and mend them there. export: send what is new now. stream: send windows that are "
-            "closed now. rejected: rows that did not go, with the reason."
+            "closed now. predict: start batch predictions that are due, fetch those that are over, and score. "
+            "predictions: how each stands. rejected: rows that did not go, or did not come, with the reason."
         ),
     ],
     *,
@@ -66,6 +69,9 @@ def abacus(
     if action is Action.REJECTED:
         _rejected(settings, settings.abacus, as_json=as_json)
         return
+    if action is Action.PREDICTIONS:
+        _predictions(settings, settings.abacus, as_json=as_json)
+        return
     from tasks.abacus.connection import find_endpoints
     from tasks.abacus.definition import definitions_of
 
@@ -77,6 +83,8 @@ def abacus(
         _register(settings.abacus, endpoints, as_json=as_json)
     elif action is Action.EXPORT:
         _export(settings, settings.abacus, endpoints, as_json=as_json)
+    elif action is Action.PREDICT:
+        _predict(settings, settings.abacus, endpoints, as_json=as_json)
     else:
         _stream(settings, settings.abacus, endpoints, as_json=as_json)
 
@@ -222,6 +230,55 @@ def _stream(settings: Settings, abacus: AbacusSettings, endpoints: Endpoints, *,
             typer.echo(f"{result.name}: {report.rows} rows to {report.table}{rejected}{skipped}, through {through}")
     if any(result.trouble for result in results):
         raise typer.Exit(1)
+
+
+def _predict(settings: Settings, abacus: AbacusSettings, endpoints: Endpoints, *, as_json: bool) -> None:
+    import msgspec
+
+    from tasks.abacus.predicting import fetch_predictions
+
+    _require_predictions(abacus)
+    results = fetch_predictions(abacus, endpoints, settings.host)
+    if as_json:
+        typer.echo(msgspec.json.encode(results).decode())
+    else:
+        for result in results:
+            report = result.report
+            told = result.trouble
+            if report is not None:
+                is_there = f"{report.rows} predictions of {report.batches} batches, {result.scores} scores"
+                going = f"; a batch is {report.status}" if report.status else ""
+                rejected = f", {report.rejected} rejected (lodeline abacus rejected)" if report.rejected else ""
+                past = f", {report.past} lines of the past left out" if report.past else ""
+                told = f"{is_there}{rejected}{past}{going}" + (f"; {told}" if told else "")
+            typer.echo(f"{result.name}: {told}")
+    if any(result.trouble for result in results):
+        raise typer.Exit(1)
+
+
+def _predictions(settings: Settings, abacus: AbacusSettings, *, as_json: bool) -> None:
+    import msgspec
+
+    from tasks.abacus.predicting import prediction_states
+
+    _require_predictions(abacus)
+    for prediction, journal in prediction_states(abacus, settings.host):
+        if as_json:
+            typer.echo(msgspec.json.encode(journal).decode())
+            continue
+        over = "never fetched" if journal.finished_at is None else f"last fetched {_time(journal.finished_at)}"
+        going = f", batch {journal.version} is under way" if journal.version else ""
+        typer.echo(
+            f"{prediction.name}: {prediction.definition.name}.{prediction.column.name}, {over}: {journal.rows} "
+            f"predictions of {journal.batches} batches, {journal.rows_rejected} rejected{going}"
+        )
+
+
+def _require_predictions(abacus: AbacusSettings) -> None:
+    from storage.errors import NeedsHuman
+
+    if not abacus.predictions:
+        raise NeedsHuman("There are no predictions", remedy="Name some in abacus_integration_config.yaml")
 
 
 def _rejected(settings: Settings, abacus: AbacusSettings, *, as_json: bool) -> None:

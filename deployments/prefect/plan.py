@@ -26,6 +26,9 @@ EXPORT = "export-features"
 STREAM, STREAM_CRON = "stream-features", "1-59/5 * * * *"
 """The deployment that has a schedule where real_time of abacus_integration_config.yaml is on, and that schedule."""
 
+PREDICT, PREDICT_CRON = "fetch-predictions", "8,23,38,53 * * * *"
+"""The deployment that has a schedule where abacus_integration_config.yaml has predictions, and that schedule."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -120,7 +123,7 @@ class Plan(_Part):
 
     def scheduled(self, retention: RetentionSettings, abacus: AbacusSettings | None = None) -> Plan:
         """The plan with what a user's configuration says of when runs start: the archive's schedule and time zone, and
-        that of the export to Abacus.AI, which is in UTC; and the stream to it, where it is on.
+        that of the export to Abacus.AI, which is in UTC; and the stream to it and predictions, where there are.
         """
         weekly = Schedule(slug="weekly", cron=retention.archiving.schedule, timezone=retention.general.timezone)
         said = {ARCHIVE: [weekly]}
@@ -128,6 +131,8 @@ class Plan(_Part):
             said[EXPORT] = [Schedule(slug="six-hourly", cron=abacus.batch_processing.schedule, timezone="UTC")]
             if abacus.real_time.enabled:
                 said[STREAM] = [Schedule(slug="five-minutely", cron=STREAM_CRON, timezone="UTC")]
+            if abacus.predictions:
+                said[PREDICT] = [Schedule(slug="quarter-hourly", cron=PREDICT_CRON, timezone="UTC")]
         deployments = [
             deployment.model_copy(update={"schedules": said.get(deployment.name, deployment.schedules)})
             for deployment in self.deployments

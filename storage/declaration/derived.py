@@ -13,6 +13,12 @@ _FORECAST = (
     Tag("quantity", "next_24h_hashrate, next_24h_revenue, next_7d_profitability"),
     Tag("model", "forecasting model; none where there could be no forecast"),
 )
+_PREDICTION = (
+    Tag("prediction", "its name in abacus_integration_config.yaml"),
+    Tag("entity", "what it is of: the entity of the feature view, e.g. miner_id"),
+    Tag("lead", "whole hours from the start of the batch to the time predicted, e.g. 24h"),
+    Tag("model", "version of the model over there; unknown where the service does not say"),
+)
 
 OPERATIONAL_METRICS = Measurement(
     "operational_metrics",
@@ -146,6 +152,39 @@ FORECAST_SCORE = Measurement(
         gauge("naive_error", "", "naive - actual", exact=True),
         flag("inside", "actual lies within the bounds"),
         gauge("coverage", "ratio", "part of the period's hours that are known"),
+        text("reason", "why a value is null; empty where none is"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)
+
+PREDICTION = Measurement(
+    "prediction",
+    "R4",
+    "what a deployment at Abacus.AI predicts of a feature; its time is the end of what is predicted. docs/abacus.md",
+    _PREDICTION,
+    (
+        gauge("value", "", "predicted value", exact=True),
+        gauge("low", "", "lower bound of the interval, where the deployment gives one", exact=True),
+        gauge("high", "", "upper bound of the interval, where the deployment gives one", exact=True),
+        text("unit", "unit of the value"),
+        text("feature", "what is predicted: feature group and feature"),
+        level("lead_s", "s", "from the start of the batch to the time predicted"),
+        text("batch", "version of the batch prediction that said it"),
+        text("reason", "why the value is null; empty where it is not"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)
+
+PREDICTION_SCORE = Measurement(
+    "prediction_score",
+    "R4",
+    "what became of a prediction, with its tags and its time; made again when late data comes",
+    _PREDICTION,
+    (
+        gauge("actual", "", "what came, in the unit of the prediction", exact=True),
+        gauge("error", "", "prediction - actual", exact=True),
+        gauge("error_ratio", "ratio", "|error| / |actual|; null where the actual value is 0", exact=True),
+        flag("inside", "actual lies within the bounds"),
         text("reason", "why a value is null; empty where none is"),
     ),
     {Tier.RAW: "mining_operational"},

@@ -324,6 +324,8 @@ class _Sdk(ApiClient):  # type: ignore[misc]
         if 300 <= status < 400:
             raise SourceFailure(SourceFailureKind.UNEXPECTED, said)
         if is_raw and status == requests.codes.ok:
+            if "text/html" in response.headers.get("content-type", ""):  # no file of ours is a page
+                raise SourceFailure(SourceFailureKind.NOT_JSON, said)
             return
         try:
             answer = json.loads(content)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 from storage.declaration import Tier
@@ -47,6 +48,13 @@ class StreamResult:
     report: StreamReport | None = None
     trouble: str = ""
     passes: bool = False
+
+
+class Troubled(Protocol):
+    """A result that tells what went wrong; ``passes``: it may be gone at the next try."""
+
+    trouble: str
+    passes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,12 +247,12 @@ def journal_folder(settings: AbacusSettings, storage: StorageSettings) -> Path:
 
 
 def journals(settings: AbacusSettings, storage: StorageSettings) -> list[JournalFile]:
-    """Folders of all tables that this host exports to, without asking anybody."""
+    """Folders of all tables that this host exports to and of all predictions, without asking anybody."""
     folder = journal_folder(settings, storage)
-    return [JournalFile(folder, path.parent.name) for path in sorted(folder.glob("*/journal.json"))]
+    return [JournalFile(path.parent.parent, path.parent.name) for path in sorted(folder.rglob("journal.json"))]
 
 
-def raise_troubles(results: Sequence[GroupResult | StreamResult]) -> None:
+def raise_troubles(results: Sequence[Troubled]) -> None:
     """Raise what went wrong: TryAgain where all of it may pass, else NeedsHuman."""
     troubles = [result for result in results if result.trouble]
     if not troubles:
@@ -252,7 +260,7 @@ def raise_troubles(results: Sequence[GroupResult | StreamResult]) -> None:
     text = "; ".join(result.trouble for result in troubles)
     if all(result.passes for result in troubles):
         raise TryAgain(text)
-    raise NeedsHuman(text, remedy="lodeline abacus status shows how each group stands")
+    raise NeedsHuman(text, remedy="lodeline abacus status shows how each group and prediction stands")
 
 
 def in_words(results: Sequence[GroupResult | StreamResult]) -> str:

@@ -8,6 +8,7 @@ newest hundred batches of them.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TypeVar
@@ -76,6 +77,28 @@ class StreamJournal(msgspec.Struct, kw_only=True):
     windows_skipped: int = 0
 
 
+class PredictionJournal(msgspec.Struct, kw_only=True):
+    """State of one prediction. ``slot``: the last stretch of its cycle for which a batch was started. ``starting``: one
+    was asked for, nobody knows yet whether it came to be; ``before`` was the newest until then. ``version``: the one
+    that is under way, ``started_at`` (Unix seconds) when it was asked for, ``offset`` how many bytes of its result are
+    here. ``failures``, ``short``: how often in a row batches failed, and results were too short.
+    """
+
+    table: str
+    slot: int | None = None
+    starting: bool = False
+    before: str | None = None
+    version: str | None = None
+    started_at: int = 0
+    offset: int = 0
+    failures: int = 0
+    short: int = 0
+    batches: int = 0
+    rows: int = 0
+    rows_rejected: int = 0
+    finished_at: int | None = None
+
+
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     """A row that did not go. ``by``: ``lodeline``, before it was sent, or ``service``."""
 
@@ -85,7 +108,7 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     row: dict[str, Any] = {}
 
 
-Kept = TypeVar("Kept", Journal, StreamJournal)
+Kept = TypeVar("Kept", Journal, StreamJournal, PredictionJournal)
 
 
 class JournalFile:
@@ -112,6 +135,14 @@ class JournalFile:
         """
         return self._load(StreamJournal) or StreamJournal(table=self._table)
 
+    def load_prediction(self) -> PredictionJournal:
+        """The journal of a prediction; a new one where there is none.
+
+        Raises:
+            NeedsHuman: it cannot be read.
+        """
+        return self._load(PredictionJournal) or PredictionJournal(table=self._table)
+
     def _load(self, kind: type[Kept]) -> Kept | None:
         try:
             content = self.path.read_bytes()
@@ -125,7 +156,7 @@ class JournalFile:
                 remedy="Restore it from a backup: without it nobody knows what Abacus.AI has already",
             ) from error
 
-    def save(self, journal: Journal | StreamJournal) -> None:
+    def save(self, journal: Journal | StreamJournal | PredictionJournal) -> None:
         """Make ``journal`` durable."""
         make_folder(self.folder)
         replace_file(self.path, msgspec.json.format(msgspec.json.encode(journal), indent=1))
@@ -134,6 +165,21 @@ class JournalFile:
         """Make the file of a batch durable."""
         make_folder(self.folder)
         replace_file(self.folder / name, content)
+
+    def extend_batch(self, name: str, offset: int, content: bytes) -> None:
+        """Make ``content`` durable at ``offset`` of the file of a batch; what stood from there on is gone."""
+        make_folder(self.folder)
+        with (self.folder / name).open("r+b" if offset else "wb") as file:
+            file.truncate(offset)
+            file.seek(offset)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def batch_size(self, name: str) -> int:
+        """Bytes of the file of a batch; 0 where there is none."""
+        path = self.folder / name
+        return path.stat().st_size if path.exists() else 0
 
     def read_batch(self, name: str) -> bytes | None:
         """The file of a batch; None where it is gone."""

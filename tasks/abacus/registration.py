@@ -164,7 +164,7 @@ class Registry:
         return str(group.feature_group_id)
 
     def _attach(self, table: str, group_id: str) -> None:
-        project = self._require_project()
+        project = self.require_project()
         self._abacus.call(
             f"adding {table} to {self._project}",
             lambda sdk: _unless_there(lambda: sdk.add_feature_group_to_project(group_id, project)),
@@ -280,7 +280,7 @@ class Registry:
                 return project
         return None
 
-    def _require_project(self) -> str:
+    def require_project(self) -> str:
         """Id of the project, which is made where it is missing. Looked for before every try: the answer that it was
         made may have been lost, and the service would make a second one.
         """

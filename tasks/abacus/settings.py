@@ -75,6 +75,29 @@ class FeatureGroupSettings(Section):
     """Its features; a name may be there once."""
 
 
+class PredictionSettings(Section):
+    """What a deployment at Abacus.AI predicts of a feature, fetched as records."""
+
+    name: Column
+    """Name of the prediction: tag of its records, and part of the name of its batch prediction over there."""
+    deployment_id: Name
+    """Deployment that predicts."""
+    feature_group: Column
+    """Feature group of this file whose entity, time column and feature the result has."""
+    feature: Column
+    """Feature of the group that is predicted; what comes of it is what predictions are scored against."""
+    value_column: Name
+    """Column of the result that is the prediction, in the feature's unit."""
+    low_column: Name | None = None
+    """Column that is the lower bound of the interval."""
+    high_column: Name | None = None
+    """Column that is its upper bound."""
+    horizon_hours: int = Field(default=0, ge=0, le=8760)
+    """Hours from the result's time column to what is predicted; 0 where that column is the time predicted."""
+    every_hours: int = Field(default=24, ge=1, le=8760)
+    """A batch is started once in so many hours, counted from 1970 in UTC."""
+
+
 class AnomalyDetectionSettings(Section):
     """Anomalies on the stream."""
 
@@ -122,6 +145,8 @@ class AbacusSettings(Section):
     data_ingestion: IngestionSettings = IngestionSettings()
     feature_groups: Annotated[tuple[FeatureGroupSettings, ...], Unique(("name",))] = ()
     """Feature groups; a name may be there once."""
+    predictions: Annotated[tuple[PredictionSettings, ...], Unique(("name",))] = ()
+    """Predictions that are fetched; a name may be there once."""
     real_time: RealTimeSettings = RealTimeSettings()
     batch_processing: BatchSettings = BatchSettings()
 

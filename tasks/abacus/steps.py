@@ -1,8 +1,8 @@
-"""The export to Abacus.AI, and the stream, as task runs; an export is tried again while the service is away."""
+"""Export to Abacus.AI, stream and predictions as task runs; an export is tried again while the service is away."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from prefect import State, task
@@ -13,12 +13,13 @@ from prefect.tasks import exponential_backoff
 from storage.settings import StorageSettings
 from tasks.abacus.connection import Endpoints, find_endpoints
 from tasks.abacus.exporting import GroupResult, StreamResult, export_groups, in_words, raise_troubles, stream_groups
+from tasks.abacus.predicting import PredictionResult, fetch_predictions, predictions_in_words
 from tasks.abacus.settings import AbacusSettings
 from tasks.resilience.interruptible import interruptible
 
 FIRST_DELAY_S = 60
 
-Results = TypeVar("Results", GroupResult, StreamResult)
+Results = TypeVar("Results", GroupResult, StreamResult, PredictionResult)
 
 
 async def export_step(settings: AbacusSettings, storage: StorageSettings) -> list[GroupResult]:
@@ -27,7 +28,7 @@ async def export_step(settings: AbacusSettings, storage: StorageSettings) -> lis
     Raises:
         TryAgain, NeedsHuman: groups were in trouble, each named; all others were exported.
     """
-    return await _as_task("export_features", 2, settings, storage, export_groups)
+    return await _as_task("export_features", 2, settings, storage, export_groups, in_words)
 
 
 async def stream_step(settings: AbacusSettings, storage: StorageSettings) -> list[StreamResult]:
@@ -36,7 +37,16 @@ async def stream_step(settings: AbacusSettings, storage: StorageSettings) -> lis
     Raises:
         TryAgain, NeedsHuman: groups were in trouble, each named; all others were streamed.
     """
-    return await _as_task("stream_features", 0, settings, storage, stream_groups)
+    return await _as_task("stream_features", 0, settings, storage, stream_groups, in_words)
+
+
+async def predict_step(settings: AbacusSettings, storage: StorageSettings) -> list[PredictionResult]:
+    """Fetch and score predictions. Not tried again: the next run comes soon and goes on.
+
+    Raises:
+        TryAgain, NeedsHuman: predictions were in trouble, each named; all others were fetched and scored.
+    """
+    return await _as_task("fetch_predictions", 0, settings, storage, fetch_predictions, predictions_in_words)
 
 
 class _Work(Protocol[Results]):
@@ -45,8 +55,13 @@ class _Work(Protocol[Results]):
     ) -> list[Results]: ...
 
 
-async def _as_task(
-    name: str, retries: int, settings: AbacusSettings, storage: StorageSettings, do: _Work[Results]
+async def _as_task(  # noqa: PLR0917
+    name: str,
+    retries: int,
+    settings: AbacusSettings,
+    storage: StorageSettings,
+    do: _Work[Results],
+    words: Callable[[Sequence[Results]], str],
 ) -> list[Results]:
     results: list[Results] = []
 
@@ -63,7 +78,7 @@ async def _as_task(
         found = await interruptible(lambda stop: do(settings, endpoints, storage, stop=stop))
         results.extend(found)
         raise_troubles(found)
-        return Completed(message=in_words(found))
+        return Completed(message=words(found))
 
     await run()
     return results

@@ -131,6 +131,13 @@ SNAPSHOT = {
         "schedules": {},
         "reruns": {},
     },
+    "fetch-predictions": {
+        "entrypoint": "flows.fetch_predictions.fetch_predictions",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {},
+        "reruns": {},
+    },
     "maintain-lake": {
         "entrypoint": "flows.maintain_lake.maintain_lake",
         "queue": "batch",
@@ -226,6 +233,15 @@ def test_the_export_runs_when_the_configuration_says():
     off = abacus.model_copy(update={"real_time": abacus.real_time.model_copy(update={"enabled": False})})
     (still,) = (d for d in read_plan().scheduled(RetentionSettings(), off).deployments if d.name == "stream-features")
     assert still.schedules == []
+    one = {
+        "name": "ahead", "deployment_id": "d", "feature_group": "market_data", "feature": "price_usd",
+        "value_column": "price",
+    }  # fmt: skip
+    asked = type(abacus).model_validate(abacus.model_dump() | {"predictions": [one]})
+    (fetch,) = (
+        d for d in read_plan().scheduled(RetentionSettings(), asked).deployments if d.name == "fetch-predictions"
+    )
+    assert [schedule.cron for schedule in fetch.schedules] == ["8,23,38,53 * * * *"]
 
 
 def test_pool_and_queues():

@@ -25,6 +25,10 @@ GROUP = {
     "entity_id_column": "coin.id",
     "features": [{"name": "price_usd", "type": "FLOAT"}],
 }
+PREDICTION = {
+    "name": "price_ahead", "deployment_id": "deployment_1", "feature_group": "market_data", "feature": "price_usd",
+    "value_column": "price",
+}  # fmt: skip
 
 pytestmark = [
     pytest.mark.prefect,
@@ -60,12 +64,14 @@ def write(config: Path, fake: FakeAbacus) -> None:
         "general": {"project_id": "mining", "api_key": KEY, "api_url": fake.url},
         "data_ingestion": {"max_retries": 0},
         "feature_groups": [GROUP],
+        "predictions": [PREDICTION],
     }
     (config / "abacus_integration_config.yaml").write_text(yaml.safe_dump(said))
 
 
 async def test_prices_are_exported_once_and_trouble_fails_the_run_alone(config, monkeypatch):
     from flows.export_features import export_features
+    from flows.fetch_predictions import fetch_predictions
     from flows.stream_features import stream_features
     from tasks.abacus import steps
 
@@ -75,9 +81,13 @@ async def test_prices_are_exported_once_and_trouble_fails_the_run_alone(config, 
     )  # fmt: skip
     skipped = await stream_features(str(config), return_state=True)
     assert (skipped.name, skipped.message) == ("Skipped", "Abacus.AI or its real_time is not configured")
+    skipped = await fetch_predictions(str(config), return_state=True)
+    assert (skipped.name, skipped.message) == ("Skipped", "abacus_integration_config.yaml has no predictions")
     monkeypatch.setattr(steps, "FIRST_DELAY_S", 0)
     with FakeAbacus(KEY) as fake:
         write(config, fake)
+        fake.backend.shelf.put("project", "project_1", {"projectId": "project_1", "name": "mining"})
+        fake.backend.shelf.put("deployment", "deployment_1", {"deploymentId": "deployment_1", "projectId": "project_1"})
         fake.faults.add(Fault("error_500", "uploadPart"))  # the first try of the task; the second goes on
         first = await export_features(str(config), return_state=True)
         assert first.message == "2 rows of 1 groups"
@@ -91,6 +101,9 @@ async def test_prices_are_exported_once_and_trouble_fails_the_run_alone(config, 
         streamed = await stream_features(str(config), return_state=True)
         assert streamed.message == "0 rows of 0 groups"  # it begins with the newest window
         assert fake.group("market_data_online")["primaryKey"] == "record_id"
+        fetched = await fetch_predictions(str(config), return_state=True)
+        assert fetched.message == "0 predictions of 1 batches, 0 scores"
+        assert fake.count("startBatchPrediction") == 1
         fake.faults.add(Fault("outage", "listProjects", times=1_000))
         away = await export_features(str(config), return_state=True)
         assert away.is_failed()

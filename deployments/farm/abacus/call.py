@@ -43,6 +43,8 @@ class Backend:
     least_part_bytes: int = LEAST_PART_BYTES
     rejects: Callable[[Item], str | None] = field(default=lambda _row: None)
     """Why a row is not taken; None: it is."""
+    predicts: Callable[[str], list[Item]] = field(default=lambda _deployment: [])
+    """What a deployment predicts in a batch."""
 
     def need(self, kind: str, key: object) -> Item:
         """The object of that id.

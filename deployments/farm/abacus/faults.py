@@ -20,13 +20,16 @@ FaultKind = Literal[
     "join_failed",
     "import_failed",
     "rows_short",
+    "torn",
+    "prediction_failed",
 ]
 FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 """``error_500``, ``rate_limited`` (429 with Retry-After), ``html`` (a page with status 200): instead of doing anything;
 ``cut``: the connection ends amid the request, nothing is done; ``lost``: all is done and the answer does not come;
 ``slow``: the answer comes after ``seconds``; ``outage``: every connection ends at once; ``wrong_md5``: a part is kept
 damaged, and the MD5 of that is told; ``join_failed``, ``import_failed``: an upload, a version ends as FAILED;
-``rows_short``: the last row of a version is not imported, without a word."""
+``rows_short``: the last row of a version is not imported, without a word; ``torn``: the connection ends amid the
+answer; ``prediction_failed``: a batch prediction ends as FAILED."""
 
 
 @dataclass(slots=True)

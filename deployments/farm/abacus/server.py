@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from deployments.farm.abacus import datasets, groups, online
-from deployments.farm.abacus.call import CALLS, LEAST_PART_BYTES, Backend, Call, Refused, Sent, call
+from deployments.farm.abacus import datasets, groups, online, predictions
+from deployments.farm.abacus.call import CALLS, LEAST_PART_BYTES, Backend, Call, Raw, Refused, Sent, call
 from deployments.farm.abacus.faults import FaultKind, Faults
 from deployments.farm.abacus.shelf import Item, Shelf
 
 ADDRESS = "127.0.0.1"
 SDK_VERSION = "1.4.119"
 PAGE = b"<!DOCTYPE html><html><body>We will be back soon</body></html>"
-ROOMS = (datasets, groups, online)
+ROOMS = (datasets, groups, online, predictions)
 """Modules whose calls are answered; importing them registers those."""
 
-_BEFORE: tuple[FaultKind, ...] = ("outage", "cut", "error_500", "rate_limited", "html", "slow", "lost")
+_BEFORE: tuple[FaultKind, ...] = ("outage", "cut", "error_500", "rate_limited", "html", "slow", "lost", "torn")
 
 
 @call("version", "GET", needs_key=False)
@@ -48,6 +48,7 @@ class FakeAbacus:
         path: SQLite file of its memory; None: in memory.
         least_part_bytes: smallest part of an upload but the last.
         rejects: why a row is not imported; None: it is.
+        predicts: what a deployment, given by its id, predicts in a batch: rows of its result.
     """
 
     def __init__(
@@ -58,10 +59,11 @@ class FakeAbacus:
         port: int = 0,
         least_part_bytes: int = LEAST_PART_BYTES,
         rejects: Callable[[Item], str | None] = lambda _row: None,
+        predicts: Callable[[str], list[Item]] = lambda _deployment: [],
     ) -> None:
         self.key = key
         self.faults = Faults()
-        self.backend = Backend(Shelf(path), self.faults, least_part_bytes, rejects)
+        self.backend = Backend(Shelf(path), self.faults, least_part_bytes, rejects, predicts)
         self.asked: deque[Asked] = deque(maxlen=10_000)
         self._guard = threading.Lock()
         self._closed = False
@@ -172,12 +174,14 @@ class _Handler(BaseHTTPRequestHandler):
             status, answer = self._answered(fake, place, method, split.query, body)
             if kind == "lost":
                 self.close_connection = True
+            elif isinstance(answer, Raw):
+                self._write(status, answer.content, "application/octet-stream", is_torn=kind == "torn")
             else:
-                self._say(status, answer)
+                self._write(status, json.dumps(answer).encode(), "application/json", is_torn=kind == "torn")
 
     do_GET = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815
 
-    def _answered(self, fake: FakeAbacus, place: str, method: str, query: str, body: bytes) -> tuple[int, Item]:
+    def _answered(self, fake: FakeAbacus, place: str, method: str, query: str, body: bytes) -> tuple[int, Item | Raw]:
         if (place, method) == ("", "fake"):
             return 200, {"fake": True, "rows": fake.tables()}
         if method == "getApiEndpoint":
@@ -193,19 +197,21 @@ class _Handler(BaseHTTPRequestHandler):
             return 403, _failed("GenericPermissionDeniedError", "Invalid API key")
         try:
             sent = _sent(query, self.headers.get("Content-Type", ""), body)
-            return 200, _done(fake.answer(method, known, sent))
+            answer = fake.answer(method, known, sent)
+            return 200, answer if isinstance(answer, Raw) else _done(answer)
         except Refused as refused:
             return refused.status, _failed(refused.kind, str(refused))
 
     def _say(self, status: int, answer: Item, *headers: tuple[str, str]) -> None:
         self._write(status, json.dumps(answer).encode(), "application/json", *headers)
 
-    def _write(self, status: int, content: bytes, kind: str, *headers: tuple[str, str]) -> None:
+    def _write(self, status: int, content: bytes, kind: str, *headers: tuple[str, str], is_torn: bool = False) -> None:
         self.send_response(status)
         for name, value in (("Content-Type", kind), ("Content-Length", str(len(content))), *headers):
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        self.wfile.write(content[: len(content) // 2] if is_torn else content)
+        self.close_connection = self.close_connection or is_torn
 
 
 def _done(result: Any) -> Item:

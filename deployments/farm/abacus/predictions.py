@@ -1,0 +1,99 @@
+"""Deployments and batch predictions: jobs whose versions run, end, and are read in chunks as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from deployments.farm.abacus.call import Backend, Raw, Refused, Sent, call, now_text
+from deployments.farm.abacus.shelf import Item
+
+_NEXT = {"PENDING": "UPLOADING", "UPLOADING": "PREDICTING", "PREDICTING": "COMPLETE"}
+
+
+@call("createDeployment", "POST")
+def create_deployment(backend: Backend, sent: Sent) -> Item:
+    """A deployment of a model."""
+    key = backend.shelf.fresh_id("deployment")
+    made: Item = {
+        "deploymentId": key, "name": sent.values.get("name"), "status": "ACTIVE", "modelId": sent.need("modelId"),
+        "projectId": sent.values.get("projectId"), "createdAt": now_text(),
+    }  # fmt: skip
+    backend.shelf.put("deployment", key, made)
+    return made
+
+
+@call("createBatchPrediction", "POST")
+def create_batch_prediction(backend: Backend, sent: Sent) -> Item:
+    """A job for a deployment; its results are CSV."""
+    deployment = backend.need("deployment", sent.need("deploymentId"))
+    if sent.values.get("outputFormat") != "CSV":
+        raise Refused(400, "InvalidParameterError", "only outputFormat CSV is made here")
+    key = backend.shelf.fresh_id("batchPrediction")
+    made: Item = {
+        "batchPredictionId": key, "name": sent.need("name"), "deploymentId": deployment["deploymentId"],
+        "projectId": deployment["projectId"], "fileOutputFormat": "CSV", "createdAt": now_text(),
+    }  # fmt: skip
+    backend.shelf.put("batchPrediction", key, made)
+    return made
+
+
+@call("listBatchPredictions", "GET")
+def list_batch_predictions(backend: Backend, sent: Sent) -> list[Item]:
+    """Jobs of a project."""
+    project = sent.need("projectId")
+    return [job for job in backend.shelf.every("batchPrediction") if job["projectId"] == project]
+
+
+@call("startBatchPrediction", "POST")
+def start_batch_prediction(backend: Backend, sent: Sent) -> Item:
+    """One more version of a job. What it predicts is settled now."""
+    job = backend.need("batchPrediction", sent.need("batchPredictionId"))
+    rows, key = backend.predicts(job["deploymentId"]), backend.shelf.fresh_id("batchPredictionVersion")
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    backend.shelf.put_file(key, text.getvalue().encode())
+    made: Item = {
+        "batchPredictionVersion": key, "batchPredictionId": job["batchPredictionId"], "status": "PENDING",
+        "deploymentId": job["deploymentId"], "modelVersion": f"version of {job['deploymentId']}",
+        "predictionsStartedAt": now_text(), "totalPredictions": None, "fileOutputFormat": "CSV",
+    }  # fmt: skip
+    backend.shelf.put("batchPredictionVersion", key, made | {"rows": len(rows)})
+    return made
+
+
+@call("describeBatchPredictionVersion", "GET")
+def describe_version(backend: Backend, sent: Sent) -> Item:
+    """The version: PENDING, UPLOADING, PREDICTING, then COMPLETE."""
+    told = backend.need("batchPredictionVersion", sent.need("batchPredictionVersion"))
+    going = dict(told)
+    if told["status"] in _NEXT:
+        going["status"] = _NEXT[told["status"]]
+        if going["status"] == "COMPLETE":
+            going |= {"totalPredictions": told["rows"], "failedPredictions": 0, "predictionsCompletedAt": now_text()}
+        if backend.faults.take("describeBatchPredictionVersion", ("prediction_failed",)):
+            going |= {"status": "FAILED", "error": "the model could not be loaded"}
+        backend.shelf.put("batchPredictionVersion", told["batchPredictionVersion"], going)
+    return told
+
+
+@call("listBatchPredictionVersions", "GET")
+def list_versions(backend: Backend, sent: Sent) -> list[Item]:
+    """Versions of a job, newest first."""
+    job = backend.need("batchPrediction", sent.need("batchPredictionId"))["batchPredictionId"]
+    found = [one for one in backend.shelf.every("batchPredictionVersion") if one["batchPredictionId"] == job]
+    return found[::-1][: int(sent.values.get("limit") or 100)]
+
+
+@call("downloadBatchPredictionResultChunk", "GET")
+def download_chunk(backend: Backend, sent: Sent) -> Raw:
+    """Bytes of the result from an offset on; none behind its end."""
+    version = backend.need("batchPredictionVersion", sent.need("batchPredictionVersion"))
+    if version["status"] != "COMPLETE":
+        raise Refused(400, "InvalidRequest", f"{version['batchPredictionVersion']} is {version['status']}")
+    content = backend.shelf.file(version["batchPredictionVersion"]) or b""
+    offset, size = int(sent.values.get("offset") or 0), int(sent.values.get("chunkSize") or 10 << 20)
+    return Raw(content[offset : offset + size])
