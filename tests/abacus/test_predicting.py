@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 
 import pytest
 import yaml
@@ -16,9 +17,9 @@ from storage.declaration import MEASUREMENTS, Tier
 from storage.features.online import OnlineStore
 from storage.features.publish import publish
 from storage.features.views import VIEWS
-from storage.frame import build_frame
+from storage.frame import Value, build_frame
 from storage.lake.store import EmbeddedStore
-from tasks.abacus import predicting
+from tasks.abacus.batch_prediction import BatchPrediction
 from tasks.abacus.connection import Abacus
 from tests.abacus.conftest import KEY
 
@@ -42,7 +43,7 @@ def config(tmp_path, monkeypatch, now):
     monkeypatch.setenv("LODELINE_DATA_DIRECTORY", str(tmp_path))
     monkeypatch.setattr(Abacus, "wait", lambda self, seconds: self.require_wanted())
     store = EmbeddedStore(tmp_path / "lake")
-    coins = {"source": ["coingecko"], "coin_id": ["bitcoin"], "price_usd": [50_000.0]}
+    coins: dict[str, Sequence[Value]] = {"source": ["coingecko"], "coin_id": ["bitcoin"], "price_usd": [50_000.0]}
     store.write([build_frame("market_data", [now - 1800], coins)])
     kept = {bucket: 30 for bucket in MEASUREMENTS["market_data"].buckets.values()}
     with OnlineStore(tmp_path / "features.sqlite") as online:
@@ -72,12 +73,12 @@ def test_the_command_fetches_scores_and_tells(config, monkeypatch, now):
         said["predictions"] = [AHEAD]
         (config / "abacus_integration_config.yaml").write_text(yaml.safe_dump(said))
         assert "never fetched: 0 predictions of 0 batches" in lodeline("predictions")
-        started = predicting.BatchPrediction.__init__
+        started = BatchPrediction.__init__
 
         def an_hour_ago(self, *args, clock, **more):  # the batch was begun before what it predicts came
             started(self, *args, clock=lambda: clock() - 3600, **more)
 
-        monkeypatch.setattr(predicting.BatchPrediction, "__init__", an_hour_ago)
+        monkeypatch.setattr(BatchPrediction, "__init__", an_hour_ago)
         fake.faults.add(Fault("html", "downloadBatchPredictionResultChunk"))
         assert "back soon" in lodeline("predict", code=1)
         told = lodeline("predict")

@@ -215,11 +215,11 @@ def test_failing_again_and_again_waits_for_the_next_cycle(fake, tmp_path):
 
 def test_a_result_that_is_too_short_is_fetched_anew(fake, tmp_path):
     host = Host(fake, tmp_path)
-    whole = fake.backend.shelf.file
+    whole: Callable[[str], bytes | None] = fake.backend.shelf.file
 
     def short(name: str) -> bytes | None:
         content = whole(name)
-        return content and content[: content.rindex(b"\n", 0, -1) + 1]
+        return content[: content.rindex(b"\n", 0, -1) + 1] if content else content
 
     fake.backend.shelf.file = short
     with pytest.raises(TryAgain, match="7 of 8 predictions are in the result"):
