@@ -15,6 +15,8 @@ PREFIX = "LODELINE_"
 ONLINE_FEATURES = Path("features", "online.sqlite")
 """Where the data directory has the newest features of every entity."""
 
+REPORTS = "reports"
+"""Folder of reports under the data directory."""
 EXPORTS = Path("abacus")
 """Where the data directory has what is on its way to Abacus.AI, and what did not go."""
 

@@ -16,6 +16,7 @@ from tasks.miners.settings import FleetSettings, MinerSettings
 from tasks.pools.prohashing.reading import POOL_ID
 from tasks.pools.prohashing.settings import ProhashingSettings
 from tasks.pools.settings import PoolSettings
+from tasks.reports.settings import ReportSettings
 from tasks.sources.settings import SharingSettings
 
 FILE_NAME = "data_collection_config.yaml"
@@ -49,6 +50,7 @@ class CollectionSettings(Section):
     economics: EconomicsSettings = EconomicsSettings()
 
     alerts: AlertSettings = AlertSettings()
+    reports: ReportSettings = ReportSettings()
 
     @property
     def pool_ids(self) -> frozenset[str]:
@@ -61,6 +63,15 @@ class CollectionSettings(Section):
         closed = {pool.id for pool in self.pools if pool.state == "gone"}
         gone = self.prohashing is not None and self.prohashing.state == "gone"
         return frozenset(closed | ({POOL_ID} if gone else set()))
+
+    @model_validator(mode="after")
+    def _reports_have_channels(self) -> CollectionSettings:
+        there = {channel.name for channel in self.alerts.channels}
+        for name in self.reports.tell:
+            if name not in there:
+                known = f"one of {', '.join(sorted(there))}" if there else "none is configured"
+                raise ValueError(f"reports.tell names channel {name!r}, which is not in alerts.channels: {known}")
+        return self
 
     @model_validator(mode="after")
     def _pools_of_miners(self) -> CollectionSettings:

@@ -35,6 +35,7 @@ from deployments.command.provision import provision
 from deployments.command.quality import quality
 from deployments.command.query import query
 from deployments.command.replay import replay
+from deployments.command.report import report
 from deployments.command.schema import schema
 from deployments.command.series import series
 from deployments.command.sql import sql
@@ -57,6 +58,7 @@ COMMANDS = (
     replay,
     gaps,
     forecast,
+    report,
     anomalies,
     profit,
     series,

@@ -18,7 +18,7 @@ from storage.erasure.proof import Proof, search
 from storage.erasure.spool import erase_from_spool
 from storage.erasure.tombstones import Tombstones
 from storage.influx.settings import InfluxSettings
-from storage.settings import EXPORTS, ONLINE_FEATURES
+from storage.settings import EXPORTS, ONLINE_FEATURES, REPORTS
 
 if TYPE_CHECKING:  # comes with the extra [lake]
     from storage.lake.location import LakeLocation
@@ -92,6 +92,7 @@ def erase(
             _count(done, "spool", erase_from_spool(places.data / "spool", entity))
             _count(done, "state", erase_from_state(places.data / "state", entity))
         _erase_from_stores(places, entity, host, done)
+        _count(done, "reports", erase_from_state(places.data / REPORTS, entity))
         _count(done, "exports", erase_from_exports(places.data / EXPORTS, entity))
         _count(done, "logs", erase_from_logs(places.data / "logs", entity))
         trails = erase_from_trails(places.data, entity, actor=actor, case=case.number)

@@ -110,7 +110,7 @@ def _local_days(times: npt.NDArray[np.int64], zone: str) -> pd.Series:
     hours = pd.Series(times)
     distinct = pd.Series(hours.unique())
     days = pd.to_datetime(distinct, unit="s", utc=True).dt.tz_convert(zone).dt.normalize()
-    starts = days.map(lambda day: int(day.timestamp()))
+    starts = pd.Series([int(day.timestamp()) for day in days], dtype="int64")  # of no day too
     if (starts % HOUR_S).any():
         raise NeedsHuman(
             f"days of {zone} do not begin on an hour of UTC, and what is stored are hours of UTC",

@@ -96,6 +96,13 @@ SNAPSHOT = {
         "schedules": {"hourly": ("43 * * * *", "UTC")},
         "reruns": {},
     },
+    "report": {
+        "entrypoint": "flows.report.report",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {"hourly": ("44 * * * *", "UTC")},
+        "reruns": {},
+    },
     "build-warehouse": {
         "entrypoint": "flows.build_warehouse.build_warehouse",
         "queue": "batch",
