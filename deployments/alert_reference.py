@@ -51,6 +51,8 @@ data directory; what happened to an alert is in measurement `alert_event` for a 
 | see what happened | `lodeline alerts history --hours 48` |
 | try the channels | `lodeline alerts test`, `lodeline alerts channels` |
 | see what is watched | `lodeline alerts rules` |
+
+Grafana can watch the rules that are a question to InfluxDB: deployments/grafana/rules.md.
 """
 
 

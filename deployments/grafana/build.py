@@ -16,6 +16,7 @@ from deployments.grafana.miner import MINER
 from deployments.grafana.panel import Dashboard, Panel, Row, Variable
 from deployments.grafana.pipeline import PIPELINE
 from deployments.grafana.pool import POOL
+from deployments.grafana.rules import alerting, rules_page
 from deployments.grafana.units import GRAFANA_UNIT
 from storage.declaration import BUCKETS, Tier
 
@@ -227,9 +228,12 @@ def files() -> dict[Path, str]:
             for declared in DASHBOARDS
         },
         Path("provisioning/datasources/lodeline.yaml"): datasources(),
+        Path("provisioning/alerting/lodeline.yaml"): alerting(_UID_OF),
+        Path("rules.md"): rules_page(),
     }
 
 
 if __name__ == "__main__":
     for path, content in files().items():
+        (FOLDER / path).parent.mkdir(exist_ok=True)
         (FOLDER / path).write_text(content, encoding="utf-8")

@@ -19,7 +19,8 @@ _TOKEN = re.compile(
 _KEEP_UNIT = frozenset({"mean", "max", "min", "last", "first", "sum", "median", "spread", "mode"})
 _COUNTS = frozenset({"count"})
 _NUMBERS = frozenset({"mean", "max", "min", "sum", "median", "spread"})
-_FUNCTIONS = _KEEP_UNIT | _COUNTS
+_OVER_WINDOWS = frozenset({"moving_average"})
+_FUNCTIONS = _KEEP_UNIT | _COUNTS | _OVER_WINDOWS
 
 
 class QueryFault(ValueError):
@@ -212,6 +213,9 @@ class _Reader:
             raise QueryFault(f"function {function} is none of {', '.join(sorted(_FUNCTIONS))}")
         self._expect("(")
         inner = self._sum()
+        if function in _OVER_WINDOWS:
+            self._expect(",")
+            self._take("number")
         self._expect(")")
         counts = function in _COUNTS
         unit_of = inner.unit_of if function in _KEEP_UNIT else None

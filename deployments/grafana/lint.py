@@ -107,6 +107,15 @@ def _panel(panel: Mapping[str, Any], bucket_of: Mapping[str, str]) -> Iterator[s
             yield f"target {target['refId']}: neither aggregated nor limited, it fetches every row of the span"
 
 
+def lint_query(query: str, bucket: str) -> list[str]:
+    """Faults of a query that no panel shows, e.g. one of an alert; its span is ``$timeFilter``."""
+    try:
+        statement = parse(query)
+    except QueryFault as fault:
+        return [str(fault)]
+    return list(_select(statement, bucket)) if isinstance(statement, Select) else ["expected SELECT"]
+
+
 def _variable(variable: Mapping[str, Any], bucket_of: Mapping[str, str]) -> Iterator[str]:
     uid = variable["datasource"]["uid"]
     if uid not in bucket_of:

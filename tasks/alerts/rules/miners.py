@@ -12,7 +12,7 @@ from tasks.quantity import hashrate
 if TYPE_CHECKING:
     import pandas as pd
 
-_HASHING = ("mining", "degraded")
+HASHING = ("mining", "degraded")
 _NOT_KNOWN = frozenset({"miner_unreachable", "miner_stale"})
 _DOWN = _NOT_KNOWN | {"miner_failed"}
 
@@ -140,7 +140,7 @@ _ASTRAY = ("wrong_pool", "wrong_worker", "missing_worker", "fee_only")
 
 
 def _hashes(rows: pd.DataFrame) -> pd.Series:
-    return rows["state"].isin(_HASHING)
+    return rows["state"].isin(HASHING)
 
 
 def _share_of_nominal(rows: pd.DataFrame) -> pd.Series:
@@ -149,17 +149,18 @@ def _share_of_nominal(rows: pd.DataFrame) -> pd.Series:
 
 
 def _hot_and_slow(rows: pd.DataFrame, limit: float) -> pd.Series:
-    weak = (rows["fans_running"].astype("float64") == 0) | (rows["fan_duty_percent"].astype("float64") <= _LOW_DUTY)
+    driven = rows["fan_duty_percent"].astype("float64")
+    weak = (rows["fans_running"].astype("float64") == 0) | (driven <= LOW_DUTY_PERCENT)
     return (
         _hashes(rows)
         & (rows["chip_temp_max_c"].astype("float64") >= limit)
         & weak
-        & (_share_of_nominal(rows) < _FALLING)
+        & (_share_of_nominal(rows) < FALLING_RATIO)
     )
 
 
-_LOW_DUTY = 40.0
-_FALLING = 0.95
+LOW_DUTY_PERCENT = 40.0
+FALLING_RATIO = 0.95
 
 MINER_RULES = (
     Rule(
