@@ -26,6 +26,7 @@ class Action(StrEnum):
     STREAM = "stream"
     PREDICT = "predict"
     PREDICTIONS = "predictions"
+    RETRAIN = "retrain"
     REJECTED = "rejected"
 
 
@@ -36,7 +37,8 @@ def abacus(
             help="status: how every feature group stands, here and at Abacus.AI, and what is otherwise there than "
             "declared. register: make and mend them there. export: send what is new now. stream: send windows that are "
             "closed now. predict: start batch predictions that are due, fetch those that are over, and score. "
-            "predictions: how each stands. rejected: rows that did not go, or did not come, with the reason."
+            "predictions: how each stands. retrain: start trainings that are due by time or drift. "
+            "rejected: rows that did not go, or did not come, with the reason."
         ),
     ],
     *,
@@ -85,6 +87,8 @@ def abacus(
         _export(settings, settings.abacus, endpoints, as_json=as_json)
     elif action is Action.PREDICT:
         _predict(settings, settings.abacus, endpoints, as_json=as_json)
+    elif action is Action.RETRAIN:
+        _retrain(settings, settings.abacus, endpoints, as_json=as_json)
     else:
         _stream(settings, settings.abacus, endpoints, as_json=as_json)
 
@@ -252,6 +256,29 @@ def _predict(settings: Settings, abacus: AbacusSettings, endpoints: Endpoints, *
                 past = f", {report.past} lines of the past left out" if report.past else ""
                 told = f"{is_there}{rejected}{past}{going}" + (f"; {told}" if told else "")
             typer.echo(f"{result.name}: {told}")
+    if any(result.trouble for result in results):
+        raise typer.Exit(1)
+
+
+def _retrain(settings: Settings, abacus: AbacusSettings, endpoints: Endpoints, *, as_json: bool) -> None:
+    import socket
+
+    import msgspec
+
+    from storage.audit.trail import Trail
+    from storage.errors import NeedsHuman
+    from tasks.abacus.retraining import retrain_models
+
+    if not abacus.retraining:
+        raise NeedsHuman("No model is retrained", remedy="Name some in retraining of abacus_integration_config.yaml")
+    trail = Trail.open(settings.host.data_directory, socket.gethostname())
+    results = retrain_models(abacus, endpoints, settings.host, trail=trail, actor="lodeline abacus retrain")
+    if as_json:
+        typer.echo(msgspec.json.encode(results).decode())
+    else:
+        for result in results:
+            done = "training started" if result.started else "no training"
+            typer.echo(f"{result.name}: {result.trouble or f'{done}: {result.why}'}")
     if any(result.trouble for result in results):
         raise typer.Exit(1)
 

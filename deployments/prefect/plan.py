@@ -29,6 +29,9 @@ STREAM, STREAM_CRON = "stream-features", "1-59/5 * * * *"
 PREDICT, PREDICT_CRON = "fetch-predictions", "8,23,38,53 * * * *"
 """The deployment that has a schedule where abacus_integration_config.yaml has predictions, and that schedule."""
 
+RETRAIN, RETRAIN_CRON = "retrain-models", "45 4 * * *"
+"""The deployment that has a schedule where that file has retraining: daily, after the drift of the day was measured."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -123,7 +126,7 @@ class Plan(_Part):
 
     def scheduled(self, retention: RetentionSettings, abacus: AbacusSettings | None = None) -> Plan:
         """The plan with what a user's configuration says of when runs start: the archive's schedule and time zone, and
-        that of the export to Abacus.AI, which is in UTC; and the stream to it and predictions, where there are.
+        that of the export to Abacus.AI, which is in UTC; its stream, predictions and retraining, where there are.
         """
         weekly = Schedule(slug="weekly", cron=retention.archiving.schedule, timezone=retention.general.timezone)
         said = {ARCHIVE: [weekly]}
@@ -131,6 +134,8 @@ class Plan(_Part):
             said[EXPORT] = [Schedule(slug="six-hourly", cron=abacus.batch_processing.schedule, timezone="UTC")]
             if abacus.real_time.enabled:
                 said[STREAM] = [Schedule(slug="five-minutely", cron=STREAM_CRON, timezone="UTC")]
+            if abacus.retraining:
+                said[RETRAIN] = [Schedule(slug="daily", cron=RETRAIN_CRON, timezone="UTC")]
             if abacus.predictions:
                 said[PREDICT] = [Schedule(slug="quarter-hourly", cron=PREDICT_CRON, timezone="UTC")]
         deployments = [

@@ -44,6 +44,7 @@ class AuditKind(StrEnum):
     DISK_LOW = "disk_low"
     TRAIL_CUT = "trail_cut"
     REDACTED = "redacted"
+    RETRAINED = "retrained"
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

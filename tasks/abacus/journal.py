@@ -99,6 +99,18 @@ class PredictionJournal(msgspec.Struct, kw_only=True):
     finished_at: int | None = None
 
 
+class RetrainingJournal(msgspec.Struct, kw_only=True):
+    """State of one model's retraining. ``starts``: when (Unix seconds) we began trainings, oldest first, the newest
+    hundred. ``reason``: why one is being started, of which nobody knows yet whether it came to be; ``before`` was the
+    newest version until then; empty: none is.
+    """
+
+    table: str
+    starts: list[int] = []
+    reason: str = ""
+    before: str | None = None
+
+
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     """A row that did not go. ``by``: ``lodeline``, before it was sent, or ``service``."""
 
@@ -108,7 +120,7 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     row: dict[str, Any] = {}
 
 
-Kept = TypeVar("Kept", Journal, StreamJournal, PredictionJournal)
+Kept = TypeVar("Kept", Journal, StreamJournal, PredictionJournal, RetrainingJournal)
 
 
 class JournalFile:
@@ -143,6 +155,14 @@ class JournalFile:
         """
         return self._load(PredictionJournal) or PredictionJournal(table=self._table)
 
+    def load_retraining(self) -> RetrainingJournal:
+        """The journal of a model's retraining; a new one where there is none.
+
+        Raises:
+            NeedsHuman: it cannot be read.
+        """
+        return self._load(RetrainingJournal) or RetrainingJournal(table=self._table)
+
     def _load(self, kind: type[Kept]) -> Kept | None:
         try:
             content = self.path.read_bytes()
@@ -156,7 +176,7 @@ class JournalFile:
                 remedy="Restore it from a backup: without it nobody knows what Abacus.AI has already",
             ) from error
 
-    def save(self, journal: Journal | StreamJournal | PredictionJournal) -> None:
+    def save(self, journal: Journal | StreamJournal | PredictionJournal | RetrainingJournal) -> None:
         """Make ``journal`` durable."""
         make_folder(self.folder)
         replace_file(self.path, msgspec.json.format(msgspec.json.encode(journal), indent=1))

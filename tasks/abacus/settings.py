@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from storage.configuration import CronExpression, Name, Resolver, Section, Unique, WebAddress, load
 
@@ -98,6 +98,31 @@ class PredictionSettings(Section):
     """A batch is started once in so many hours, counted from 1970 in UTC."""
 
 
+class RetrainingSettings(Section):
+    """When a model at Abacus.AI is trained again: by time, by drift, or both."""
+
+    name: Column
+    """Name of it in reports and in the audit trail."""
+    model_id: Name
+    """Model over there."""
+    deployment_ids: tuple[Name, ...] = ()
+    """Deployments that the new version goes to once it is trained."""
+    every_days: int | None = Field(default=None, ge=1, le=3650)
+    """Days after the start of the last training; null: not by time."""
+    drift_of: Column | None = None
+    """Feature group of this file whose features' drift (docs/features.md) starts a training; null: not by drift."""
+    drifted_features: int = Field(default=1, ge=1, le=1000)
+    """So many features of it must have drifted on a day after the last training."""
+    most_per_week: int = Field(default=1, ge=1, le=50)
+    """Most trainings that begin in seven days, whoever began them."""
+
+    @model_validator(mode="after")
+    def _has_a_cause(self) -> Self:
+        if self.every_days is None and self.drift_of is None:
+            raise ValueError("say every_days, drift_of or both: nothing would ever start a training")
+        return self
+
+
 class AnomalyDetectionSettings(Section):
     """Anomalies on the stream."""
 
@@ -147,6 +172,8 @@ class AbacusSettings(Section):
     """Feature groups; a name may be there once."""
     predictions: Annotated[tuple[PredictionSettings, ...], Unique(("name",))] = ()
     """Predictions that are fetched; a name may be there once."""
+    retraining: Annotated[tuple[RetrainingSettings, ...], Unique(("name",))] = ()
+    """Models that are trained again; a name may be there once."""
     real_time: RealTimeSettings = RealTimeSettings()
     batch_processing: BatchSettings = BatchSettings()
 

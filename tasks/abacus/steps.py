@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 from prefect import State, task
@@ -10,16 +11,18 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
+from storage.audit.trail import Trail
 from storage.settings import StorageSettings
 from tasks.abacus.connection import Endpoints, find_endpoints
 from tasks.abacus.exporting import GroupResult, StreamResult, export_groups, in_words, raise_troubles, stream_groups
 from tasks.abacus.predicting import PredictionResult, fetch_predictions, predictions_in_words
+from tasks.abacus.retraining import RetrainingResult, retrain_models, retraining_in_words
 from tasks.abacus.settings import AbacusSettings
 from tasks.resilience.interruptible import interruptible
 
 FIRST_DELAY_S = 60
 
-Results = TypeVar("Results", GroupResult, StreamResult, PredictionResult)
+Results = TypeVar("Results", GroupResult, StreamResult, PredictionResult, RetrainingResult)
 
 
 async def export_step(settings: AbacusSettings, storage: StorageSettings) -> list[GroupResult]:
@@ -47,6 +50,17 @@ async def predict_step(settings: AbacusSettings, storage: StorageSettings) -> li
         TryAgain, NeedsHuman: predictions were in trouble, each named; all others were fetched and scored.
     """
     return await _as_task("fetch_predictions", 0, settings, storage, fetch_predictions, predictions_in_words)
+
+
+async def retrain_step(settings: AbacusSettings, storage: StorageSettings, host: str) -> list[RetrainingResult]:
+    """Start trainings that are due, each entered in the audit trail of ``host``. Not tried again: the next run does.
+
+    Raises:
+        TryAgain, NeedsHuman: models were in trouble, each named; all others were seen to.
+    """
+    trail = Trail.open(storage.data_directory, host)
+    do = partial(retrain_models, trail=trail, actor="flow retrain-models")
+    return await _as_task("retrain_models", 0, settings, storage, do, retraining_in_words)
 
 
 class _Work(Protocol[Results]):

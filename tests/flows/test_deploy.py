@@ -145,6 +145,13 @@ SNAPSHOT = {
         "schedules": {},
         "reruns": {},
     },
+    "retrain-models": {
+        "entrypoint": "flows.retrain_models.retrain_models",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {},
+        "reruns": {},
+    },
     "maintain-lake": {
         "entrypoint": "flows.maintain_lake.maintain_lake",
         "queue": "batch",
@@ -244,11 +251,14 @@ def test_the_export_runs_when_the_configuration_says():
         "name": "ahead", "deployment_id": "d", "feature_group": "market_data", "feature": "price_usd",
         "value_column": "price",
     }  # fmt: skip
-    asked = type(abacus).model_validate(abacus.model_dump() | {"predictions": [one]})
+    again = {"name": "again", "model_id": "m", "every_days": 30}
+    asked = type(abacus).model_validate(abacus.model_dump() | {"predictions": [one], "retraining": [again]})
     (fetch,) = (
         d for d in read_plan().scheduled(RetentionSettings(), asked).deployments if d.name == "fetch-predictions"
     )
     assert [schedule.cron for schedule in fetch.schedules] == ["8,23,38,53 * * * *"]
+    (train,) = (d for d in read_plan().scheduled(RetentionSettings(), asked).deployments if d.name == "retrain-models")
+    assert [schedule.cron for schedule in train.schedules] == ["45 4 * * *"]
 
 
 def test_pool_and_queues():

@@ -1,0 +1,217 @@
+"""Models at the service, trained again when it is due; each time with its reason in the audit trail.
+
+What is about to be started is noted first. Where the answer is lost, or the process is killed, the versions over there
+tell the next run whether it came to be; then it is entered in the trail, and not started a second time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow.compute as pc
+
+from storage.audit.entry import AuditKind
+from storage.audit.trail import Trail
+from storage.errors import ConfigurationError, LodelineError, NeedsHuman, TryAgain
+from storage.lake.disk import locked_if_free, make_folder
+from storage.opening import open_store
+from storage.settings import StorageSettings
+from storage.store import Store
+from tasks.abacus.connection import SOURCE, Abacus, Endpoints, Refusal
+from tasks.abacus.definition import Definition, definitions_of
+from tasks.abacus.exporting import connected, journal_folder
+from tasks.abacus.journal import JournalFile, RetrainingJournal
+from tasks.abacus.retraining_rules import Decision, DriftedDay, Training, decide
+from tasks.abacus.settings import FILE_NAME, AbacusSettings, RetrainingSettings
+from tasks.features.drifting import newest_drift
+
+RETRAINING = "retraining"
+KEPT_STARTS = 100
+
+
+@dataclass(slots=True)
+class RetrainingResult:
+    """What came of one model: ``started``, or why not; or trouble, which may be gone at the next try."""
+
+    name: str
+    started: bool = False
+    why: str = ""
+    trouble: str = ""
+    passes: bool = False
+
+
+def retrain_models(
+    settings: AbacusSettings,
+    endpoints: Endpoints,
+    storage: StorageSettings,
+    *,
+    trail: Trail,
+    actor: str,
+    stop: Callable[[], bool] = lambda: False,
+    clock: Callable[[], float] = time.time,
+) -> list[RetrainingResult]:
+    """Start the trainings that are due; trouble with one does not hold up the others.
+
+    Raises:
+        ConfigurationError: drift of what no group has. TryAgain: another process is at it.
+    """
+    groups = groups_of(settings)
+    folder = journal_folder(settings, storage)
+    make_folder(folder)
+    with locked_if_free(folder / ".retraining.lock") as ours:
+        if not ours:
+            raise TryAgain("Another process retrains models at Abacus.AI just now")
+        with connected(settings, endpoints, stop) as (abacus, _):
+            store = open_store(storage)
+            try:
+                results = []
+                for one in settings.retraining:
+                    result = RetrainingResult(one.name)
+                    try:
+                        file, now = JournalFile(folder / RETRAINING, one.name), int(clock())
+                        drifted = drifted_day(store, groups.get(one.name), now)
+                        decision = Retraining(abacus, one, file, trail, actor).run(drifted, now)
+                        result.started, result.why = decision
+                    except LodelineError as error:
+                        result.trouble, result.passes = str(error), isinstance(error, TryAgain)
+                    results.append(result)
+                return results
+            finally:
+                store.close()
+
+
+def groups_of(settings: AbacusSettings) -> dict[str, Definition]:
+    """Groups whose drift counts, by name of the retraining.
+
+    Raises:
+        ConfigurationError: a group that there is not; all such faults at once.
+    """
+    known = {definition.name: definition for definition in definitions_of(settings.feature_groups)}
+    wanted = {one.name: one.drift_of for one in settings.retraining if one.drift_of is not None}
+    faults = [
+        f"{FILE_NAME}: retraining {name}: drift_of: there is no feature group {group!r}; there are {', '.join(known)}"
+        for name, group in wanted.items()
+        if group not in known
+    ]
+    if faults:
+        raise ConfigurationError(faults)
+    return {name: known[group] for name, group in wanted.items()}
+
+
+def drifted_day(store: Store, group: Definition | None, now: int) -> DriftedDay | None:
+    """What measurement ``feature_drift`` says of the group's features on its newest day; None where it says nothing.
+
+    Raises:
+        TryAgain: the store does not answer.
+    """
+    if group is None:
+        return None
+    rows = newest_drift(store, now, group.view)
+    if not rows.num_rows:
+        return None
+    own = {column.sent.feature for column in group.columns}
+    drifted = rows.filter(pc.equal(rows["status"], "drifted"))["feature"].to_pylist()
+    (day, *_) = rows["time"].to_pylist()
+    return DriftedDay(int(day.timestamp()), tuple(sorted(feature for feature in drifted if feature in own)))
+
+
+class Retraining:
+    """One model's retraining. ``actor``: who does it, for the trail."""
+
+    def __init__(
+        self, abacus: Abacus, settings: RetrainingSettings, file: JournalFile, trail: Trail, actor: str
+    ) -> None:
+        self._abacus = abacus
+        self._settings = settings
+        self._file = file
+        self._trail = trail
+        self._actor = actor
+
+    def run(self, drifted: DriftedDay | None, now: int) -> Decision:
+        """Start a training if one is due.
+
+        Raises:
+            TryAgain: the service is away; whether a training began is found out by the next run. NeedsHuman, Refusal:
+                it refuses.
+        """
+        journal = self._file.load_retraining()
+        trainings = self._trainings()
+        newest = trainings[0].version if trainings else None
+        if journal.reason:
+            if newest != journal.before:
+                return self._begun(journal, newest, now)
+            journal.reason = ""
+        decision = decide(self._settings, trainings, journal.starts, drifted, now)
+        if not decision.due:
+            self._file.save(journal)
+            return decision
+        journal.reason, journal.before = decision.why, newest
+        self._file.save(journal)
+        deployments = list(self._settings.deployment_ids) or None
+        self._call(
+            "starting a training",
+            lambda sdk: sdk.retrain_model(self._settings.model_id, deployment_ids=deployments),
+            once=True,
+        )
+        trainings = self._trainings()
+        return self._begun(journal, trainings[0].version if trainings else None, now)
+
+    def _begun(self, journal: RetrainingJournal, version: str | None, now: int) -> Decision:
+        """Enter a training that began in the trail, once, and note that."""
+        known = version if version != journal.before else None
+        if known is None or not self._is_entered(known):
+            self._trail.record(
+                AuditKind.RETRAINED,
+                self._settings.name,
+                actor=self._actor,
+                detail={"reason": journal.reason, "model_id": self._settings.model_id, "version": known},
+            )
+        decision = Decision(True, journal.reason)
+        journal.starts, journal.reason, journal.before = [*journal.starts, now][-KEPT_STARTS:], "", None
+        self._file.save(journal)
+        return decision
+
+    def _is_entered(self, version: str) -> bool:
+        return any(
+            entry.kind == AuditKind.RETRAINED and (entry.detail or {}).get("version") == version
+            for entry in self._trail.entries()
+        )
+
+    def _trainings(self) -> list[Training]:
+        found = self._call("listing versions", lambda sdk: sdk.list_model_versions(self._settings.model_id))
+        return [
+            Training(str(one.model_version), str(one.status), _seconds(one.training_started_at)) for one in found or []
+        ]
+
+    def _call(self, what: str, function: Callable[[Any], Any], *, once: bool = False) -> Any:
+        try:
+            return self._abacus.call(f"model {self._settings.name}: {what}", function, once=once)
+        except Refusal as refusal:
+            if refusal.is_missing:
+                raise NeedsHuman(str(refusal), remedy=f"Is model {self._settings.model_id} there?") from refusal
+            raise
+
+
+def _seconds(told: str | None) -> int | None:
+    """Unix seconds of a time that the service told; UTC where it has no zone.
+
+    Raises:
+        NeedsHuman: it is no time; the limits could not be kept.
+    """
+    if told is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(told)
+    except ValueError as error:
+        raise NeedsHuman(f"{SOURCE}: {told!r} is no time of a training", remedy="Retrain by hand there") from error
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def retraining_in_words(results: Sequence[RetrainingResult]) -> str:
+    """A run in one line."""
+    started = [result.name for result in results if result.started]
+    return f"{len(started)} trainings started" + (f": {', '.join(started)}" if started else "")
