@@ -140,7 +140,7 @@ def _origin(panel: Panel) -> str:
     """Where the numbers are from, and what stands where there is none: every panel says so."""
     sources = sorted({_measurement(target.query) for target in panel.targets})
     shown = {
-        "timeseries": "Null: a gap in the line, never 0.",
+        "timeseries": "Null: no bar." if panel.bars else "Null: a gap in the line, never 0.",
         "stat": f"Null: {panel.no_value}.",
         "table": "Null: an empty cell, never 0.",
     }[panel.kind]
@@ -160,6 +160,7 @@ def _defaults(panel: Panel) -> dict[str, Any]:
     defaults: dict[str, Any] = {"unit": GRAFANA_UNIT[panel.unit], "noValue": panel.no_value}
     if panel.kind == "timeseries":
         defaults["custom"] = {
+            "drawStyle": "bars" if panel.bars else "line",
             "lineWidth": 1,
             "fillOpacity": 25 if panel.stacked else 5,
             "showPoints": "auto",

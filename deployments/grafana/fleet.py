@@ -42,9 +42,19 @@ def _lines(
     width: int = 8,
     interval: str = _POLL,
     stacked: bool = False,
+    bars: bool = False,
 ) -> Panel:
     return Panel(
-        "timeseries", title, description, bucket, tuple(targets), unit, width, interval=interval, stacked=stacked
+        "timeseries",
+        title,
+        description,
+        bucket,
+        tuple(targets),
+        unit,
+        width,
+        interval=interval,
+        stacked=stacked,
+        bars=bars,
     )
 
 
@@ -133,6 +143,7 @@ _OVER_TIME_ROW = Row(
             "count",
             width=12,
             stacked=True,
+            bars=True,
         ),
         _lines(
             "Failed polls by reason",
@@ -141,6 +152,7 @@ _OVER_TIME_ROW = Row(
             "count",
             width=12,
             stacked=True,
+            bars=True,
         ),
     ),
 )

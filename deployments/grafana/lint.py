@@ -98,6 +98,8 @@ def _panel(panel: Mapping[str, Any], bucket_of: Mapping[str, str]) -> Iterator[s
             yield f"target {target['refId']}: a panel shows no tag values"
             continue
         yield from (f"target {target['refId']}: {fault}" for fault in _select(statement, bucket_of[uid]))
+        if statement.interval is not None and statement.fill != "none" and _all_count(statement):
+            yield f"target {target['refId']}: a count without fill(none) is 0 where nobody counted"
         if panel["type"] != "table":
             yield from _unit_faults(statement, bucket_of[uid], unit)
         for tag in re.findall(r"\$tag_(\w+)", target.get("alias", "")):

@@ -22,7 +22,7 @@ class Panel:
     """One panel; ``unit`` is a declared unit. ``units`` are those of a table's columns.
 
     ``look_back`` replaces the viewer's span, ``interval`` is the shortest window, ``no_value`` stands where there is
-    nothing.
+    nothing. ``bars`` are for counts: a line would be drawn over windows in which nobody counted.
     """
 
     kind: str
@@ -37,6 +37,7 @@ class Panel:
     look_back: str | None = None
     interval: str | None = None
     stacked: bool = False
+    bars: bool = False
     no_value: str = "\N{EN DASH}"
 
 
@@ -85,11 +86,20 @@ def lines(
     interval: str,
     width: int = 8,
     stacked: bool = False,
+    bars: bool = False,
 ) -> Panel:
-    """Lines over time of raw rows of ``measurement``, a point per ``interval`` at most."""
-    bucket = measurement.buckets[Tier.RAW]
+    """Lines or bars over time of raw rows of ``measurement``, a point per ``interval`` at most."""
     return Panel(
-        "timeseries", title, description, bucket, tuple(targets), unit, width, interval=interval, stacked=stacked
+        "timeseries",
+        title,
+        description,
+        measurement.buckets[Tier.RAW],
+        tuple(targets),
+        unit,
+        width,
+        interval=interval,
+        stacked=stacked,
+        bars=bars,
     )
 
 

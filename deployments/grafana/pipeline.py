@@ -29,7 +29,15 @@ def _ticks(title: str, description: str, width: int = 8, **name_of_field: str) -
 
 def _requests(title: str, description: str, function: str, field: str, unit: str, *where: str) -> Panel:
     query = queries.measured(SOURCE_REQUEST, function, field, ("source",), [_HOST, *where])
-    return lines(title, description, SOURCE_REQUEST, [Target(query, "$tag_source")], unit, interval="15m")
+    return lines(
+        title,
+        description,
+        SOURCE_REQUEST,
+        [Target(query, "$tag_source")],
+        unit,
+        interval="15m",
+        bars=function == "count",
+    )
 
 
 PIPELINE = Dashboard(
@@ -59,7 +67,7 @@ PIPELINE = Dashboard(
                 _ticks("Event loop delay", "Worst delay in a tick: a busy host, not slow miners.", delay="loop_lag_ms"),
                 lines(
                     "Failed polls by reason",
-                    "Polls of miners that failed, of all hosts; a window without any poll counts 0.",
+                    "Polls of miners that failed, of all hosts.",
                     MINER_TELEMETRY,
                     [
                         Target(
@@ -72,6 +80,7 @@ PIPELINE = Dashboard(
                     interval="5m",
                     width=12,
                     stacked=True,
+                    bars=True,
                 ),
                 newest(
                     "Newest ticks",
@@ -115,6 +124,7 @@ PIPELINE = Dashboard(
                     "count",
                     interval="15m",
                     stacked=True,
+                    bars=True,
                 ),
                 _requests(
                     "Credits left", "In the month, of sources that have a budget.", "min", "credits_left", "count"
@@ -224,6 +234,7 @@ PIPELINE = Dashboard(
                     "count",
                     interval="15m",
                     stacked=True,
+                    bars=True,
                 ),
                 newest(
                     "What happened to alerts",

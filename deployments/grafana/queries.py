@@ -79,13 +79,14 @@ def over_time(function: str, field: str, tag: str) -> str:
 def miners_where(field: str, value: str) -> str:
     """Miners per window with at least one row in which ``field`` is ``value``.
 
-    The inner count needs fill(none): else it is 0 in empty windows, and the outer one counts that.
+    Both counts need fill(none): else the inner one is 0 in empty windows, which the outer one counts, and the outer one
+    is 0 where nobody polled.
     """
     rows = (
         f'SELECT count("{field}") AS "{field}" FROM {_TELEMETRY} WHERE {TIME} AND "{field}" = \'{value}\' '
         f'AND {CHOSEN} GROUP BY time($__interval), "miner_id" fill(none)'
     )
-    return f'SELECT count("{field}") FROM ({rows}) WHERE {TIME} GROUP BY time($__interval) fill(null)'
+    return f'SELECT count("{field}") FROM ({rows}) WHERE {TIME} GROUP BY time($__interval) fill(none)'
 
 
 def newest_rows(measurement: Measurement, fields: Sequence[str]) -> str:
@@ -112,10 +113,14 @@ def ratio(table: str, part: str, whole: Sequence[str], tag: str | None = None) -
 def measured(
     measurement: Measurement, function: str, field: str, tags: Sequence[str] = (), where: Sequence[str] = ()
 ) -> str:
-    """``function`` of ``field`` of raw rows per window and values of ``tags``, of rows that are all of ``where``."""
+    """``function`` of ``field`` of raw rows per window and values of ``tags``, of rows that are all of ``where``.
+
+    A count is 0 by fill(null) where there is no row at all, as if somebody had looked: it is left out there.
+    """
+    fill = "none" if function == "count" else "null"
     return (
         f'SELECT {function}("{field}") FROM "{measurement.name}" WHERE {" AND ".join((TIME, *where))} '
-        f"GROUP BY {', '.join(('time($__interval)', *map(_name, tags)))} fill(null)"
+        f"GROUP BY {', '.join(('time($__interval)', *map(_name, tags)))} fill({fill})"
     )
 
 

@@ -56,6 +56,7 @@ def test_every_panel_tells_where_its_numbers_are_from():
     assert by_title["Lost hashrate by cause"].endswith(
         "Source: operational_metrics in mining_operational. Null: a gap in the line, never 0."
     )
+    assert by_title["Failed requests by reason"].endswith("Null: no bar.")
     assert by_title["Accounts"].endswith("Source: pool_account in mining_pool. Null: an empty cell, never 0.")
 
 
@@ -128,6 +129,7 @@ BOUND = 'WHERE $timeFilter GROUP BY time($__interval), "model"'
         (query('SELECT "hashrate_hs" FROM "miner_telemetry" WHERE $timeFilter GROUP BY "model"'), "fetches every row"),
         (query(f'SELECT max("state") FROM "miner_telemetry" {BOUND}'), "state is no number"),
         (query(f'SELECT count("state") FROM "miner_telemetry" {BOUND}'), "a count is shown as 'Hs'"),
+        (query(f'SELECT count("state") FROM "miner_telemetry" {BOUND}'), "is 0 where nobody counted"),
         (
             query(
                 'SELECT count("n") FROM (SELECT count("state") AS "n" FROM "miner_telemetry" WHERE $timeFilter '

@@ -326,6 +326,7 @@ def test_sizes_add_up_over_series_and_not_over_time(server):
 def test_failures_count(server):
     for index, _ in enumerate(SOURCE_FAILURES):
         assert sum(values(rows_of(server, "Failed requests by reason", index, of="pipeline"))) == 1
+    assert len(values(rows_of(server, "Failed requests by reason", 0, of="pipeline"))) == 1  # no 0 where none was
     assert sum(values(rows_of(server, "Requests", of="pipeline"))) == 1 + len(SOURCE_FAILURES)
     assert sum(values(rows_of(server, "Requests with data", of="pipeline"))) == 1
 
