@@ -1,4 +1,4 @@
-"""A hashboard that does not mine: its part of the preset's hashrate, less the power that it would draw."""
+"""A hashboard that does not mine: its part of the hashrate of the preset, else of the nameplate, less its power."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ def _find(facts: Facts) -> Sequence[Found]:
     if not lost:
         return []
     part = None
-    if facts.nominal_hs and facts.boards_expected:
+    whole = facts.nominal_hs or facts.plate_hs
+    if whole and facts.boards_expected:
         # what it is short of may be less than a whole board where the nominal follows the boards that are left
-        part = facts.nominal_hs / facts.boards_expected
+        part = whole / facts.boards_expected
     watts = None
     if part is not None and facts.power_w and facts.hashrate_hs:
         watts = facts.power_w / facts.hashrate_hs * part

@@ -61,6 +61,8 @@ class Facts:
     hours: int = 0
     hashrate_hs: float | None = None
     nominal_hs: float | None = None
+    plate_hs: float | None = None
+    """Hashrate on the model's nameplate, for what no preset tells."""
     power_w: float | None = None
     chip_max_c: float | None = None
     fan_duty_percent: float | None = None

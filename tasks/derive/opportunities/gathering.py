@@ -16,6 +16,7 @@ from tasks.derive.fleet import Fleet
 from tasks.derive.opportunities.facts import HOURS, RECENT, TERA, CoinPay, Facts, PoolPay, PresetRecord
 from tasks.derive.tariff import usd_per_kwh
 from tasks.derive.worth import algorithms_of
+from tasks.normalize.nameplates import nameplate
 
 WEEK_S = 7 * DAY_S
 _MOSTLY_S = 1_800
@@ -73,6 +74,7 @@ def gather(store: Store, fleet: Fleet, hour: int) -> list[Facts]:
                 miner_id=name,
                 model=model,
                 algorithm=algorithm,
+                plate_hs=plate.hashrate_hs if (plate := nameplate(model)) is not None else None,
                 **_means(told.get(name), fleet.devfee_percent.get(name, fleet.economics.devfee_percent)),
                 usd_th_day=_usd_th_day(told.get(name), revenue.get(name)),
                 lost_fans=fans.get(name, {}),

@@ -114,7 +114,7 @@ def test_the_facts_of_a_day(store: EmbeddedStore) -> None:
     assert record.efficiency_j_th == pytest.approx(3_000 / 90, rel=1e-4)
     # the other miner was never heard of, and no tariff holds where it stands
     assert silent == Facts(
-        miner_id="silent", model="S19", algorithm="sha256d", presets=(record,), coins="bitcoin",
+        miner_id="silent", model="S19", algorithm="sha256d", plate_hs=95 * TH, presets=(record,), coins="bitcoin",
         coin_pays=facts.coin_pays, pool_pays=facts.pool_pays,
     )  # fmt: skip
 

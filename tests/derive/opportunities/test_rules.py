@@ -56,6 +56,7 @@ NIGHT = (0.09,) * 16 + (0.04,) * 8
         ("board", BOARD | {"lost_boards": {"2": 2}}, "board 2", 0.66, 0.3),  # 0.9 x 2 of 6 hours
         ("board", BOARD | {"tariff": None}, "board 2", None, 0.9),
         ("board", BOARD | {"nominal_hs": None}, "board 2", None, 0.9),
+        ("board", BOARD | {"nominal_hs": None, "plate_hs": 99 * TH}, "board 2", 0.66, 0.9),
         # 9 TH/s short of the preset: 0.54
         ("fan", {"lost_fans": {"1": 6}, "hashrate_hs": 90 * TH}, "fan 1", 0.54, 0.95),
         ("fan", {"lost_fans": {"1": 6}}, "fan 1", 0.0, 0.95),
