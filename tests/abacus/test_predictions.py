@@ -174,7 +174,7 @@ def test_killed_at_every_point_every_prediction_is_there_once(fake, tmp_path):
     whole.run()
     assert points > 20
     host = Host(fake, tmp_path / "killed")
-    for point in range(0, points, 4):
+    for point in range(0, points, 3):
         host.now += 86_400
         left = point
 
