@@ -27,6 +27,8 @@ class Action(StrEnum):
     PREDICT = "predict"
     PREDICTIONS = "predictions"
     RETRAIN = "retrain"
+    ASK = "ask"
+    LOOKUP = "lookup"
     REJECTED = "rejected"
 
 
@@ -38,9 +40,15 @@ def abacus(
             "declared. register: make and mend them there. export: send what is new now. stream: send windows that are "
             "closed now. predict: start batch predictions that are due, fetch those that are over, and score. "
             "predictions: how each stands. retrain: start trainings that are due by time or drift. "
+            "ask NAME ENTITY: what a prediction says of an entity's features of now. lookup NAME ENTITY: the row of a "
+            "feature group that is served over there. "
             "rejected: rows that did not go, or did not come, with the reason."
         ),
     ],
+    name: Annotated[str | None, typer.Argument(help="With ask a prediction, with lookup a feature group.")] = None,
+    entity: Annotated[
+        str | None, typer.Argument(help="Entity, e.g. miner_0001; of several tags bitcoin/coingecko, %2F for a /.")
+    ] = None,
     *,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -71,6 +79,11 @@ def abacus(
     if action is Action.REJECTED:
         _rejected(settings, settings.abacus, as_json=as_json)
         return
+    if (action in (Action.ASK, Action.LOOKUP)) != (entity is not None):
+        raise NeedsHuman(
+            f"{action} is asked {'of a name and an entity' if entity is None else 'without a name'}",
+            remedy="lodeline abacus ask NAME ENTITY, lodeline abacus lookup NAME ENTITY",
+        )
     if action is Action.PREDICTIONS:
         _predictions(settings, settings.abacus, as_json=as_json)
         return
@@ -87,6 +100,8 @@ def abacus(
         _export(settings, settings.abacus, endpoints, as_json=as_json)
     elif action is Action.PREDICT:
         _predict(settings, settings.abacus, endpoints, as_json=as_json)
+    elif name is not None and entity is not None:
+        _ask(settings, settings.abacus, endpoints, action, name, entity)
     elif action is Action.RETRAIN:
         _retrain(settings, settings.abacus, endpoints, as_json=as_json)
     else:
@@ -281,6 +296,19 @@ def _retrain(settings: Settings, abacus: AbacusSettings, endpoints: Endpoints, *
             typer.echo(f"{result.name}: {result.trouble or f'{done}: {result.why}'}")
     if any(result.trouble for result in results):
         raise typer.Exit(1)
+
+
+def _ask(  # noqa: PLR0917
+    settings: Settings, abacus: AbacusSettings, endpoints: Endpoints, action: Action, name: str, entity: str
+) -> None:
+    import msgspec
+
+    from tasks.abacus.on_demand import ask_now, look_up
+
+    if action is Action.ASK:
+        typer.echo(msgspec.json.encode(ask_now(abacus, endpoints, settings.host, name, entity)).decode())
+    else:
+        typer.echo(msgspec.json.encode(look_up(abacus, endpoints, name, entity)).decode())
 
 
 def _predictions(settings: Settings, abacus: AbacusSettings, *, as_json: bool) -> None:

@@ -71,6 +71,8 @@ class FeatureGroupSettings(Section):
     """Column that says what a row is about."""
     timestamp_column: Column = "timestamp"
     """Column that says when."""
+    deployment_id: Name | None = None
+    """Deployment of the group over there, for look-ups online."""
     features: Annotated[tuple[FeatureSettings, ...], Field(min_length=1), Unique(("name",))]
     """Its features; a name may be there once."""
 

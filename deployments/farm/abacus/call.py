@@ -45,6 +45,8 @@ class Backend:
     """Why a row is not taken; None: it is."""
     predicts: Callable[[str], list[Item]] = field(default=lambda _deployment: [])
     """What a deployment predicts in a batch."""
+    answers: Callable[[Item], Item] = field(default=lambda _query: {})
+    """What a deployment answers to one query."""
 
     def need(self, kind: str, key: object) -> Item:
         """The object of that id.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import datetime
+from typing import Any
 
 from deployments.farm.abacus.call import Backend, Raw, Refused, Sent, call, now_text
+from deployments.farm.abacus.groups import rows_of_group
 from deployments.farm.abacus.shelf import Item
 
 _NEXT = {"PENDING": "UPLOADING", "UPLOADING": "PREDICTING", "PREDICTING": "COMPLETE"}
@@ -13,14 +16,60 @@ _NEXT = {"PENDING": "UPLOADING", "UPLOADING": "PREDICTING", "PREDICTING": "COMPL
 
 @call("createDeployment", "POST")
 def create_deployment(backend: Backend, sent: Sent) -> Item:
-    """A deployment of a model."""
+    """A deployment of a model or of a feature group."""
+    if not (sent.values.get("modelId") or sent.values.get("featureGroupId")):
+        raise Refused(400, "InvalidParameterError", "modelId or featureGroupId is needed")
     key = backend.shelf.fresh_id("deployment")
     made: Item = {
-        "deploymentId": key, "name": sent.values.get("name"), "status": "ACTIVE", "modelId": sent.need("modelId"),
-        "projectId": sent.values.get("projectId"), "createdAt": now_text(),
+        "deploymentId": key, "name": sent.values.get("name"), "status": "ACTIVE", "modelId": sent.values.get("modelId"),
+        "featureGroupId": sent.values.get("featureGroupId"), "projectId": sent.values.get("projectId"),
+        "createdAt": now_text(),
     }  # fmt: skip
     backend.shelf.put("deployment", key, made)
     return made
+
+
+@call("createDeploymentToken", "POST")
+def create_deployment_token(backend: Backend, sent: Sent) -> Item:
+    """A token to ask deployments of a project with."""
+    key = backend.shelf.fresh_id("deploymentToken")
+    made: Item = {"deploymentToken": key, "projectId": sent.need("projectId"), "createdAt": now_text()}
+    backend.shelf.put("deploymentToken", key, made)
+    return made
+
+
+@call("listDeploymentTokens", "GET")
+def list_deployment_tokens(backend: Backend, sent: Sent) -> list[Item]:
+    """Tokens of a project."""
+    return [one for one in backend.shelf.every("deploymentToken") if one["projectId"] == sent.need("projectId")]
+
+
+def _asked(backend: Backend, sent: Sent) -> Item:
+    backend.need("deploymentToken", sent.need("deploymentToken"))
+    return backend.need("deployment", sent.need("deploymentId"))
+
+
+@call("lookupFeatures", "POST", needs_key=False)
+def lookup_features(backend: Backend, sent: Sent) -> list[Item]:
+    """Rows of a deployed feature group that fit, the newest by its update timestamp first."""
+    group = backend.need("featureGroup", _asked(backend, sent)["featureGroupId"])
+    query, newest_by = sent.need("queryData"), group["updateTimestampKey"]
+    rows = [row for row in rows_of_group(backend, group) if all(row.get(k) == v for k, v in query.items())]
+    if newest_by is not None:
+        rows.sort(key=lambda row: str(row[newest_by]), reverse=True)
+    rows = rows[: sent.values.get("limitResults") or len(rows)]
+    return [{name: _plain(value) for name, value in row.items()} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+@call("predict", "POST", needs_key=False)
+def predict(backend: Backend, sent: Sent) -> Item:
+    """What a deployment predicts of the features that are sent along."""
+    _asked(backend, sent)
+    return backend.answers(sent.need("queryData"))
 
 
 @call("createBatchPrediction", "POST")
