@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+# Files of tests that run at once; each has servers of its own. 0: one after another.
+AT_ONCE ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check bench lock docs
@@ -27,7 +29,7 @@ run: setup
 	@exec $(BIN)/lodeline up $(ARGS)
 
 test: setup .venv-router/.complete
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile $(ARGS)
 
 # Crossbar needs an idna that Prefect's anyio does not take: an environment of its own. Its tree asks for an extra that no
 # longer exists, hence --no-deps; the lock is complete.

@@ -49,7 +49,7 @@ def book(runner: CliRunner, tmp_path: Path) -> Book:
     with book.transaction():
         book.replace_alerts([FAN, LOW, BOARD])
         book.add_changes([Change(event=Event.FIRED, at=NOW - 500, alert=FAN)])
-        book.note_look(Look(at=NOW - 5, muted={LOW.id: "maintenance filters"}))
+        book.note_look(Look(at=time.time() - 5, muted={LOW.id: "maintenance filters"}))
     return book
 
 
@@ -127,7 +127,7 @@ def test_without_a_look_it_says_so(runner: CliRunner) -> None:
 
 def test_a_watch_that_has_stopped_is_told(runner: CliRunner, book: Book) -> None:
     with book.transaction():
-        book.note_look(Look(at=NOW - 7_200))
+        book.note_look(Look(at=time.time() - 7_200))
     assert "The last look was 2 h ago" in runner.invoke(app, ["alerts"]).output
 
 

@@ -39,16 +39,22 @@ async def test_a_run_measures_records_acts_and_keeps_the_logs(api: PrefectServer
 
 
 async def test_flows_find_the_token_of_a_host_in_its_block(api: PrefectServer, monkeypatch) -> None:
+    from prefect.blocks.system import Secret
+
     from deployments.kept_secrets import PrefectBlocks
     from flows.secret_blocks import from_secret_block
 
     monkeypatch.setenv("PREFECT_API_URL", api.url)
     keeper = PrefectBlocks()
     await asyncio.to_thread(keeper.check)
-    for secret in ("first", "anew"):
-        where = await asyncio.to_thread(keeper.keep, Minted("host", SecretStr(secret)))
-        assert secret not in where
-    assert await asyncio.to_thread(from_secret_block, "LODELINE_INFLUX__TOKEN") == "anew"
-    await asyncio.to_thread(keeper.keep, Minted("writer", SecretStr("another")))
-    assert await asyncio.to_thread(from_secret_block, "LODELINE_INFLUX__TOKEN_WRITER") == "another"
-    assert await asyncio.to_thread(from_secret_block, "LODELINE_INFLUX__TOKEN") == "anew"
+    try:
+        for secret in ("first", "anew"):
+            where = await asyncio.to_thread(keeper.keep, Minted("host", SecretStr(secret)))
+            assert secret not in where
+        assert await asyncio.to_thread(from_secret_block, "LODELINE_INFLUX__TOKEN") == "anew"
+        await asyncio.to_thread(keeper.keep, Minted("writer", SecretStr("another")))
+        assert await asyncio.to_thread(from_secret_block, "LODELINE_INFLUX__TOKEN_WRITER") == "another"
+        assert await asyncio.to_thread(from_secret_block, "LODELINE_INFLUX__TOKEN") == "anew"
+    finally:  # all flows of this server would find them
+        for block in ("lodeline-influx--token", "lodeline-influx--token-writer"):
+            await Secret.adelete(block)
