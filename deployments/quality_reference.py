@@ -19,6 +19,7 @@ from tasks.normalize.limits import BOARD_LIMITS, FAN_LIMITS, MINER_LIMITS, POOL_
 from tasks.normalize.nameplates import NAMEPLATES
 from tasks.normalize.plausible import MOST_RATIO, UNIT_RATIO
 from tasks.normalize.quality import EXPECTED, RULES, UNNAMED_WEIGHT, Rule
+from tasks.pools.judging import RULES as WORKER_RULES
 from tasks.pools.litecoinpool import SAMPLE_TOLERANCE
 from tasks.pools.price_guard import FACTOR as PRICE_FACTOR
 from tasks.pools.price_guard import UNIT_SUSPECT
@@ -156,7 +157,7 @@ def _pools() -> str:
         log (litecoinpool: hashrate of the network against its difficulty).""",
         """**Workers of one name**: the active one, else the one seen last, has the name; others are `name#id`.""",
     )
-    return "## Pools\n\n" + _bullets(points)
+    return "## Pools\n\n" + _bullets(points) + f"\n{_table(WORKER_RULES)}"
 
 
 def _prices() -> str:

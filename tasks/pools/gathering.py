@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from storage.frame import Frame
-from storage.records.pool import PoolRecords, pool_frames
+from storage.records.pool import PoolRecords
 from tasks.market.coins import COINS
+from tasks.pools.judging import judged_frames
 from tasks.resilience.http import Reply
 from tasks.sources.failure import SourceFailure, SourceFailureKind
 from tasks.sources.source import Answer, Gathered
@@ -52,7 +53,7 @@ async def each_coin(coins: Iterable[str], ask: Callable[[str], Awaitable[Part]])
             skipped = failure
             notices.append(f"{coin} is left out: {failure}")
             continue
-        frames += pool_frames(part.records)
+        frames += judged_frames(part.records)
         answers += [answer_of(reply, page) for page, reply in enumerate(part.replies, start=1)]
         notices += part.notices
         tries += sum(reply.tries for reply in part.replies)

@@ -20,11 +20,11 @@ from storage.records.pool import (
     PoolProfitability,
     PoolRecords,
     WorkerPerformance,
-    pool_frames,
 )
 from tasks.derive.network import DAY_S, SCRYPT_SHARE, TERA, network_hashrate_hs
 from tasks.normalize.number import finite, number
 from tasks.pools.gathering import answer_of
+from tasks.pools.judging import judged_frames
 from tasks.pools.means import Means
 from tasks.pools.settings import PoolSettings
 from tasks.pools.shape import amount, instant, mapping, objects, part, scaled, whole
@@ -76,7 +76,7 @@ class Litecoinpool:
             raise SourceFailure(SourceFailureKind.REFUSED, f"{self.name}: the key is not accepted: {said[:100]}")
         pool, market = records_of(data, pool_id=self.name, account=self._account, slot=slot)
         return Gathered(
-            [*pool_frames(pool), *market_frames(market)], [answer_of(reply)], notices=_doubts(data), tries=reply.tries
+            [*judged_frames(pool), *market_frames(market)], [answer_of(reply)], notices=_doubts(data), tries=reply.tries
         )
 
     async def aclose(self) -> None:

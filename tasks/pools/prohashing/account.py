@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from storage.records.pool import CoinMined, PoolAccount, PoolProfitability, PoolRecords, WorkerPerformance, pool_frames
 from tasks.pools.gathering import answer_of
+from tasks.pools.judging import judged_frames
 from tasks.pools.means import Means
 from tasks.pools.price_guard import PriceGuard
 from tasks.pools.prohashing.link import Link
@@ -166,7 +167,7 @@ class ProhashingAccount:
         notices = [f"coins that Lodeline does not know are left out: {', '.join(unknown[:20])}"] if unknown else []
         if path == "/walletEx" and not any(one.status == "online" for one in workers or ()):
             notices.append("no worker is online")
-        return Gathered(pool_frames(records), [answer_of(reply)], notices, tries=reply.tries)
+        return Gathered(judged_frames(records), [answer_of(reply)], notices, tries=reply.tries)
 
     def _priced(self, rows: list[PoolProfitability], reply: Reply) -> Gathered:
         judged, notices = self._guard.judge(rows)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from storage.frame import Frame, Value, build_frame
-from storage.records.pool import pool_frames
 from tasks.miners.redaction import Redaction
+from tasks.pools.judging import judged_frames
 from tasks.pools.price_guard import PriceGuard
 from tasks.pools.prohashing.feed import Feed
 from tasks.pools.prohashing.link import Link
@@ -183,7 +183,7 @@ class ProhashingStream:
         for notice in notices:
             _log.warning("%s: WAMP: %s", self.name, notice)
         return [
-            *pool_frames(msgspec.structs.replace(records, profitability=tuple(judged))),
+            *judged_frames(msgspec.structs.replace(records, profitability=tuple(judged))),
             *_payload_frames(texts, now, self._wamp.url),
         ]
 
