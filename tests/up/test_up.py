@@ -120,7 +120,9 @@ def test_from_miner_to_stored_reading_and_back_to_nothing(up):
     assert not {"running", "failed", "crashed"} & summary["flow_runs"].keys()
     assert summary["store"] == "embedded"
     assert summary["urls"].keys() == {"fake_abacus", "farm", "prefect", "page"}
-    assert summary["fake_abacus"] == {}  # exports begin later: tests/abacus
+    # on a slow machine exports have begun by then; what they bring is tested in tests/abacus
+    groups = {name.removesuffix("_online").removesuffix("_batches") for name in summary["fake_abacus"]}
+    assert groups <= {"miner_telemetry", "pool_performance", "market_data"}
     assert sum("polled 15" in line for line in one.lines) == summary["ticks"]
     store = EmbeddedStore(one.data / "lake")
 
