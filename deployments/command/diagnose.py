@@ -25,7 +25,7 @@ def diagnose(
 
     Exit code 0: written. 2: it cannot be written, or the configuration is wrong.
 
-    Example: lodeline diagnose --out /tmp/lodeline.zip
+    Example: lodeline diagnose --out lodeline.zip
     """
     import time
 
