@@ -16,14 +16,14 @@ from deployments.farm.abacus.server import FakeAbacus
 from storage.declaration import MEASUREMENTS, Tier
 from storage.errors import ConfigurationError, NeedsHuman, TryAgain
 from tasks.abacus.batch_prediction import BatchPrediction, PredictionReport
-from tasks.abacus.connection import Abacus, find_endpoints
-from tasks.abacus.journal import JournalFile
+from tasks.abacus.connection import find_endpoints
 from tasks.abacus.prediction import Prediction, predictions_of
 from tasks.abacus.prediction_rows import fetched_rows
 from tasks.abacus.prediction_scores import scores
 from tasks.abacus.registration import Registry
 from tasks.abacus.settings import AbacusSettings
 from tests.abacus.conftest import KEY, MINER, T0, Killed
+from tests.abacus.stepped import SteppedAbacus, SteppedFile
 from tests.downsample.memory_store import MemoryStore
 
 AT = {hour: f"2025-10-09T{9 + hour:02d}:00:00Z" for hour in range(6)}  # T0 is 09:00
@@ -66,11 +66,11 @@ class Host:
     def run(self) -> PredictionReport:
         said = settings(self.fake.url)
         endpoints = asyncio.run(find_endpoints(said))
-        abacus = _Stepped(SecretStr(KEY), endpoints, said.data_ingestion, sleep=lambda _: None)
+        abacus = SteppedAbacus(SecretStr(KEY), endpoints, said.data_ingestion, sleep=lambda _: None)
         abacus.host = self
         try:
             project = Registry(abacus, "mining", "test").require_project()
-            file = _SteppedFile(self.root, "hashrate_ahead")
+            file = SteppedFile(self.root, "hashrate_ahead")
             file.host = self
             (one,) = predictions_of(said)
             job = BatchPrediction(
@@ -86,25 +86,6 @@ class Host:
             (row["entity"], (int(row["time"].timestamp()) - T0) // 3600, row["lead"], row["value"])
             for row in table.to_pylist()
         ]
-
-
-class _Stepped(Abacus):
-    host: Host
-
-    def call(self, what: str, function: Any, *, once: bool = False) -> Any:
-        self.host.step()
-        result = super().call(what, function, once=once)
-        self.host.step()
-        return result
-
-
-class _SteppedFile(JournalFile):
-    host: Host
-
-    def save(self, journal: Any) -> None:
-        self.host.step()
-        super().save(journal)
-        self.host.step()
 
 
 @pytest.fixture

@@ -20,13 +20,13 @@ from storage.audit.trail import Trail
 from storage.errors import ConfigurationError, NeedsHuman, TryAgain
 from storage.frame import build_frame
 from storage.lake.store import EmbeddedStore
-from tasks.abacus.connection import Abacus, find_endpoints
+from tasks.abacus.connection import find_endpoints
 from tasks.abacus.definition import definitions_of
-from tasks.abacus.journal import JournalFile
 from tasks.abacus.retraining import Retraining, drifted_day, groups_of
 from tasks.abacus.retraining_rules import DAY_S, Decision, DriftedDay, Training, decide
 from tasks.abacus.settings import AbacusSettings, RetrainingSettings
 from tests.abacus.conftest import KEY, MINER, Killed, settings
+from tests.abacus.stepped import SteppedAbacus, SteppedFile
 from tests.downsample.memory_store import MemoryStore
 
 NOW = 1_760_054_400  # 2025-10-10T00:00:00Z
@@ -105,10 +105,10 @@ class Host:
 
     def run(self, now: int = NOW) -> Decision:
         endpoints = asyncio.run(find_endpoints(self.settings))
-        abacus = _Stepped(SecretStr(KEY), endpoints, self.settings.data_ingestion, sleep=lambda _: None)
+        abacus = SteppedAbacus(SecretStr(KEY), endpoints, self.settings.data_ingestion, sleep=lambda _: None)
         abacus.host = self
         try:
-            file = _SteppedFile(self.root / "retraining", "hashrate")
+            file = SteppedFile(self.root / "retraining", "hashrate")
             file.host = self
             one = said(drift_of=None, deployment_ids=["deployment_1"])
             return Retraining(abacus, one, file, Trail.open(self.root, "host"), "the test").run(None, now)
@@ -118,25 +118,6 @@ class Host:
     def entered(self) -> list[Any]:
         entries = Trail.open(self.root, "host").entries()
         return [(entry.kind, entry.subject, (entry.detail or {}).get("version")) for entry in entries]
-
-
-class _Stepped(Abacus):
-    host: Host
-
-    def call(self, what: str, function: Any, *, once: bool = False) -> Any:
-        self.host.step()
-        result = super().call(what, function, once=once)
-        self.host.step()
-        return result
-
-
-class _SteppedFile(JournalFile):
-    host: Host
-
-    def save(self, journal: Any) -> None:
-        self.host.step()
-        super().save(journal)
-        self.host.step()
 
 
 def put_model(fake: FakeAbacus, days_ago: int = 40) -> None:

@@ -16,13 +16,14 @@ from storage.errors import NeedsHuman, TryAgain
 from storage.frame import Value, build_frame
 from storage.lake.store import EmbeddedStore
 from storage.settings import StorageSettings
-from tasks.abacus.connection import Abacus, find_endpoints
+from tasks.abacus.connection import find_endpoints
 from tasks.abacus.definition import definitions_of
 from tasks.abacus.exporting import stream_groups
 from tasks.abacus.journal import JournalFile
 from tasks.abacus.registration import Registry
 from tasks.abacus.streaming import Stream, StreamReport, window_rows
 from tests.abacus.conftest import KEY, MINER, Killed, settings
+from tests.abacus.stepped import SteppedAbacus, SteppedFile
 from tests.downsample.memory_store import MemoryStore
 from tests.features.farm import T, poll
 from tests.warehouse.seed import frame_of
@@ -56,12 +57,12 @@ class Streaming:
 
     def run(self, now: int) -> StreamReport:
         endpoints = asyncio.run(find_endpoints(self.settings))
-        abacus = _Stepped(SecretStr(KEY), endpoints, self.settings.data_ingestion, sleep=lambda _: None)
+        abacus = SteppedAbacus(SecretStr(KEY), endpoints, self.settings.data_ingestion, sleep=lambda _: None)
         abacus.host = self
         try:
             registry = Registry(abacus, "mining", "test")
             group = registry.online(self.definition, "miner_telemetry")
-            file = _SteppedFile(self.root, "miner_telemetry_online")
+            file = SteppedFile(self.root, "miner_telemetry_online")
             file.host = self
             stream = Stream(abacus, self.definition, group, file, self.store, window_s=WINDOW, batch_rows=3)
             return stream.run(now)
@@ -70,25 +71,6 @@ class Streaming:
 
     def keys(self) -> list[str]:
         return sorted(row["record_id"] for row in self.fake.rows("miner_telemetry_online"))
-
-
-class _Stepped(Abacus):
-    host: Streaming
-
-    def call(self, what: str, function: Any, *, once: bool = False) -> Any:
-        self.host.step()
-        result = super().call(what, function, once=once)
-        self.host.step()
-        return result
-
-
-class _SteppedFile(JournalFile):
-    host: Streaming
-
-    def save(self, journal: Any) -> None:
-        self.host.step()
-        super().save(journal)
-        self.host.step()
 
 
 @pytest.fixture
