@@ -50,7 +50,7 @@ def erase(
 
     settings = load_settings(config)
     wanted = _tags(miner, worker, tag or [])
-    if stop is None and any(known.id == miner for known in settings.collection.miners):
+    if stop is None and not dry_run and any(known.id == miner for known in settings.collection.miners):
         raise NeedsHuman(
             "this miner is configured and would be polled again at once",
             remedy="Take it out of data_collection_config.yaml first, or give --to",
