@@ -10,7 +10,8 @@ from prefect.states import Cancelled, Completed, Crashed
 from flows import settings as flow_settings
 from storage.opening import open_sinks
 from tasks.derive.anomaly.watch_file import watching_of
-from tasks.miners.collection import LANE, open_collection
+from tasks.miners.collection import open_collection
+from tasks.miners.sites import lane_of, miners_of
 from tasks.miners.steps import telling
 from tasks.shift.baton import Baton, NotNeeded
 from tasks.shift.delivering import Delivering
@@ -23,15 +24,17 @@ FLUSH_S = 5.0
 
 
 @flow(name="collect-miners")
-async def collect_miners(config: str | None = None, least_minutes: float = 5.0) -> State[None]:
+async def collect_miners(config: str | None = None, least_minutes: float = 5.0, site: str | None = None) -> State[None]:
     """Be on shift until the next run relieves this one: each tick polls, spools and reports.
 
     Args:
         config: folder of configuration; LODELINE_CONFIG of the worker by default.
         least_minutes: shortest service, so that runs that start together do not relieve each other in turn.
+        site: the site whose miners are polled; all miners by default.
     """
     settings = await flow_settings.load("collect_miners", config)
     storage, host, wanted = settings.storage, settings.host, settings.collection
+    miners_here, lane = miners_of(wanted.miners, site), lane_of(site)
     watching = watching_of(await flow_settings.real_time_or_default(config))
     sinks = open_sinks(storage, host)
     names = [sink.name for sink in sinks]
@@ -39,19 +42,20 @@ async def collect_miners(config: str | None = None, least_minutes: float = 5.0) 
     flush_s = 0.0  # a run that is being killed has no time
     try:
         async with (
-            Baton(storage.lock_directory, LANE).held() as baton,
+            Baton(storage.lock_directory, lane).held() as baton,
             open_collection(
-                wanted.miners,
+                miners_here,
                 limits=wanted.fleet,
                 storage=storage,
                 host=host,
                 sinks=names,
                 run_id=runtime.flow_run.id,
                 watching=watching,
+                lane=lane,
             ) as miners,
         ):
             delivering.start()
-            with Watchdog.for_ticks(miners.slots.usual_s, storage.state_directory / f"{LANE}.stacks.txt") as watchdog:
+            with Watchdog.for_ticks(miners.slots.usual_s, storage.state_directory / f"{lane}.stacks.txt") as watchdog:
                 tick = tick_step("collect_tick", telling(miners), miners.slots.usual_s)
                 terms = Terms(least_s=60 * least_minutes)
                 end = await serve(baton, miners.slots, tick, look=look_at_own_run, watchdog=watchdog, terms=terms)

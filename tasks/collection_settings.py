@@ -13,6 +13,7 @@ from tasks.alerts.settings import AlertSettings
 from tasks.derive.settings import EconomicsSettings, ElectricitySettings
 from tasks.market.settings import MarketSettings
 from tasks.miners.settings import FleetSettings, MinerSettings
+from tasks.miners.sites import faults_of
 from tasks.pools.prohashing.reading import POOL_ID
 from tasks.pools.prohashing.settings import ProhashingSettings
 from tasks.pools.settings import PoolSettings
@@ -40,6 +41,9 @@ class CollectionSettings(Section):
     general: CollectionGeneralSettings = CollectionGeneralSettings()
     miners: Annotated[tuple[MinerSettings, ...], Unique(("id",)), Unique(("ip", "port"))] = ()
     """Miners to poll; an id, and an address with its port, may be there once."""
+    sites: tuple[Name, ...] = ()
+    """Sites with a collecting host of their own, as ``site`` of miners names them; see docs/scale-out.md. Without, one
+    host polls all miners."""
     fleet: FleetSettings = FleetSettings()
     prohashing: ProhashingSettings | None = None
     pools: Annotated[tuple[PoolSettings, ...], Unique(("id",))] = ()
@@ -71,6 +75,12 @@ class CollectionSettings(Section):
             if name not in there:
                 known = f"one of {', '.join(sorted(there))}" if there else "none is configured"
                 raise ValueError(f"reports.tell names channel {name!r}, which is not in alerts.channels: {known}")
+        return self
+
+    @model_validator(mode="after")
+    def _miners_of_sites(self) -> CollectionSettings:
+        if faults := faults_of(self.sites, self.miners):
+            raise ValueError("; ".join(faults))
         return self
 
     @model_validator(mode="after")

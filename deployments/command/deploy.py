@@ -22,6 +22,9 @@ def deploy(
     file: Annotated[
         Path | None, typer.Option("--file", help="Another prefect.yaml than the project's.", show_default=False)
     ] = None,
+    one_host: Annotated[
+        bool, typer.Option("--one-host", help="Collect all miners from one host, whatever sites there are.")
+    ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -31,6 +34,9 @@ def deploy(
     of the export to Abacus.AI what batch_processing.schedule of abacus_integration_config.yaml says, in UTC. Where
     sharing.hosts of data_collection_config.yaml is more than 1, each pool and market that is asked has a limit, by
     which these hosts share its rate.
+
+    Where it has sites, each has its own queue and its own deployments of what must run near the miners, in place of
+    those for all miners, which are removed.
 
     Example: lodeline deploy --api-url http://127.0.0.1:4200/api
     """
@@ -46,13 +52,25 @@ def deploy(
 
     settings = load_settings(config)
     plan = read_plan(file or PLAN_FILE).scheduled(settings.retention, settings.abacus)
+    if not one_host:
+        plan = plan.at_sites(settings.collection.sites)
     registered = asyncio.run(register(plan, shared_rates(settings.collection)))
     if as_json:
         names = {"queues": registered.queues, "deployments": registered.deployments}
         ids = {kind: {name: str(made) for name, made in found.items()} for kind, found in names.items()}
         automations = {name: str(made) for name, made in registered.automations.items()}
         limits = {name: str(made) for name, made in registered.limits.items()}
-        typer.echo(json.dumps({"pool": plan.pool.name, **ids, "automations": automations, "limits": limits}))
+        typer.echo(
+            json.dumps(
+                {
+                    "pool": plan.pool.name,
+                    **ids,
+                    "automations": automations,
+                    "limits": limits,
+                    "removed": registered.removed,
+                }
+            )
+        )
         return
     typer.echo(f"Work pool {plan.pool.name}: queues {', '.join(registered.queues)}")
     for name in registered.deployments:
@@ -61,4 +79,13 @@ def deploy(
         typer.echo(f"Automation: {name}")
     for name in registered.limits:
         typer.echo(f"Limit {name}")
-    typer.echo(f"Start a worker with: prefect worker start --pool {plan.pool.name}")
+    for name in registered.removed:
+        typer.echo(f"Removed {name}, which the plan has no more")
+    start = f"prefect worker start --pool {plan.pool.name}"
+    for queue in plan.site_queues:
+        typer.echo(f"Start at the site: {start} --work-queue {queue}")
+    if plan.site_queues:
+        queues = " ".join(f"--work-queue {queue.name}" for queue in plan.central_queues)
+        typer.echo(f"Start in one place: {start} {queues}")
+    else:
+        typer.echo(f"Start a worker with: {start}")

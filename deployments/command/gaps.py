@@ -76,16 +76,23 @@ def _gaps(
     from storage.opening import open_sinks
     from tasks.miners.backfill import fill_gaps
     from tasks.miners.gaps import find_own_gaps
+    from tasks.miners.sites import lane_of
 
     host, wanted, name = settings.host, settings.collection, socket.gethostname()
     unknown = sorted(set(miner_ids) - {miner.id for miner in wanted.miners})
     if unknown:
         raise NeedsHuman(f"no miner {', '.join(unknown)} is configured", remedy="lodeline check counts those that are")
     miners = [miner for miner in wanted.miners if not miner_ids or miner.id in miner_ids]
-    found = asyncio.run(find_own_gaps(host, miners, wanted.fleet, host=name, start=span[0], stop=span[1]))
-    if not fill or not found:
+    run_id = f"lodeline gaps {uuid.uuid4()}"
+    found, filled = [], []
+    for site in (None, *wanted.sites):  # a lane that this host does not poll has no ticks of it, hence no gaps
+        lane, here = lane_of(site), [miner for miner in miners if site in (None, miner.site)]
+        gaps = asyncio.run(find_own_gaps(host, here, wanted.fleet, host=name, start=span[0], stop=span[1], lane=lane))
+        found += gaps
+        if fill and gaps:
+            filled += asyncio.run(fill_gaps(host, here, gaps, run_id=run_id, polled_in=lane))
+    if not filled:
         return found, []
-    filled = asyncio.run(fill_gaps(host, miners, found, run_id=f"lodeline gaps {uuid.uuid4()}"))
     delivery = Delivery(host.spool_directory, open_sinks(host, name), name)
     try:
         if not delivery.flush(DELIVERY_S):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -31,7 +31,7 @@ def prefect(settings: Settings) -> Iterator[Finding]:
                 return
             yield from clock(f"the Prefect server at {url}", reply.headers.get("date"), (sent + time.time()) / 2)
             yield from _version(client, url)
-            yield from _registered(client)
+            yield from _registered(client, settings.collection.sites)
     except httpx.HTTPError as error:
         yield wrong("Prefect", f"{url} does not answer ({type(error).__name__})", remedy)
 
@@ -44,7 +44,7 @@ def _version(client: httpx.Client, url: str) -> Iterator[Finding]:
         yield well("Prefect", f"{url} answers, version {there}")
 
 
-def _registered(client: httpx.Client) -> Iterator[Finding]:
+def _registered(client: httpx.Client, sites: Sequence[str]) -> Iterator[Finding]:
     from deployments.prefect.plan import read_plan
 
     plan = read_plan()
@@ -53,6 +53,8 @@ def _registered(client: httpx.Client) -> Iterator[Finding]:
         yield wrong("deployments", f"there is no work pool {plan.pool.name}", "lodeline deploy")
         return
     there = {one["name"]: one for one in _all(client, "/deployments/filter")}
+    if "collect-miners" not in there:  # lodeline up collects all sites by itself
+        plan = plan.at_sites(sites)
     missing = [one.name for one in plan.deployments if one.name not in there]
     paused = [one.name for one in plan.deployments if there.get(one.name, {}).get("paused")]
     if missing:
@@ -63,10 +65,24 @@ def _registered(client: httpx.Client) -> Iterator[Finding]:
         yield well("deployments", f"all {len(plan.deployments)} are there")
     workers = _all(client, f"/work_pools/{plan.pool.name}/workers/filter")
     online = [one["name"] for one in workers if one.get("status") == "ONLINE"]
+    start = f"prefect worker start --pool {plan.pool.name}"
     if online:
         yield well("workers", f"online: {', '.join(online)}")
     else:
-        yield wrong("workers", f"none is online in {plan.pool.name}", f"prefect worker start --pool {plan.pool.name}")
+        yield wrong("workers", f"none is online in {plan.pool.name}", start)
+    if plan.site_queues:
+        yield from _served(client, plan.pool.name, plan.site_queues, start)
+
+
+def _served(client: httpx.Client, pool: str, queues: Sequence[str], start: str) -> Iterator[Finding]:
+    """Whether somebody asked for the work of each site of late."""
+    there = {one["name"]: one for one in _all(client, f"/work_pools/{pool}/queues/filter")}
+    unserved = [name for name in queues if there.get(name, {}).get("status") != "READY"]
+    if unserved:
+        each = "; ".join(f"{start} --work-queue {name}" for name in unserved)
+        yield wrong("sites", f"no worker asks for work of {', '.join(unserved)}", f"At the site: {each}")
+    else:
+        yield well("sites", f"a worker asks for work of {', '.join(queues)}")
 
 
 def _all(client: httpx.Client, path: str) -> list[dict[str, Any]]:

@@ -22,7 +22,9 @@ from prefect.client.schemas.actions import (
     WorkPoolCreate,
     WorkPoolUpdate,
 )
+from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
 from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
@@ -31,9 +33,11 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 
 from deployments.prefect.environment import HEARTBEAT_S, SILENT_S
-from deployments.prefect.plan import Deployment, Plan, Pool, Queue
+from deployments.prefect.plan import AT_SITES, ON_EACH_HOST, SITE_QUEUE, Deployment, Plan, Pool, Queue
 from storage.errors import TryAgain
 from tasks.sources.paces import Rate, limit_of
+
+_PAGE = 200
 
 
 @dataclass(slots=True)
@@ -45,6 +49,8 @@ class Registered:
     deployments: dict[str, UUID] = field(default_factory=dict)
     automations: dict[str, UUID] = field(default_factory=dict)
     limits: dict[str, UUID] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
+    """Deployments and queues that were there for sites, or for their lack, and are planned no more."""
 
 
 async def register(plan: Plan, shared: Mapping[str, Rate] | None = None) -> Registered:
@@ -67,6 +73,7 @@ async def register(plan: Plan, shared: Mapping[str, Rate] | None = None) -> Regi
             for source, rate in (shared or {}).items():
                 registered.limits[limit_of(source)] = await _limit(client, limit_of(source), rate)
             registered.automations = await _automations(client, automations)
+            registered.removed = await _remove_others(client, plan, registered)
         except httpx.TransportError as error:
             raise TryAgain(f"no Prefect server answers at {client.api_url}: {error}") from error
         except httpx.HTTPStatusError as error:
@@ -156,6 +163,33 @@ def _reruns(deployment: Deployment, deployment_id: UUID) -> list[AutomationCore]
         bound.set_deployment_id(deployment_id)
         automations.append(bound.as_automation())
     return automations
+
+
+async def _remove_others(client: PrefectClient, plan: Plan, registered: Registered) -> list[str]:
+    """Remove queues and deployments, with their automations, of sites that are no more, or of all miners where there
+    are sites now: their shifts would poll what another one polls. Deployments are known by pool and entrypoint; runs
+    that they have are kept, and end by themselves.
+    """
+    entrypoints = {one.entrypoint for one in plan.deployments if one.name.startswith((*AT_SITES, *ON_EACH_HOST))}
+    planned = set(registered.deployments.values())
+    in_pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[plan.pool.name]))
+    found: list[DeploymentResponse] = []
+    while page := await client.read_deployments(work_pool_filter=in_pool, limit=_PAGE, offset=len(found)):
+        found += page
+    removed = []
+    for one in found:
+        if one.entrypoint not in entrypoints or one.id in planned:
+            continue
+        for automation in await client.read_resource_related_automations(f"prefect.deployment.{one.id}"):
+            if automation.name.startswith(f"{one.name} "):  # what others made for it is theirs
+                await client.delete_automation(automation.id)
+        await client.delete_deployment(one.id)
+        removed.append(f"deployment {one.name}")
+    for queue in await client.read_work_queues(work_pool_name=plan.pool.name, limit=_PAGE):
+        if queue.name.startswith(SITE_QUEUE) and queue.name not in registered.queues:
+            await client.delete_work_queue_by_id(queue.id)
+            removed.append(f"queue {queue.name}")
+    return removed
 
 
 def _zombies_crash() -> AutomationCore:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from prefect.client.schemas.objects import ConcurrencyOptions
 from prefect.client.schemas.schedules import CronSchedule
-from prefect.events import DeploymentEventTrigger
+from prefect.events import DeploymentEventTrigger, ResourceSpecification
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from storage.errors import ConfigurationError
 from storage.retention_settings import RetentionSettings
 from tasks.abacus.settings import AbacusSettings
+from tasks.miners.sites import lane_of, slug_of
 
 PLAN_FILE = Path(__file__).parents[2] / "prefect.yaml"
 
@@ -31,6 +33,22 @@ PREDICT, PREDICT_CRON = "fetch-predictions", "8,23,38,53 * * * *"
 
 RETRAIN, RETRAIN_CRON = "retrain-models", "45 4 * * *"
 """The deployment that has a schedule where that file has retraining: daily, after the drift of the day was measured."""
+
+AT_SITES = ("collect-miners", "fill-gaps", "read-configuration")
+"""Deployments that must run where the miners can be reached. Where there are sites, each has its own in their place."""
+
+ON_EACH_HOST = ("guard-disk",)
+"""Deployments that each site has beside the one for the other queues: every host has a disk."""
+
+_TAKE_SITE = ("collect-miners", "fill-gaps")
+"""Those of them whose flow is told the site; the others look at what is there, or are told a miner."""
+
+SITE_QUEUE = "site-"
+"""What the queue of a site begins with."""
+
+RUNS_OF_A_SITE = 5
+"""Runs that a site may have at a time: two shifts at a hand-over, and one each of the others. The pool's limit grows by
+so many per site, else a shift of one site would wait for those of another."""
 
 
 class _Part(BaseModel):
@@ -124,6 +142,37 @@ class Plan(_Part):
         """The work pool of all deployments."""
         return self.definitions.pool
 
+    @property
+    def site_queues(self) -> list[str]:
+        """Names of the queues of sites."""
+        return [queue.name for queue in self.definitions.queues if queue.name.startswith(SITE_QUEUE)]
+
+    @property
+    def central_queues(self) -> list[Queue]:
+        """The other queues."""
+        return [queue for queue in self.definitions.queues if not queue.name.startswith(SITE_QUEUE)]
+
+    def at_sites(self, sites: Sequence[str]) -> Plan:
+        """The plan with a queue and deployments for each of ``sites``; as it is where there are none.
+
+        A queue of a site is served first, and its runs are limited by their deployments alone: a shift must never wait.
+        """
+        if not sites:
+            return self
+        deployments = []
+        for deployment in self.deployments:
+            if deployment.name not in AT_SITES:
+                deployments.append(deployment)
+            if deployment.name in (*AT_SITES, *ON_EACH_HOST):
+                deployments += [_at(deployment, site) for site in sites]
+        queues = [Queue(name=f"{SITE_QUEUE}{slug_of(site)}", priority=1) for site in sites]
+        pool = self.pool
+        if pool.concurrency_limit is not None:
+            most = pool.concurrency_limit + RUNS_OF_A_SITE * len(sites)
+            pool = pool.model_copy(update={"concurrency_limit": most})
+        definitions = self.definitions.model_copy(update={"pool": pool, "queues": [*queues, *self.definitions.queues]})
+        return self.model_copy(update={"definitions": definitions, "deployments": deployments})
+
     def scheduled(self, retention: RetentionSettings, abacus: AbacusSettings | None = None) -> Plan:
         """The plan with what a user's configuration says of when runs start: the archive's schedule and time zone, and
         that of the export to Abacus.AI, which is in UTC; its stream, predictions and retraining, where there are.
@@ -143,6 +192,45 @@ class Plan(_Part):
             for deployment in self.deployments
         ]
         return self.model_copy(update={"deployments": deployments})
+
+
+def _at(deployment: Deployment, site: str) -> Deployment:
+    """``deployment`` for the miners, or the host, of ``site``; its triggers listen to that site alone."""
+    slug = slug_of(site)
+    name = f"{deployment.name}-{slug}"
+    parameters = {**deployment.parameters, "site": site} if deployment.name in _TAKE_SITE else deployment.parameters
+    return deployment.model_copy(
+        update={
+            "name": name,
+            "description": f"{deployment.description} At site {site}.",
+            "parameters": parameters,
+            "work_pool": deployment.work_pool.model_copy(update={"work_queue_name": f"{SITE_QUEUE}{slug}"}),
+            "triggers": [_heard_at(trigger, deployment.name, name, site) for trigger in deployment.triggers],
+        }
+    )
+
+
+def _heard_at(trigger: DeploymentEventTrigger, old: str, new: str, site: str) -> DeploymentEventTrigger:
+    """``trigger`` of deployment ``old`` for that of ``site``, ``new``: events of runs are those of its own, of miners
+    and of collectors those of the site (tasks/miners/steps.py tells it)."""
+
+    def narrowed(match: Any) -> ResourceSpecification:
+        labels = dict(getattr(match, "root", match))
+        if labels.get("prefect.resource.name") == old:
+            labels["prefect.resource.name"] = new
+        if labels.get("prefect.resource.id") == "lodeline.miner.*":
+            labels["lodeline.site"] = slug_of(site)
+        if labels.get("prefect.resource.id") == "lodeline.collector.*":
+            labels["lodeline.lane"] = lane_of(site)
+        return ResourceSpecification(labels)
+
+    return trigger.model_copy(
+        update={
+            "name": (trigger.name or new).replace(old, new, 1),
+            "match": narrowed(trigger.match),
+            "match_related": narrowed(trigger.match_related),
+        }
+    )
 
 
 def read_plan(path: Path = PLAN_FILE) -> Plan:

@@ -41,8 +41,8 @@ def server_command(port: int) -> list[str]:
 
 
 def deploy_command() -> list[str]:
-    """``lodeline deploy``, which tells what it registered as one line of JSON."""
-    return ["-c", "from deployments.command import main; main()", "deploy", "--json"]
+    """``lodeline deploy`` for this host alone, which tells what it registered as one line of JSON."""
+    return ["-c", "from deployments.command import main; main()", "deploy", "--json", "--one-host"]
 
 
 def worker_command(pool: str) -> list[str]:

@@ -92,6 +92,11 @@ class Supervisor:
                 "--with-fake-abacus, but Abacus.AI is configured",
                 remedy=f"Leave it out, or take {abacus_settings.FILE_NAME} and variables {abacus_settings.PREFIX} away",
             )
+        if settings.collection.sites and self._host.prefect.api_url is not None:
+            raise NeedsHuman(
+                "lodeline up collects all miners from this host, but sites have hosts of their own",
+                remedy="Start on each host what docs/scale-out.md says, or take LODELINE_PREFECT__API_URL away",
+            )
         self._logs = self._host.data_directory / "logs"
         for folder in (self._logs, self._host.lock_directory):
             folder.mkdir(parents=True, exist_ok=True)

@@ -80,9 +80,11 @@ async def fill_gaps(
     gaps: Sequence[Gap],
     *,
     run_id: str,
+    polled_in: str = MINERS_LANE,
     clock: Callable[[], float] = time.time,
 ) -> list[Filled]:
-    """:func:`fill` with the store and the spool of this host, whose shift delivers what is filled.
+    """:func:`fill` with the store and the spool of this host, whose shift polls the miners in lane ``polled_in`` and
+    delivers what is filled.
 
     Raises:
         LaneBusy: somebody else is filling gaps on this host.
@@ -90,7 +92,7 @@ async def fill_gaps(
     """
     store = await asyncio.to_thread(open_store, storage)
     try:
-        known = await asyncio.to_thread(MemoryFile(storage.state_directory, MINERS_LANE).read)
+        known = await asyncio.to_thread(MemoryFile(storage.state_directory, polled_in).read)
         detected = {miner_id: parts["detected"] for miner_id, parts in known.items() if parts.get("detected")}
         lane = await asyncio.to_thread(Lane.open, storage.spool_directory, LANE, cap_bytes=storage.spool.cap_bytes)
         with lane:

@@ -21,6 +21,7 @@ from tasks.shift.recorder import Recorder
 from tasks.shift.slots import Slot, Slots
 
 LANE = "miners"
+"""The lane of all miners; tasks.miners.sites has those of sites."""
 
 _log = logging.getLogger(__name__)
 
@@ -73,27 +74,28 @@ async def open_collection(
     sinks: Sequence[str],
     run_id: str,
     watching: Watching | None = None,
+    lane: str = LANE,
 ) -> AsyncIterator[MinerCollection]:
-    """Open fleet and lane; go on where the last run of this lane ended. ``sinks`` are the names of its sinks.
+    """Open fleet and ``lane``; go on where its last run ended. ``sinks`` are the names of its sinks.
     ``watching``: how anomalies are looked for on the stream; None: they are not.
 
     Raises:
         LaneBusy: another process writes the lane.
         NeedsHuman: the disk is full, or fewer files may be opened than there are miners.
     """
-    journal = Journal(storage.state_directory, LANE)
+    journal = Journal(storage.state_directory, lane)
     newest = journal.newest()
     store = "embedded" if storage.influx is None else "influxdb"
-    memory = MemoryFile(storage.state_directory, LANE)
+    memory = MemoryFile(storage.state_directory, lane)
     keep = storage.lake.raw_payloads if "lake" in sinks else "off"  # no other store takes them
     watch = watching.begin([miner.target().miner for miner in miners]) if watching is not None else None
-    watched = WatchFile(watch, storage.state_directory / f"{LANE}.anomalies.npz") if watch is not None else None
+    watched = WatchFile(watch, storage.state_directory / f"{lane}.anomalies.npz") if watch is not None else None
     fleet = Fleet(miners, limits, remembered=memory.read(), payloads=keep, watch=watch)
     try:
-        lane = await asyncio.to_thread(Lane.open, storage.spool_directory, LANE, cap_bytes=storage.spool.cap_bytes)
-        with lane:
+        writer = await asyncio.to_thread(Lane.open, storage.spool_directory, lane, cap_bytes=storage.spool.cap_bytes)
+        with writer:
             recorder = Recorder(
-                lane, storage.spool_directory / LANE, journal, host=host, store=store, sinks=sinks, run_id=run_id
+                writer, storage.spool_directory / lane, journal, host=host, store=store, sinks=sinks, run_id=run_id
             )
             last = newest.slot if newest else None
             slots = Slots(fleet.grid_s, last, usual_s=fleet.usual_s, wanted=fleet.wanted)

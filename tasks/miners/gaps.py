@@ -70,13 +70,14 @@ async def find_own_gaps(
     host: str,
     start: int,
     stop: int,
+    lane: str = LANE,
 ) -> list[Gap]:
-    """:func:`find_gaps` in the store of this host and in the lane of its shift."""
+    """:func:`find_gaps` in the store of this host and in the ``lane`` of its shift."""
 
     def find() -> list[Gap]:
         store = open_store(storage)
         try:
-            return find_gaps(store, miners, limits, host=host, lane=LANE, start=start, stop=stop)
+            return find_gaps(store, miners, limits, host=host, lane=lane, start=start, stop=stop)
         finally:
             store.close()
 

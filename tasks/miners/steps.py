@@ -22,6 +22,7 @@ from tasks.miners.configuration import read_configuration
 from tasks.miners.gaps import REMEMBERED_S, find_own_gaps
 from tasks.miners.report import TickReport
 from tasks.miners.settings import FleetSettings, MinerSettings
+from tasks.miners.sites import slug_of
 from tasks.shift.slots import Slot
 
 MOST_EVENTS = 25
@@ -81,6 +82,7 @@ def tell(events: Sequence[MinerEvent]) -> None:
             resource={
                 "prefect.resource.id": f"lodeline.miner.{miner.miner_id}",
                 "prefect.resource.name": miner.miner_id,
+                "lodeline.site": slug_of(miner.site),
             },
             payload={
                 "miner_id": miner.miner_id, "model": miner.model, "site": miner.site, "slot": event.time,
@@ -99,15 +101,22 @@ def _tell_resumed(report: TickReport) -> None:
             resource={
                 "prefect.resource.id": f"lodeline.collector.{report.host}.{report.lane}",
                 "prefect.resource.name": f"{report.lane} on {report.host}",
+                "lodeline.lane": report.lane,
             },
             payload={"host": report.host, "lane": report.lane, "slot": report.slot, "missed": report.missed},
         )
 
 
 async def fill_gaps_step(
-    storage: StorageSettings, miners: Sequence[MinerSettings], limits: FleetSettings, *, host: str, run_id: str
+    storage: StorageSettings,
+    miners: Sequence[MinerSettings],
+    limits: FleetSettings,
+    *,
+    host: str,
+    lane: str,
+    run_id: str,
 ) -> str:
-    """Find and fill what is missing of the last days, as a task run; what it did, in a line."""
+    """Find and fill what is missing of the last days of ``lane``, as a task run; what it did, in a line."""
     done: list[str] = []
 
     @task(
@@ -120,9 +129,10 @@ async def fill_gaps_step(
     )
     async def run() -> State[None]:
         now = int(time.time())
-        gaps = await find_own_gaps(storage, miners, limits, host=host, start=now - REMEMBERED_S, stop=now)
+        start = now - REMEMBERED_S
+        gaps = await find_own_gaps(storage, miners, limits, host=host, start=start, stop=now, lane=lane)
         try:
-            filled = await fill_gaps(storage, miners, gaps, run_id=run_id) if gaps else []
+            filled = await fill_gaps(storage, miners, gaps, run_id=run_id, polled_in=lane) if gaps else []
         except LaneBusy:
             done.append("another process is at it")
         else:

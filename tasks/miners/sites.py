@@ -1,0 +1,85 @@
+"""Sites: places with a collecting host of their own. Each is polled in a lane of its own and by a queue of its own.
+
+Without sites one host polls all miners. The ``site`` of a miner is then a label and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+from storage.errors import ConfigurationError
+from tasks.miners.collection import LANE
+from tasks.miners.settings import MinerSettings
+
+_NAMED = 5
+"""Miners that a fault names; the rest are counted."""
+
+
+def slug_of(site: str) -> str:
+    """``site`` as names of lanes, queues and deployments have it: ``Hall A`` is ``hall-a``; empty where nothing of it
+    can be used."""
+    return re.sub(r"[^a-z0-9]+", "-", site.lower()).strip("-")
+
+
+def lane_of(site: str | None) -> str:
+    """The spool lane of a site's miners, by which its shift, state files and rows of collector_tick are known too.
+
+    Two sites that one host collects for a while, or hosts of one name, do not meet in it. None: of all miners.
+    """
+    return LANE if site is None else f"{LANE}-{slug_of(site)}"
+
+
+def miners_of(miners: Sequence[MinerSettings], site: str | None) -> tuple[MinerSettings, ...]:
+    """Those at ``site``; None: all.
+
+    Raises:
+        ConfigurationError: none of them is there.
+    """
+    if site is None:
+        return tuple(miners)
+    found = tuple(miner for miner in miners if miner.site == site)
+    if not found:
+        there = ", ".join(sorted({miner.site for miner in miners if miner.site})) or "none"
+        raise ConfigurationError(
+            [f"miners: none is at site {site!r} in the configuration of this host; sites that miners name: {there}"]
+        )
+    return found
+
+
+def faults_of(sites: Sequence[str], miners: Sequence[MinerSettings]) -> list[str]:
+    """What is wrong with ``sites``, in words: names that cannot be told apart, miners of no known site, sites without
+    miners. Empty ``sites`` are never wrong."""
+    if not sites:
+        return []
+    faults = []
+    by_slug = defaultdict(list)
+    for site in sites:
+        by_slug[slug_of(site)].append(site)
+    for slug, alike in by_slug.items():
+        if not slug:
+            faults.append(f"site {alike[0]!r} needs a letter from a to z or a digit in its name: its queue is named so")
+        elif len(set(alike)) < len(alike):
+            faults.append(f"site {alike[0]!r} is there {len(alike)} times")
+        elif len(alike) > 1:
+            faults.append(f"sites {' and '.join(map(repr, alike))} would share the queue site-{slug}: rename one")
+    elsewhere = defaultdict(list)
+    for miner in miners:
+        if miner.site not in sites:
+            elsewhere[miner.site].append(miner.id)
+    known = ", ".join(sites)
+    for site, ids in elsewhere.items():
+        whose = _listed(ids)
+        if site:
+            faults.append(f"site {site!r} of {whose} is not in sites: {known}")
+        else:
+            faults.append(f"no site of {whose}, so that nobody would poll there: one of {known}")
+    there = {miner.site for miner in miners}
+    faults += [f"site {site!r} has no miners: give some to it, or take it out" for site in sites if site not in there]
+    return faults
+
+
+def _listed(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+    return f"{'miner' if len(ids) == 1 else 'miners'} {', '.join(ids[:_NAMED])}{more}"
