@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deployments.command.abacus_status import said, status, utc
 from deployments.command.options import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
     from deployments.settings import Settings
     from tasks.abacus.connection import Endpoints
-    from tasks.abacus.exporting import GroupState
-    from tasks.abacus.registration import Difference
     from tasks.abacus.settings import AbacusSettings
 
 
@@ -37,9 +36,10 @@ def abacus(
         Action,
         typer.Argument(
             help="status: how every feature group stands, here and at Abacus.AI, and what is otherwise there than "
-            "declared. register: make and mend them there. export: send what is new now. stream: send windows that are "
-            "closed now. predict: start batch predictions that are due, fetch those that are over, and score. "
-            "predictions: how each stands. retrain: start trainings that are due by time or drift. "
+            "declared; where it does not answer, how they stand here. register: make and mend them there. export: send "
+            "what is new now. stream: send windows that are closed now. predict: start batch predictions that are due, "
+            "fetch those that are over, and score. predictions: how each stands. retrain: start trainings that are due "
+            "by time or drift. "
             "ask NAME ENTITY: what a prediction says of an entity's features of now. lookup NAME ENTITY: the row of a "
             "feature group that is served over there. "
             "rejected: rows that did not go, or did not come, with the reason."
@@ -89,12 +89,19 @@ def abacus(
         return
     from tasks.abacus.connection import find_endpoints
     from tasks.abacus.definition import definitions_of
+    from tasks.abacus.exporting import find_endpoints_for
+    from tasks.abacus.run_notes import Way
 
     definitions_of(settings.abacus.feature_groups)  # a mistake is told before anybody is asked
-    endpoints = asyncio.run(find_endpoints(settings.abacus))
     if action is Action.STATUS:
-        _status(settings, settings.abacus, endpoints, as_json=as_json)
-    elif action is Action.REGISTER:
+        status(settings, settings.abacus, as_json=as_json)
+        return
+    way = {Action.EXPORT: Way.BATCH, Action.STREAM: Way.STREAM}.get(action)
+    if way is None:
+        endpoints = asyncio.run(find_endpoints(settings.abacus))
+    else:
+        endpoints = asyncio.run(find_endpoints_for(way, settings.abacus, settings.host))
+    if action is Action.REGISTER:
         _register(settings.abacus, endpoints, as_json=as_json)
     elif action is Action.EXPORT:
         _export(settings, settings.abacus, endpoints, as_json=as_json)
@@ -106,71 +113,6 @@ def abacus(
         _retrain(settings, settings.abacus, endpoints, as_json=as_json)
     else:
         _stream(settings, settings.abacus, endpoints, as_json=as_json)
-
-
-def _status(settings: Settings, abacus: AbacusSettings, endpoints: Endpoints, *, as_json: bool) -> None:
-    import msgspec
-
-    from tasks.abacus.exporting import group_states
-
-    states = group_states(abacus, endpoints, settings.host)
-    if as_json:
-        typer.echo(msgspec.json.encode([_as_json(state) for state in states]).decode())
-    else:
-        for state in states:
-            typer.echo("\n".join(_lines(state)))
-    if any(state.registered is None or state.differences for state in states):
-        raise typer.Exit(1)
-
-
-def _lines(state: GroupState) -> list[str]:
-    definition, journal = state.definition, state.journal
-    head = f"{definition.name}: view {definition.view.stored_name}, definition {definition.fingerprint}"
-    if state.registered is None:
-        made = (
-            "nothing is there yet" if state.version == 1 else f"its definition changed: version {state.version} is due"
-        )
-        return [head, f"  not registered: {made} (lodeline abacus register)"]
-    lines = [head, f"  table {state.registered.table}, version {state.version}"]
-    if journal is None or journal.watermark is None:
-        lines.append("  never exported")
-    else:
-        lines.append(
-            f"  exported through {_time(journal.watermark)}: {journal.rows_sent} rows in {journal.batches} batches, "
-            f"{journal.rows_rejected} rejected"
-        )
-    if journal is not None and journal.batch is not None:
-        batch = journal.batch
-        parts = -(-batch.size // batch.part_bytes)
-        lines.append(f"  on its way: batch {batch.number}, {batch.rows} rows, {len(batch.parts)} of {parts} parts")
-    stream = state.stream
-    if stream is not None and stream.watermark is not None:
-        lines.append(
-            f"  streamed through {_time(stream.watermark)}: {stream.rows_sent} rows, {stream.rows_rejected} rejected, "
-            f"{len(stream.waiting)} micro-batches wait, {stream.windows_skipped} windows were too old"
-        )
-    lines += [f"  {_said(difference)}" for difference in state.differences]
-    return lines
-
-
-def _as_json(state: GroupState) -> dict[str, object]:
-    journal = state.journal
-    return {
-        "name": state.definition.name,
-        "view": state.definition.view.stored_name,
-        "definition": state.definition.fingerprint,
-        "version": state.version,
-        "table": state.registered.table if state.registered else None,
-        "watermark": journal.watermark if journal else None,
-        "rows_sent": journal.rows_sent if journal else 0,
-        "rows_rejected": journal.rows_rejected if journal else 0,
-        "batches": journal.batches if journal else 0,
-        "on_its_way": journal.batch is not None if journal else False,
-        "differences": [
-            {"what": difference.what, "declared": difference.declared, "found": difference.found}
-            for difference in state.differences
-        ],
-    }
 
 
 def _register(abacus: AbacusSettings, endpoints: Endpoints, *, as_json: bool) -> None:
@@ -196,7 +138,7 @@ def _register(abacus: AbacusSettings, endpoints: Endpoints, *, as_json: bool) ->
             if not registered.is_settled:
                 typer.echo("  keys, types and units follow with the first export: the service knows no columns yet")
             for difference in done if not registered.is_new else []:
-                typer.echo(f"  {_said(difference)}")
+                typer.echo(f"  {said(difference)}")
     if open_ones:
         raise typer.Exit(1)
 
@@ -219,7 +161,7 @@ def _export(settings: Settings, abacus: AbacusSettings, endpoints: Endpoints, *,
             if report is None:
                 typer.echo(f"{result.name}: {result.trouble}")
                 continue
-            through = f", through {_time(report.watermark)}" if report.watermark is not None else ""
+            through = f", through {utc(report.watermark)}" if report.watermark is not None else ""
             rejected = f", {report.rejected} rejected (lodeline abacus rejected)" if report.rejected else ""
             typer.echo(f"{result.name}: {report.rows} rows to {report.table}{rejected}{through}")
             if report.note:
@@ -245,7 +187,7 @@ def _stream(settings: Settings, abacus: AbacusSettings, endpoints: Endpoints, *,
                 continue
             rejected = f", {report.rejected} rejected (lodeline abacus rejected)" if report.rejected else ""
             skipped = f", {report.skipped} windows too old" if report.skipped else ""
-            through = _time(report.watermark)
+            through = utc(report.watermark)
             typer.echo(f"{result.name}: {report.rows} rows to {report.table}{rejected}{skipped}, through {through}")
     if any(result.trouble for result in results):
         raise typer.Exit(1)
@@ -321,7 +263,7 @@ def _predictions(settings: Settings, abacus: AbacusSettings, *, as_json: bool) -
         if as_json:
             typer.echo(msgspec.json.encode(journal).decode())
             continue
-        over = "never fetched" if journal.finished_at is None else f"last fetched {_time(journal.finished_at)}"
+        over = "never fetched" if journal.finished_at is None else f"last fetched {utc(journal.finished_at)}"
         going = f", batch {journal.version} is under way" if journal.version else ""
         typer.echo(
             f"{prediction.name}: {prediction.definition.name}.{prediction.column.name}, {over}: {journal.rows} "
@@ -347,14 +289,3 @@ def _rejected(settings: Settings, abacus: AbacusSettings, *, as_json: bool) -> N
                 typer.echo(msgspec.json.encode({"table": file.folder.name, **msgspec.to_builtins(row)}).decode())
             else:
                 typer.echo(f"{file.folder.name} {row.record_id}: {row.reason} (by {row.by})")
-
-
-def _said(difference: Difference) -> str:
-    declared, found = (" ".join(text.split()) for text in (difference.declared, difference.found))
-    return f"{difference.what}: declared {declared[:120]!r}, at Abacus.AI {found[:120]!r}"
-
-
-def _time(seconds: int) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -28,6 +28,9 @@ EXPORT = "export-features"
 STREAM, STREAM_CRON = "stream-features", "1-59/5 * * * *"
 """The deployment that has a schedule where real_time of abacus_integration_config.yaml is on, and that schedule."""
 
+MEASURE_EXPORT, MEASURE_EXPORT_CRON = "measure-export", "10,25,40,55 * * * *"
+"""The deployment that has a schedule where abacus_integration_config.yaml has feature groups, and that schedule."""
+
 PREDICT, PREDICT_CRON = "fetch-predictions", "8,23,38,53 * * * *"
 """The deployment that has a schedule where abacus_integration_config.yaml has predictions, and that schedule."""
 
@@ -175,12 +178,15 @@ class Plan(_Part):
 
     def scheduled(self, retention: RetentionSettings, abacus: AbacusSettings | None = None) -> Plan:
         """The plan with what a user's configuration says of when runs start: the archive's schedule and time zone, and
-        that of the export to Abacus.AI, which is in UTC; its stream, predictions and retraining, where there are.
+        that of the export to Abacus.AI, which is in UTC; how it is measured, its stream, predictions and retraining,
+        where there are.
         """
         weekly = Schedule(slug="weekly", cron=retention.archiving.schedule, timezone=retention.general.timezone)
         said = {ARCHIVE: [weekly]}
         if abacus is not None:
             said[EXPORT] = [Schedule(slug="six-hourly", cron=abacus.batch_processing.schedule, timezone="UTC")]
+            if abacus.feature_groups:
+                said[MEASURE_EXPORT] = [Schedule(slug="quarter-hourly", cron=MEASURE_EXPORT_CRON, timezone="UTC")]
             if abacus.real_time.enabled:
                 said[STREAM] = [Schedule(slug="five-minutely", cron=STREAM_CRON, timezone="UTC")]
             if abacus.retraining:

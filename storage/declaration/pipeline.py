@@ -184,3 +184,26 @@ SOURCE_QUALITY = Measurement(
     ),
     {Tier.RAW: "mining_operational"},
 )
+
+EXPORT_STATE = Measurement(
+    "export_state",
+    "pipeline",
+    "how far the export of a feature group to Abacus.AI is, at the time of the row. docs/abacus.md",
+    (
+        Tag("host", "host that exports"),
+        Tag("feature_group", "feature group of abacus_integration_config.yaml"),
+        Tag("way", "batch, or stream"),
+    ),
+    (
+        gauge("watermark_age_s", "s", "age of what is over there: all known before is; null: nothing was exported yet"),
+        level("rows_behind", "count", "rows known here and not over there; of a stream those that wait as files"),
+        level("overdue_s", "s", "since a run should have gone well by the schedule; 0: none is due"),
+        level("failures", "count", "runs that failed in a row; 0: the last one went well"),
+        level("rows_sent", "count", "rows over there, of the table of now"),
+        level("rows_rejected", "count", "rows that did not go, of the table of now"),
+        level("dead_letters", "count", "those of them that are kept with the reason"),
+        text("failure", "why the last run failed; empty: it went well"),
+        text("reason", "why rows_behind is null"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)

@@ -17,11 +17,12 @@ from storage.features.changes import rows_known_in, settled_until
 from storage.lake.disk import locked_if_free, make_folder
 from storage.opening import lake_location, open_store
 from storage.settings import EXPORTS, StorageSettings
-from tasks.abacus.connection import Abacus, Endpoints
+from tasks.abacus.connection import Abacus, Endpoints, find_endpoints
 from tasks.abacus.definition import Definition, definitions_of
 from tasks.abacus.export import PART_BYTES, Export, ExportReport
 from tasks.abacus.journal import Journal, JournalFile, StreamJournal
 from tasks.abacus.registration import ONLINE, Difference, Registered, Registry
+from tasks.abacus.run_notes import Outcome, Way, note_runs
 from tasks.abacus.settings import AbacusSettings
 from tasks.abacus.streaming import Stream, StreamReport
 
@@ -34,6 +35,7 @@ class GroupResult:
 
     name: str
     report: ExportReport | None = None
+    table: str | None = None
     made: list[Difference] = field(default_factory=list)
     is_new: bool = False
     trouble: str = ""
@@ -46,6 +48,7 @@ class StreamResult:
 
     name: str
     report: StreamReport | None = None
+    table: str | None = None
     trouble: str = ""
     passes: bool = False
 
@@ -104,8 +107,9 @@ def export_groups(
         if not ours:
             raise TryAgain("Another process exports to Abacus.AI just now")
         with connected(settings, endpoints, stop) as (abacus, registry):
-            return [
-                _exported(
+            results = []
+            for definition in definitions:
+                result = _exported(
                     abacus=abacus,
                     registry=registry,
                     settings=settings,
@@ -114,8 +118,9 @@ def export_groups(
                     clock=clock,
                     part_bytes=part_bytes,
                 )
-                for definition in definitions
-            ]
+                note_runs(folder, Way.BATCH, [_outcome(result)], int(clock()))
+                results.append(result)
+            return results
 
 
 def _exported(
@@ -132,7 +137,7 @@ def _exported(
     try:
         root, now = lake_location(storage), int(clock())
         registered, result.made = registry.register(definition)
-        result.is_new = registered.is_new
+        result.is_new, result.table = registered.is_new, registered.table
         until = settled_until(root, definition.view)
         if until is None:
             result.report = ExportReport(
@@ -173,7 +178,7 @@ def stream_groups(
     Raises:
         ConfigurationError: groups that no view has. TryAgain: another process streams.
     """
-    definitions = [one for one in definitions_of(settings.feature_groups) if one.view.tier is not Tier.DAILY]
+    definitions = [one for one in definitions_of(settings.feature_groups) if is_streamed(one)]
     folder = journal_folder(settings, storage)
     make_folder(folder)
     results = []
@@ -189,11 +194,12 @@ def stream_groups(
                         registered, _ = registry.find(definition)
                         if registered is None:
                             registered, _ = registry.register(definition)
+                        result.table = registered.table + ONLINE
                         stream = Stream(
                             abacus,
                             definition,
                             registry.online(definition, registered.table),
-                            JournalFile(folder, registered.table + ONLINE),
+                            JournalFile(folder, result.table),
                             store,
                             window_s=settings.real_time.streaming_window_seconds,
                             batch_rows=settings.data_ingestion.batch_size,
@@ -201,10 +207,37 @@ def stream_groups(
                         result.report = stream.run(int(clock()))
                     except LodelineError as error:
                         result.trouble, result.passes = str(error), isinstance(error, TryAgain)
+                    note_runs(folder, Way.STREAM, [_outcome(result)], int(clock()))
                     results.append(result)
             finally:
                 store.close()
     return results
+
+
+def is_streamed(definition: Definition) -> bool:
+    """Whether the group has a stream: windows of minutes say nothing of a view by the day."""
+    return definition.view.tier is not Tier.DAILY
+
+
+def _outcome(result: GroupResult | StreamResult) -> Outcome:
+    return Outcome(result.name, result.trouble, result.table)
+
+
+async def find_endpoints_for(
+    way: Way, settings: AbacusSettings, storage: StorageSettings, *, clock: Callable[[], float] = time.time
+) -> Endpoints:
+    """The service's addresses; where it does not tell them, a run of every group has failed, which is noted.
+
+    Raises:
+        ConfigurationError: groups that no view has. TryAgain, NeedsHuman: as ``find_endpoints``.
+    """
+    definitions = definitions_of(settings.feature_groups)
+    try:
+        return await find_endpoints(settings)
+    except LodelineError as error:
+        outcomes = [Outcome(one.name, str(error)) for one in definitions if way is Way.BATCH or is_streamed(one)]
+        note_runs(journal_folder(settings, storage), way, outcomes, int(clock()))
+        raise
 
 
 def register_groups(

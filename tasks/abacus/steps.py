@@ -13,11 +13,23 @@ from prefect.tasks import exponential_backoff
 
 from storage.audit.trail import Trail
 from storage.settings import StorageSettings
+from storage.store import Store
 from tasks.abacus.connection import Endpoints, find_endpoints
-from tasks.abacus.exporting import GroupResult, StreamResult, export_groups, in_words, raise_troubles, stream_groups
+from tasks.abacus.export_state import ExportState, export_states, state_frame
+from tasks.abacus.exporting import (
+    GroupResult,
+    StreamResult,
+    export_groups,
+    find_endpoints_for,
+    in_words,
+    raise_troubles,
+    stream_groups,
+)
 from tasks.abacus.predicting import PredictionResult, fetch_predictions, predictions_in_words
 from tasks.abacus.retraining import RetrainingResult, retrain_models, retraining_in_words
+from tasks.abacus.run_notes import Way
 from tasks.abacus.settings import AbacusSettings
+from tasks.derive.steps import derive_from_store
 from tasks.resilience.interruptible import interruptible
 
 FIRST_DELAY_S = 60
@@ -31,7 +43,7 @@ async def export_step(settings: AbacusSettings, storage: StorageSettings) -> lis
     Raises:
         TryAgain, NeedsHuman: groups were in trouble, each named; all others were exported.
     """
-    return await _as_task("export_features", 2, settings, storage, export_groups, in_words)
+    return await _as_task("export_features", 2, settings, storage, export_groups, in_words, Way.BATCH)
 
 
 async def stream_step(settings: AbacusSettings, storage: StorageSettings) -> list[StreamResult]:
@@ -40,7 +52,7 @@ async def stream_step(settings: AbacusSettings, storage: StorageSettings) -> lis
     Raises:
         TryAgain, NeedsHuman: groups were in trouble, each named; all others were streamed.
     """
-    return await _as_task("stream_features", 0, settings, storage, stream_groups, in_words)
+    return await _as_task("stream_features", 0, settings, storage, stream_groups, in_words, Way.STREAM)
 
 
 async def predict_step(settings: AbacusSettings, storage: StorageSettings) -> list[PredictionResult]:
@@ -63,6 +75,28 @@ async def retrain_step(settings: AbacusSettings, storage: StorageSettings, host:
     return await _as_task("retrain_models", 0, settings, storage, do, retraining_in_words)
 
 
+async def measure_export_step(settings: AbacusSettings, storage: StorageSettings, host: str) -> list[ExportState]:
+    """Write how far every group is as rows of ``export_state`` of ``host``. Nobody over there is asked."""
+
+    def work(store: Store, now: int) -> list[ExportState]:
+        states = export_states(settings, storage)
+        frame = state_frame(states, host, now)
+        if frame.times:
+            store.write([frame])
+        return states
+
+    return await derive_from_store("measure_export", storage, work, states_in_words)
+
+
+def states_in_words(states: Sequence[ExportState]) -> str:
+    """A run in one line."""
+    if not states:
+        return "this host never exported"
+    failing = [f"{state.group} ({state.way})" for state in states if state.note.failure]
+    told = f"{len(states)} exports, {sum(state.rows_behind or 0 for state in states)} rows behind"
+    return f"{told}; failing: {', '.join(failing)}" if failing else told
+
+
 class _Work(Protocol[Results]):
     def __call__(
         self, settings: AbacusSettings, endpoints: Endpoints, storage: StorageSettings, *, stop: Callable[[], bool]
@@ -76,6 +110,7 @@ async def _as_task(  # noqa: PLR0917
     storage: StorageSettings,
     do: _Work[Results],
     words: Callable[[Sequence[Results]], str],
+    way: Way | None = None,
 ) -> list[Results]:
     results: list[Results] = []
 
@@ -88,7 +123,7 @@ async def _as_task(  # noqa: PLR0917
         persist_result=False,
     )
     async def run() -> State[None]:
-        endpoints = await find_endpoints(settings)
+        endpoints = await (find_endpoints(settings) if way is None else find_endpoints_for(way, settings, storage))
         found = await interruptible(lambda stop: do(settings, endpoints, storage, stop=stop))
         results.extend(found)
         raise_troubles(found)

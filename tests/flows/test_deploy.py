@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deployments.prefect.plan import PLAN_FILE, read_plan
+from deployments.prefect.plan import PLAN_FILE, Plan, read_plan
 from storage.errors import ConfigurationError, TryAgain
 from tasks.abacus.settings import load_abacus_settings
 
@@ -131,6 +131,13 @@ SNAPSHOT = {
         "schedules": {"six-hourly": ("54 */6 * * *", "UTC")},
         "reruns": {},
     },
+    "measure-export": {
+        "entrypoint": "flows.measure_export.measure_export",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {},
+        "reruns": {},
+    },
     "stream-features": {
         "entrypoint": "flows.stream_features.stream_features",
         "queue": "standard",
@@ -242,6 +249,10 @@ def test_the_export_runs_when_the_configuration_says():
     (export,) = (deployment for deployment in plan.deployments if deployment.name == "export-features")
     (schedule,) = export.schedules
     assert (schedule.slug, schedule.cron, schedule.timezone) == ("six-hourly", "0 */6 * * *", "UTC")
+    assert _schedules(plan, "measure-export") == []  # there is no group to measure
+    one = {"name": "market_data", "entity_id_column": "coin.id", "features": [{"name": "price_usd", "type": "FLOAT"}]}
+    grouped = type(abacus).model_validate(abacus.model_dump() | {"feature_groups": [one]})
+    assert _schedules(read_plan().scheduled(RetentionSettings(), grouped), "measure-export") == ["10,25,40,55 * * * *"]
     (stream,) = (deployment for deployment in plan.deployments if deployment.name == "stream-features")
     assert [schedule.cron for schedule in stream.schedules] == ["1-59/5 * * * *"]
     off = abacus.model_copy(update={"real_time": abacus.real_time.model_copy(update={"enabled": False})})
@@ -259,6 +270,11 @@ def test_the_export_runs_when_the_configuration_says():
     assert [schedule.cron for schedule in fetch.schedules] == ["8,23,38,53 * * * *"]
     (train,) = (d for d in read_plan().scheduled(RetentionSettings(), asked).deployments if d.name == "retrain-models")
     assert [schedule.cron for schedule in train.schedules] == ["45 4 * * *"]
+
+
+def _schedules(plan: Plan, name: str) -> list[str]:
+    (found,) = (deployment for deployment in plan.deployments if deployment.name == name)
+    return [schedule.cron for schedule in found.schedules]
 
 
 def test_pool_and_queues():

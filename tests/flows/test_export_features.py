@@ -11,7 +11,7 @@ import yaml
 
 from deployments.farm.abacus.faults import Fault
 from deployments.farm.abacus.server import FakeAbacus
-from storage.declaration import MEASUREMENTS
+from storage.declaration import MEASUREMENTS, Tier
 from storage.features.online import OnlineStore
 from storage.features.publish import publish
 from storage.features.views import VIEWS
@@ -72,6 +72,7 @@ def write(config: Path, fake: FakeAbacus) -> None:
 async def test_prices_are_exported_once_and_trouble_fails_the_run_alone(config, monkeypatch):
     from flows.export_features import export_features
     from flows.fetch_predictions import fetch_predictions
+    from flows.measure_export import measure_export
     from flows.stream_features import stream_features
     from tasks.abacus import steps
 
@@ -81,6 +82,10 @@ async def test_prices_are_exported_once_and_trouble_fails_the_run_alone(config, 
     )  # fmt: skip
     skipped = await stream_features(str(config), return_state=True)
     assert (skipped.name, skipped.message) == ("Skipped", "Abacus.AI or its real_time is not configured")
+    skipped = await measure_export(str(config), return_state=True)
+    assert (skipped.name, skipped.message) == (
+        "Skipped", "abacus_integration_config.yaml has no feature groups",
+    )  # fmt: skip
     skipped = await fetch_predictions(str(config), return_state=True)
     assert (skipped.name, skipped.message) == ("Skipped", "abacus_integration_config.yaml has no predictions")
     monkeypatch.setattr(steps, "FIRST_DELAY_S", 0)
@@ -108,3 +113,11 @@ async def test_prices_are_exported_once_and_trouble_fails_the_run_alone(config, 
         away = await export_features(str(config), return_state=True)
         assert away.is_failed()
         assert "Abacus.AI" in str(away.message)
+        measured = await measure_export(str(config), return_state=True)
+        assert measured.message == "2 exports, 0 rows behind; failing: market_data (batch)"
+    store = EmbeddedStore(config.parent / "lake")
+    rows = store.read(MEASUREMENTS["export_state"], Tier.RAW, 0, int(time.time()) + 1).to_pylist()
+    store.close()
+    assert [(row["way"], row["rows_behind"], row["rows_sent"]) for row in rows] == [("batch", 0, 2), ("stream", 0, 0)]
+    assert rows[0]["failures"] >= 1  # the task tries thrice
+    assert rows[1]["failure"] == ""
