@@ -28,8 +28,13 @@ def hashrate(value_hs: float | None, algorithm: str | None) -> str:
         return DASH
     divisor, unit = hashrate_scale(algorithm)
     if unit == "H/s":
-        divisor, unit = next(((d, u) for d, u in _PREFIXES if value_hs >= d), (1.0, "H/s"))
+        divisor, unit = hashrate_prefix(value_hs)
     return f"{digits(value_hs / divisor)} {unit}"
+
+
+def hashrate_prefix(value_hs: float) -> tuple[float, str]:
+    """Divisor and unit that fit a hashrate, whatever its algorithm."""
+    return next(((d, u) for d, u in _PREFIXES if value_hs >= d), (1.0, "H/s"))
 
 
 def power(value_w: float | None) -> str:

@@ -1,4 +1,4 @@
-"""``lodeline report``: the report of a day or a week, now."""
+"""``lodeline report``: the report of a day, a week or a month, now."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class As(StrEnum):
 
     MARKDOWN = "markdown"
     HTML = "html"
+    PDF = "pdf"
 
 
 class Kind(StrEnum):
@@ -24,28 +25,35 @@ class Kind(StrEnum):
 
     DAILY = "daily"
     WEEKLY = "weekly"
+    MONTHLY = "monthly"
 
 
 def report(
-    kind: Annotated[Kind, typer.Argument(help="Of a day, or of a week from Monday to Sunday.")] = Kind.DAILY,
+    kind: Annotated[
+        Kind, typer.Argument(help="Of a day, of a week from Monday to Sunday, or of a calendar month.")
+    ] = Kind.DAILY,
     *,
     day: Annotated[
-        str | None, typer.Option("--for", help="The day, or one of the week, e.g. 2026-11-28; the newest that is over.")
+        str | None,
+        typer.Option("--for", help="The day, or one of the week or month, e.g. 2026-11-28; the newest that is over."),
     ] = None,
-    how: Annotated[As, typer.Option("--as", help="How it is written.")] = As.MARKDOWN,
-    out: Annotated[Path | None, typer.Option("--out", help="File to write; the terminal by default.")] = None,
+    how: Annotated[As, typer.Option("--as", help="How it is written; pdf needs the extra [pdf].")] = As.MARKDOWN,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; stdout by default.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Show what a day or a week brought: hashrate and what was lost to which cause, money, the miners that lost most,
-    alerts, pools, and what is worth changing. Days are those of reports.timezone.
+    """Show what a day, a week or a month brought, beside the one before: what was earned, spent and lost, and what to
+    do; then hashrate and what was lost to which cause, money, prices, the miners that lost most, alerts, temperatures,
+    anomalies, pools, and what is worth changing. Days are those of reports.timezone.
 
-    Flow report writes the same to the folder reports of the data directory, once a period is over.
+    HTML and PDF have pictures; Markdown given --out has them in files beside it. Flow report writes all three to the
+    folder reports of the data directory, once a period is over.
 
     Exit code 0: shown. 2: the day is none, the configuration is wrong, or the store does not answer.
 
-    Example: lodeline report weekly --as html --out week.html
+    Example: lodeline report monthly --as pdf --out november.pdf
     """
     import datetime as dt
+    import sys
     import time
 
     from deployments.settings import load_settings
@@ -53,7 +61,9 @@ def report(
     from tasks.derive.fleet import fleet_of
     from tasks.reports import period as periods
     from tasks.reports.figures import gather
-    from tasks.reports.text import as_html, as_markdown
+    from tasks.reports.page import as_html
+    from tasks.reports.paper import as_pdf
+    from tasks.reports.text import as_markdown, sections
 
     settings = load_settings(config)
     told, now = settings.collection, time.time()
@@ -71,12 +81,23 @@ def report(
         found = gather(store, fleet_of(told.miners, told.electricity, told.economics), wanted, now)
     finally:
         store.close()
-    text = as_html(found) if how is As.HTML else as_markdown(found)
     if out is None:
-        typer.echo(text)
+        if how is not As.PDF:
+            typer.echo(as_html(found) if how is As.HTML else as_markdown(found))
+        elif sys.stdout.isatty():
+            raise NeedsHuman("a PDF is nothing for a terminal", remedy="Give --out, or send it into a file")
+        else:
+            sys.stdout.buffer.write(as_pdf(found))
         return
     try:
-        out.write_text(text)
+        if how is As.PDF:
+            out.write_bytes(as_pdf(found))
+        elif how is As.HTML:
+            out.write_text(as_html(found))
+        else:
+            for picture in [one for part in sections(found) for one in part.pictures]:
+                out.with_name(f"{out.stem}-{picture.name}.svg").write_text(picture.svg)
+            out.write_text(as_markdown(found, pictures=out.stem))
     except OSError as error:
         raise NeedsHuman(f"{out} cannot be written: {error.strerror}", remedy="Give another --out") from error
     typer.echo(f"{out}: {wanted.title}")

@@ -21,6 +21,8 @@ from storage.erasure.entity import Entity
 from storage.spool.durable import replace_file
 
 _BUSY_S = 20.0
+REPORT_TEXT = ".md"
+"""Ending of the text of a report, which can be searched."""
 
 
 @dataclass(slots=True)
@@ -91,6 +93,19 @@ def _without_items(content: bytes, pattern: re.Pattern[bytes]) -> bytes | None:
 
     slim = {key: [x for x in value if free(x)] if isinstance(value, list) else value for key, value in document.items()}
     return json.dumps(slim, separators=(",", ":")).encode() if free(slim) else None
+
+
+def erase_from_reports(folder: Path, entity: Entity) -> FilesErased:
+    """Take every report under ``folder`` that names ``entity``: what cannot be searched, PDF and what of it is on its
+    way, goes with the text of its period, and where that is gone."""
+    done = erase_from_state(folder, entity)
+    if entity.in_bytes is None or not folder.is_dir():
+        return done
+    for path in sorted(folder.rglob("*.pdf*")):
+        if not path.with_name(path.name.partition(".pdf")[0] + REPORT_TEXT).exists():
+            path.unlink(missing_ok=True)
+            done.files += 1
+    return done
 
 
 def erase_from_exports(folder: Path, entity: Entity) -> FilesErased:

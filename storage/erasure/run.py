@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 
 from storage.audit.trail import AuditKind, Trail
 from storage.erasure.entity import Entity
-from storage.erasure.files import erase_from_exports, erase_from_logs, erase_from_state, erase_from_trails
+from storage.erasure.files import (
+    erase_from_exports,
+    erase_from_logs,
+    erase_from_reports,
+    erase_from_state,
+    erase_from_trails,
+)
 from storage.erasure.proof import Proof, search
 from storage.erasure.spool import erase_from_spool
 from storage.erasure.tombstones import Tombstones
@@ -92,7 +98,7 @@ def erase(
             _count(done, "spool", erase_from_spool(places.data / "spool", entity))
             _count(done, "state", erase_from_state(places.data / "state", entity))
         _erase_from_stores(places, entity, host, done)
-        _count(done, "reports", erase_from_state(places.data / REPORTS, entity))
+        _count(done, "reports", erase_from_reports(places.data / REPORTS, entity))
         _count(done, "exports", erase_from_exports(places.data / EXPORTS, entity))
         _count(done, "logs", erase_from_logs(places.data / "logs", entity))
         trails = erase_from_trails(places.data, entity, actor=actor, case=case.number)

@@ -7,6 +7,8 @@ secrets: none is logged, and what a service answers is stripped of every part of
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -24,8 +26,11 @@ _SECRET_FROM = 4
 _WEBHOOKS = frozenset({"json", "jsons", "xml", "xmls", "form", "forms"})
 
 
-def send(url: SecretStr, message: Message, *, timeout_s: float = TIMEOUT_S) -> str | None:
-    """Send ``message`` to ``url``; blocks. None: the service took it; else why it did not, without secrets.
+def send(
+    url: SecretStr, message: Message, *, attached: Sequence[Path] = (), timeout_s: float = TIMEOUT_S
+) -> str | None:
+    """Send ``message`` to ``url`` with files ``attached``, which :func:`takes_files`; blocks. None: the service took
+    it; else why it did not, without secrets.
 
     Raises:
         NeedsHuman: apprise does not know such an address, or is not installed.
@@ -34,7 +39,7 @@ def send(url: SecretStr, message: Message, *, timeout_s: float = TIMEOUT_S) -> s
         from apprise import NotifyFormat, NotifyType
         from apprise.result import AppriseResultStatus
     except ImportError as error:
-        raise NeedsHuman("alerts need apprise, which is not installed", remedy="Install lodeline[alerts]") from error
+        raise _missing() from error
     kinds = {Level.INFO: NotifyType.INFO, Level.WARNING: NotifyType.WARNING, Level.CRITICAL: NotifyType.FAILURE}
     said: list[str] = []
     result = _opened(url).notify(
@@ -42,6 +47,7 @@ def send(url: SecretStr, message: Message, *, timeout_s: float = TIMEOUT_S) -> s
         body=message.body or message.title,
         notify_type=NotifyType.SUCCESS if message.over else kinds[message.level],
         body_format=NotifyFormat.TEXT,
+        attach=[str(path) for path in attached] or None,
         timeout=timeout_s,
         log_callback=lambda entry, _service: said.append(entry.message) if entry.level != "INFO" else None,
     )
@@ -52,13 +58,21 @@ def send(url: SecretStr, message: Message, *, timeout_s: float = TIMEOUT_S) -> s
     return stripped("; ".join(said) or f"not taken: {result.status.name.lower()}", url)
 
 
+def takes_files(url: SecretStr) -> bool:
+    """Whether the service takes files with a message. Raises NeedsHuman as :func:`check` does."""
+    return all(service.attachment_support for service in _opened(url))
+
+
 def check(url: SecretStr) -> None:
     """Whether apprise knows such an address. Raises NeedsHuman where it does not."""
     _opened(url)
 
 
 def _opened(url: SecretStr) -> Apprise:
-    from apprise import Apprise, AppriseAsset
+    try:
+        from apprise import Apprise, AppriseAsset
+    except ImportError as error:
+        raise _missing() from error
 
     opened = Apprise(asset=AppriseAsset(async_mode=False, storage_mode=None))
     if not opened.add(url.get_secret_value()):
@@ -69,6 +83,10 @@ def _opened(url: SecretStr) -> Apprise:
             remedy="Write the channel's url as apprise's documentation has it for that service",
         )
     return opened
+
+
+def _missing() -> NeedsHuman:
+    return NeedsHuman("alerts need apprise, which is not installed", remedy="Install lodeline[alerts]")
 
 
 def stripped(text: str, url: SecretStr) -> str:

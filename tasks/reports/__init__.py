@@ -1,1 +1,1 @@
-"""Reports of a day or a week: one set of figures, as Markdown for people and mail and as HTML for a browser."""
+"""Reports of a day, a week or a month: one set of figures and pictures, as Markdown, HTML and PDF."""

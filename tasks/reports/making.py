@@ -19,10 +19,8 @@ MADE_ANEW_S = 36 * HOUR_S
 """So long after its period a report is made anew for later data."""
 
 
-def make_reports(
-    store: Store, fleet: Fleet, settings: ReportSettings, folder: Path, now: float
-) -> list[tuple[str, Written]]:
-    """Write what is due at ``now`` (Unix seconds) under ``folder``; titles, and what was written.
+def make_reports(store: Store, fleet: Fleet, settings: ReportSettings, folder: Path, now: float) -> list[Written]:
+    """Write what is due at ``now`` (Unix seconds) under ``folder``.
 
     Raises:
         TryAgain: the store does not answer.
@@ -34,11 +32,12 @@ def make_reports(
         there = (folder / kind / f"{period.name}.md").exists()
         if now - period.stop < SETTLED_S or (there and now - period.stop > MADE_ANEW_S):
             continue
-        written = write_report(gather(store, fleet, period, now), folder, keep_days=settings.keep_days, now=now)
-        made.append((period.title, written))
+        found = gather(store, fleet, period, now)
+        made.append(write_report(found, folder, keep_days=settings.keep_days, now=now, pdf=settings.pdf))
     return made
 
 
 def kinds(settings: ReportSettings) -> Sequence[Kind]:
     """Kinds of report that are wanted."""
-    return [kind for kind, wanted in ((Kind.DAILY, settings.daily), (Kind.WEEKLY, settings.weekly)) if wanted]
+    wanted = {Kind.DAILY: settings.daily, Kind.WEEKLY: settings.weekly, Kind.MONTHLY: settings.monthly}
+    return [kind for kind in Kind if wanted[kind]]

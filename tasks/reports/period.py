@@ -1,4 +1,4 @@
-"""Days and weeks of a time zone that are over. Pure."""
+"""Days, weeks and months of a time zone that are over. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ class Kind(StrEnum):
 
     DAILY = "daily"
     WEEKLY = "weekly"
+    MONTHLY = "monthly"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,11 @@ class Period:
 
     @property
     def name(self) -> str:
-        """Of its files: 2026-11-28, or 2026-W48 by ISO 8601."""
+        """Of its files: 2026-11-28, 2026-W48 by ISO 8601, or 2026-11."""
         if self.kind is Kind.DAILY:
             return self.first.isoformat()
+        if self.kind is Kind.MONTHLY:
+            return f"{self.first:%Y-%m}"
         year, week, _ = self.first.isocalendar()
         return f"{year}-W{week:02}"
 
@@ -41,11 +44,26 @@ class Period:
         days = self.first.isoformat() if self.first == self.last else f"{self.first} to {self.last}"
         return f"{self.kind.capitalize()} report of {days} ({self.zone})"
 
+    @property
+    def before(self) -> Period:
+        """The one that ends where this one begins."""
+        return period_of(self.kind, self.first - dt.timedelta(days=1), self.zone)
+
+    @property
+    def word(self) -> str:
+        """What it is."""
+        return {Kind.DAILY: "day", Kind.WEEKLY: "week", Kind.MONTHLY: "month"}[self.kind]
+
 
 def period_of(kind: Kind, day: dt.date, zone: str) -> Period:
-    """The day, or the week from Monday to Sunday that ``day`` is in."""
-    first = day if kind is Kind.DAILY else day - dt.timedelta(days=day.weekday())
-    last = first if kind is Kind.DAILY else first + dt.timedelta(days=6)
+    """The day, the week from Monday to Sunday, or the calendar month that ``day`` is in."""
+    first = last = day
+    if kind is Kind.WEEKLY:
+        first = day - dt.timedelta(days=day.weekday())
+        last = first + dt.timedelta(days=6)
+    elif kind is Kind.MONTHLY:
+        first = day.replace(day=1)
+        last = (first + dt.timedelta(days=31)).replace(day=1) - dt.timedelta(days=1)
     start, stop = (_midnight(one, zone) for one in (first, last + dt.timedelta(days=1)))
     return Period(kind, first, last, zone, start, stop)
 
@@ -53,8 +71,7 @@ def period_of(kind: Kind, day: dt.date, zone: str) -> Period:
 def newest_period(kind: Kind, now: float, zone: str) -> Period:
     """The newest one that is over at ``now`` (Unix seconds)."""
     today = dt.datetime.fromtimestamp(now, ZoneInfo(zone)).date()
-    back = dt.timedelta(days=1 if kind is Kind.DAILY else 7)
-    return period_of(kind, today - back, zone)
+    return period_of(kind, today, zone).before
 
 
 def _midnight(day: dt.date, zone: str) -> int:

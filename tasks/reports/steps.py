@@ -8,21 +8,18 @@ from collections.abc import Sequence
 
 from prefect.artifacts import acreate_markdown_artifact
 
-from storage.errors import NeedsHuman
 from storage.settings import REPORTS, StorageSettings
-from tasks.alerts.channels import send
-from tasks.alerts.rule import Level
 from tasks.alerts.settings import AlertSettings
-from tasks.alerts.telling import Message
 from tasks.derive.fleet import Fleet
 from tasks.derive.steps import derive_from_store
 from tasks.reports.making import make_reports
 from tasks.reports.settings import ReportSettings
+from tasks.reports.telling import tell
 from tasks.reports.writing import Written
 
 _log = logging.getLogger(__name__)
 
-Made = Sequence[tuple[str, Written]]
+Made = Sequence[Written]
 
 
 async def report_step(storage: StorageSettings, fleet: Fleet, settings: ReportSettings, alerts: AlertSettings) -> Made:
@@ -31,29 +28,15 @@ async def report_step(storage: StorageSettings, fleet: Fleet, settings: ReportSe
     made = await derive_from_store(
         "report", storage, lambda store, now: make_reports(store, fleet, settings, folder, now), reports_in_words
     )
-    for title, written in made:
+    for written in made:
         key = f"report-{written.markdown.parent.name}"
-        await acreate_markdown_artifact(written.text, key=key, description=title)
-        if written.is_new:
-            await asyncio.to_thread(_tell, settings.tell, alerts, title, written.text)
+        await acreate_markdown_artifact(written.text, key=key, description=written.title)
+        for trouble in await asyncio.to_thread(tell, written, settings.tell, alerts.channels):
+            _log.error("%s", trouble)
     return made
-
-
-def _tell(names: Sequence[str], alerts: AlertSettings, title: str, text: str) -> None:
-    for channel in alerts.channels:
-        if channel.name not in names:
-            continue
-        message = Message(
-            channel=channel.name, title=title, body=text, level=Level.INFO, over=False, key="report", alerts=()
-        )
-        try:
-            trouble = send(channel.url, message)
-        except NeedsHuman as error:
-            trouble = str(error)
-        if trouble is not None:
-            _log.error("channel %s does not take %s: %s", channel.name, title, trouble)
 
 
 def reports_in_words(made: Made) -> str:
     """A run in one line."""
-    return ", ".join(title for title, _ in made) or "no report is due"
+    missing = {one.no_pdf for one in made} - {None}
+    return ", ".join([one.title for one in made] + [f"no PDF: {why}" for why in missing]) or "no report is due"

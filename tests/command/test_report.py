@@ -24,6 +24,11 @@ def test_a_day_in_the_configured_zone(runner: CliRunner, tmp_path: Path) -> None
     written = runner.invoke(app, ["report", "weekly", "--as", "html", "--out", str(tmp_path / "week.html")])
     assert written.exit_code == 0, written.output
     assert "<h1>Weekly report of" in (tmp_path / "week.html").read_text()
+    on_paper = runner.invoke(app, ["report", "monthly", "--as", "pdf", "--out", str(tmp_path / "month.pdf")])
+    assert on_paper.exit_code == 0, on_paper.output
+    assert (tmp_path / "month.pdf").read_bytes().startswith(b"%PDF-")
+    piped = runner.invoke(app, ["report", "monthly", "--as", "pdf"])
+    assert piped.stdout_bytes == (tmp_path / "month.pdf").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
+from storage.arrow_schema import ANSWER_TIME, integers
+from storage.declaration import MEASUREMENTS, Tier
 from storage.frame import Frame, build_frame
 from storage.lake.store import EmbeddedStore
 from tasks.derive.fleet import Fleet
+from tasks.reports.comparison import compared
 from tasks.reports.figures import Report, Worst, gather
 from tasks.reports.making import MADE_ANEW_S, make_reports
+from tasks.reports.page import as_html
+from tasks.reports.paper import as_pdf
 from tasks.reports.period import Kind, Period, newest_period, period_of
+from tasks.reports.pictures import anomaly_pictures, hashrate_pictures, profit_pictures
 from tasks.reports.settings import ReportSettings
-from tasks.reports.text import as_html, as_markdown
+from tasks.reports.text import as_markdown, as_message, sections
 
 HOUR = 3_600
 TH = 1e12
 DAY = period_of(Kind.DAILY, dt.date(2026, 11, 28), "UTC")
-FLEET = Fleet({"a": ("S19", "hall"), "b": ("S19", "yard"), "silent": ("S19", "yard")})
+FLEET = Fleet(
+    {"a": ("Antminer S19", "hall"), "b": ("Antminer S19", "yard"), "silent": ("Antminer S19", "yard")},
+)
 NOW = DAY.stop + 3_601
 
 
@@ -31,11 +45,19 @@ def frame(name: str, times: list[int], **columns: Any) -> Frame:
     return build_frame(name, times, wide)
 
 
+def rolled(name: str, hours: list[int], tags: dict[str, str], columns: dict[str, list[float | None]]) -> pa.Table:
+    """Hourly rows; tags that are not told are empty."""
+    time = integers(np.array(hours)).cast(pa.timestamp("s")).cast(ANSWER_TIME)
+    wide = {tag: pa.array([tags.get(tag, "")] * len(hours)) for tag in MEASUREMENTS[name].tag_names}
+    return pa.table({"time": time, **wide, **{key: pa.array(one, pa.float64()) for key, one in columns.items()}})
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
-    """a makes 90 of 100 TH/s and loses 10 to a board; b makes nothing in half the day."""
+    """a makes 90 of 100 TH/s and loses 10 to a board; b makes nothing in half the day. The day before a made all."""
     store = EmbeddedStore(tmp_path_factory.mktemp("report") / "lake")
     hours = list(range(DAY.start, DAY.stop, HOUR))
+    before = [hour - 86_400 for hour in hours]
     away = [number < 12 for number in range(24)]
     store.write(
         [
@@ -52,10 +74,22 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
                 coverage_percentage=100.0,
             ),
             frame(
+                "operational_metrics", before, miner_id="a", time_period="1h", hashrate_expected_hs=100 * TH,
+                hashrate_lost_hs=0.0, uptime_percentage=100.0, hashing_uptime_percentage=100.0,
+                coverage_percentage=100.0,
+            ),
+            frame(
                 "financial_metrics", hours, miner_id="a", time_period="1h", revenue=0.5, cost=0.2, profit=0.3,
                 energy_kwh=3.0,
             ),
             frame("financial_metrics", hours, miner_id="b", time_period="1h", revenue=0.25),
+            frame(
+                "financial_metrics", before, miner_id="a", time_period="1h", revenue=0.3, cost=0.1, profit=0.2,
+                energy_kwh=3.0,
+            ),
+            frame(
+                "mining_profitability", hours, source="net", algorithm="sha256d", coins="bitcoin", usd_th_day=0.05,
+            ),
             frame(
                 "alert_event", [hours[3], hours[4], hours[5]], rule=["miner_unreachable", "board_lost", "fan_lost"],
                 subject=["b", "a", "x|y"], event=["fired", "fired", "resolved"],
@@ -73,6 +107,21 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
             frame("anomaly_score", hours[:2], miner_id="a", time_period="1h", overall=0.9, anomalous=[True, False]),
         ]
     )  # fmt: skip
+    chips: list[float | None] = [70.0] * 24
+    chips[20] = 88.5
+    coolest: list[float | None] = [60.0] * 24
+    for name, rows in {
+        "market_data": [
+            rolled("market_data", hours, {"coin_id": "bitcoin", "source": source}, {"price_usd_last": [price] * 24})
+            for source, price in (("coinmarketcap", 1.0), ("coingecko", 91_000.0))
+        ],
+        "miner_telemetry": [
+            rolled("miner_telemetry", hours, {"miner_id": miner}, {"chip_temp_max_c_max": values})
+            for miner, values in (("a", chips), ("b", coolest))
+        ],
+    }.items():
+        whole = pa.concat_tables(rows).sort_by([(tag, "ascending") for tag in MEASUREMENTS[name].tag_names])
+        store.replace(MEASUREMENTS[name], Tier.HOURLY, DAY.start, DAY.stop, whole)
     yield store
     store.close()
 
@@ -84,11 +133,15 @@ def report(store: EmbeddedStore) -> Report:
 
 def test_the_figures(report: Report) -> None:
     # (10 x 24 + 100 x 12) / 24 = 60 of 200 TH/s
-    assert report.expected_hs == pytest.approx(200 * TH)
-    assert report.lost_hs == pytest.approx(60 * TH)
-    assert report.lost_by_cause == {"unreachable": pytest.approx(50 * TH), "board": pytest.approx(10 * TH)}
-    assert report.uptime_percent == pytest.approx(75)
-    assert report.hashing_percent == pytest.approx(75)
+    this = report.this
+    (work,) = this.work
+    assert (work.algorithm, work.miners, work.hours_known) == ("sha256d", 2, 24)
+    assert work.expected_hs == pytest.approx(200 * TH)
+    assert work.lost_hs == pytest.approx(60 * TH)
+    assert work.lost_by_cause == {"unreachable": pytest.approx(50 * TH), "board": pytest.approx(10 * TH)}
+    assert work.lost_usd == pytest.approx(3.0)  # 60 TH/s for a day at 0.05 USD per TH/s and day
+    assert this.uptime_percent == pytest.approx(75)
+    assert this.hashing_percent == pytest.approx(75)
     assert [one.miner_id for one in report.worst] == ["b", "a"]
     assert report.worst[0] == Worst("b", pytest.approx(50 * TH), "unreachable", pytest.approx(50.0))  # type: ignore[arg-type]
     assert report.worst[1].cause == "board"
@@ -96,9 +149,66 @@ def test_the_figures(report: Report) -> None:
     assert of["fleet"]["revenue"] == pytest.approx(18)  # 24 x 0.75
     assert of["hall"]["profit"] == pytest.approx(7.2)
     assert (of["yard"]["profit"], of["yard"]["revenue"]) == (None, pytest.approx(6))
-    assert report.alerts == {"miner_unreachable": 1, "board_lost": 1}
+    assert this.alerts == {"miner_unreachable": 1, "board_lost": 1}
     assert report.critical == ["miner_unreachable: b: does not answer"]
-    assert report.anomalous == 1
+    assert this.anomalous == 1
+
+
+def test_the_day_before_is_compared(report: Report) -> None:
+    assert {row[0]: row[1:] for row in compared(report)} == {
+        "Profit": ("7.20 USD", "4.80 USD", "+2.40 USD, +50 %"),  # 24 x 0.3, and 24 x 0.2
+        "Revenue": ("18.00 USD", "7.20 USD", "+10.80 USD, +150 %"),
+        "Cost": ("4.80 USD", "2.40 USD", "+2.40 USD, +100 %"),
+        "Of expected hashrate": ("70.0 %", "100.0 %", "-30.0 points"),
+        "Worth of what was lost": ("3.00 USD", "0.00 USD", "+3.00 USD"),
+        "Hashrate delivered": ("140 TH/s", "100 TH/s", "+40.0 %"),
+        "Energy": ("72 kWh", "72 kWh", "the same"),
+        "Reached": ("75.0 %", "100.0 %", "-25.0 points"),
+        "Alerts fired": ("2", "0", "+2"),
+        "Anomalous miner-hours": ("1", "\N{EN DASH}", ""),
+    }
+
+
+def test_the_curves(report: Report) -> None:
+    curves = report.curves
+    assert curves.edges == list(range(DAY.start, DAY.stop + 1, HOUR))
+    assert curves.made[0].tolist() == pytest.approx([90 * TH] * 12 + [190 * TH] * 12)
+    assert curves.profit.tolist() == pytest.approx([0.3] * 24)
+    assert curves.prices.keys() == {"bitcoin"}
+    assert set(curves.prices["bitcoin"]) == {91_000.0}, "CoinGecko's price counts"
+    assert curves.hottest_c.tolist() == [70.0] * 20 + [88.5] + [70.0] * 3
+    assert np.isnan(curves.chip_c).all()
+    assert curves.anomalous[:2].tolist() == [1, 0]
+    assert np.isnan(curves.anomalous[2:]).all()
+
+
+def test_what_is_not_known_is_not_taken_for_nothing(store: EmbeddedStore) -> None:
+    """Of the week two days are known: their mean is the week's, and the page says so."""
+    week = period_of(Kind.WEEKLY, dt.date(2026, 11, 28), "UTC")
+    assert (week.name, week.first, week.last) == ("2026-W48", dt.date(2026, 11, 23), dt.date(2026, 11, 29))
+    found = gather(store, FLEET, week, NOW)
+    assert found.this.work[0].expected_hs == pytest.approx(150 * TH)  # (24 x 100 + 24 x 200) / 48
+    assert found.this.work[0].lost_hs == pytest.approx(30 * TH)
+    assert "Only 48 of 168 hours are known" in as_markdown(found)
+    (profit,) = profit_pictures(found)
+    assert profit.svg.count("<rect") == 2, "a day that is not known has no bar"
+    (hashrate,) = hashrate_pictures(found)
+    assert hashrate.svg.count("<polygon") == 2, "one run of each line, and nothing drawn where nothing is known"
+    assert [">Mon 23<" in hashrate.svg, ">TH/s<" in hashrate.svg] == [True, True]
+    assert found.before.work == []
+
+
+def test_a_month_has_days_and_sums_of_settlements(store: EmbeddedStore) -> None:
+    month = period_of(Kind.MONTHLY, dt.date(2026, 11, 28), "Europe/Berlin")
+    assert (month.name, month.first, month.last) == ("2026-11", dt.date(2026, 11, 1), dt.date(2026, 11, 30))
+    assert month.before.name == "2026-10"
+    assert (month.before.stop - month.before.start) // HOUR == 745, "the clocks went back"
+    found = gather(store, FLEET, month, month.stop + 3_601)
+    assert len(found.curves.edges) == 31
+    # 7.2 USD of the 28th and 4.8 of the 27th in UTC: an hour of each is of the next day in Berlin
+    assert found.curves.profit[26:29].tolist() == pytest.approx([4.6, 7.1, 0.3])
+    assert np.isnan(found.curves.profit[:26]).all()
+    assert "| ltc | litecoin | 1 | 0.02 | 0.019 | \N{EN DASH} | -0.001 |" in as_markdown(found)
 
 
 def test_the_words(report: Report) -> None:
@@ -106,38 +216,81 @@ def test_the_words(report: Report) -> None:
     assert text.startswith("# Daily report of 2026-11-28 (UTC)\n")
     for words in (
         "140 TH/s of 200 TH/s expected (70.0%)", "| unreachable | 50.0 TH/s | 83% |", "| fleet | 18.00 USD |",
-        "| b | 50.0 TH/s | unreachable | 50.0 % |", "| miner_unreachable | 1 |",
-        "| ltc | litecoin | 0.02 | 0.019 | \N{EN DASH} |",
+        "| b | 50.0 TH/s | unreachable | 50.0 % |", "| miner_unreachable | 1 | 0 |",
+        "| 2026-11-28 | ltc | litecoin | 0.02 | 0.019 | \N{EN DASH} |",
         "| a | Repair <board> 2 | 0.66 USD/day | 90% |", "1 miner-hours were anomalous",
+        "The profit was 7.20 USD, of 24 of 48 miner-hours", "it was 4.80 USD the day before",
+        "would have brought about 3.00 USD", "- b: see why it lost 50.0 TH/s (unreachable, reached 50 % of the time)",
     ):  # fmt: skip
         assert words in text, words
+    assert "![" not in text
+    assert "![Price of bitcoin](2026-11-28-price-bitcoin.svg)" in as_markdown(report, pictures="2026-11-28")
     page = as_html(report)
     assert "Repair &lt;board&gt; 2" in page
     assert "<board>" not in page
     assert "http" not in page, "it loads nothing"
+    assert page.count("<svg") == 5
+    message = as_message(report)
+    assert "Profit: 7.20 USD (+2.40 USD, +50 %)" in message
+    assert "- a: Repair <board> 2 (brings 0.66 USD/day, 90% sure)" in message
+
+
+def test_all_names_of_pictures_differ(report: Report) -> None:
+    names = [one.name for section in sections(report) for one in section.pictures]
+    assert names == ["hashrate-sha256d", "profit", "price-bitcoin", "temperature", "anomalies"]
+    assert anomaly_pictures(report)[0].svg.count("<rect") == 2, "hours that nobody scored have no bar"
+
+
+def text_of(pdf: bytes, tmp_path: Path) -> str:
+    """What poppler reads of it."""
+    reader = shutil.which("pdftotext")
+    if reader is None:
+        pytest.skip("pdftotext is not installed (Debian: apt-get install poppler-utils)")
+    (tmp_path / "report.pdf").write_bytes(pdf)
+    said = subprocess.run(
+        [reader, "-layout", str(tmp_path / "report.pdf"), "-"], check=True, capture_output=True, text=True
+    )
+    return re.sub(r" +", " ", said.stdout)
+
+
+def test_the_paper(report: Report, tmp_path: Path) -> None:
+    pdf = as_pdf(report)
+    assert as_pdf(report) == pdf, "the same report, the same bytes"
+    first, *others = text_of(pdf, tmp_path).split("\f")
+    for words in ("Daily report of 2026-11-28 (UTC)", "7.20 USD", "+2.40 USD, +50 %", "What to do", "Repair <board> 2"):
+        assert words in first, words
+    assert "Hashrate delivered and expected, SHA-256" in first, "the first page has the first picture"
+    rest = " ".join(others)
+    for words in (
+        "fleet 18.00 USD 4.80 USD 7.20 USD 72 kWh",
+        "b 50.0 TH/s unreachable 50.0 %",
+        "91,000",
+        "\N{EN DASH}",
+    ):
+        assert words in rest, words
+
+
+def test_names_that_the_usual_font_cannot_show(
+    store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.reports import paper
+
+    fleet = Fleet({"a": ("Antminer S19", "\u0421\u0430\u0440\u0430\u0439"), "b": ("Antminer S19", "yard")})
+    found = gather(store, fleet, DAY, NOW)
+    if any(path.is_file() for path in paper.FURTHER_FONTS):
+        assert "\u0421\u0430\u0440\u0430\u0439 12.00 USD" in text_of(as_pdf(found), tmp_path)
+    monkeypatch.setattr(paper, "FURTHER_FONTS", ())
+    assert "????? 12.00 USD" in text_of(as_pdf(found), tmp_path)
 
 
 def test_a_day_on_which_nothing_is_known(tmp_path: Path) -> None:
     empty = gather(EmbeddedStore(tmp_path / "lake"), FLEET, DAY, NOW)
-    assert (empty.expected_hs, empty.money, empty.anomalous, empty.worst) == (None, [], None, [])
+    assert (empty.this.work, empty.money, empty.this.anomalous, empty.worst) == ([], [], None, [])
     text = as_markdown(empty)
-    for words in ("Nothing is known of the hashrate", "No money of this period", "No alert fired", "No settlement day"):
+    for words in ("Nothing is known of the hashrate", "No money of this day", "No alert fired", "No settlement day"):
         assert words in text
-    assert as_html(empty)
-
-
-def test_a_week_has_a_picture_of_its_days(store: EmbeddedStore) -> None:
-    week = period_of(Kind.WEEKLY, dt.date(2026, 11, 28), "UTC")
-    assert (week.name, week.first, week.last) == ("2026-W48", dt.date(2026, 11, 23), dt.date(2026, 11, 29))
-    found = gather(store, FLEET, week, NOW)
-    assert found.lost_hs == pytest.approx(60 * TH / 7)
-    with_days = Report(**{
-        **{name: getattr(found, name) for name in Report.__slots__},
-        "days": [{"from": f"2026-11-2{n}", "profit": value} for n, value in enumerate((2.0, None, -1.0))],
-    })  # fmt: skip
-    page = as_html(with_days)
-    assert page.count("<rect") == 2, "a day that is not known has no bar"
-    assert "#d3302f" in page
+    assert "<svg" not in as_html(empty)
+    assert as_pdf(empty)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +307,9 @@ def test_the_newest_that_is_over() -> None:
     assert newest_period(Kind.DAILY, berlin_evening, "Europe/Berlin").name == "2026-11-28"
     assert newest_period(Kind.DAILY, berlin_evening, "UTC").name == "2026-11-27"
     assert newest_period(Kind.WEEKLY, berlin_evening, "UTC").name == "2026-W47"
+    assert newest_period(Kind.MONTHLY, berlin_evening, "UTC").name == "2026-10"
+    new_year = dt.datetime(2027, 1, 1, 0, 30, tzinfo=dt.UTC).timestamp()
+    assert newest_period(Kind.MONTHLY, new_year, "UTC").name == "2026-12"
 
 
 def names(folder: Path) -> list[str]:
@@ -161,17 +317,23 @@ def names(folder: Path) -> list[str]:
 
 
 def test_written_when_due_once_and_old_ones_go(store: EmbeddedStore, tmp_path: Path) -> None:
-    settings = ReportSettings(weekly=False, keep_days=30)
+    settings = ReportSettings(weekly=False, monthly=False, keep_days=30)
 
-    def make(now: float) -> list[tuple[str, bool]]:
-        return [(title, done.is_new) for title, done in make_reports(store, FLEET, settings, tmp_path, now)]
+    def make(now: float) -> list[str]:
+        return [done.title for done in make_reports(store, FLEET, settings, tmp_path, now)]
 
     assert make(DAY.stop + 600) == [], "its last hour is not derived yet"
-    assert make(NOW) == [(DAY.title, True)]
-    assert names(tmp_path) == ["daily/2026-11-28.html", "daily/2026-11-28.md"]
-    before = (tmp_path / "daily" / "2026-11-28.md").stat().st_mtime_ns
-    assert make(NOW + 60) == [(DAY.title, False)]
-    assert (tmp_path / "daily" / "2026-11-28.md").stat().st_mtime_ns == before
+    assert make(NOW) == [DAY.title]
+    pictures = ("anomalies", "hashrate-sha256d", "price-bitcoin", "profit", "temperature")
+    assert names(tmp_path) == [
+        *(f"daily/2026-11-28-{name}.svg" for name in pictures),
+        "daily/2026-11-28.html", "daily/2026-11-28.md", "daily/2026-11-28.pdf",
+    ]  # fmt: skip
+    text = (tmp_path / "daily" / "2026-11-28.md").read_text()
+    assert sorted(re.findall(r"\]\((.*?)\)", text)) == [f"2026-11-28-{name}.svg" for name in pictures]
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
+    assert make(NOW + 60) == [DAY.title]
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")} == before
     old = tmp_path / "daily" / "2026-01-01.md"
     old.write_text("old")
     os.utime(old, (NOW - 31 * 86_400, NOW - 31 * 86_400))
@@ -180,8 +342,20 @@ def test_written_when_due_once_and_old_ones_go(store: EmbeddedStore, tmp_path: P
 
 
 def test_a_week_long_over_is_not_made_anew(store: EmbeddedStore, tmp_path: Path) -> None:
-    settings = ReportSettings(daily=False)
+    settings = ReportSettings(daily=False, monthly=False, pdf=False)
     week: Period = newest_period(Kind.WEEKLY, NOW, "UTC")
-    assert [title for title, _ in make_reports(store, FLEET, settings, tmp_path, NOW)] == [week.title]
+    assert [done.title for done in make_reports(store, FLEET, settings, tmp_path, NOW)] == [week.title]
+    assert not list(tmp_path.rglob("*.pdf"))
     assert NOW - week.stop > MADE_ANEW_S
     assert make_reports(store, FLEET, settings, tmp_path, NOW + 60) == []
+
+
+def test_without_fpdf2_the_rest_is_written(
+    store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fpdf", None)
+    (made,) = make_reports(store, FLEET, ReportSettings(weekly=False, monthly=False), tmp_path, NOW)
+    assert made.pdf is None
+    assert made.no_pdf == "a PDF needs fpdf2, which is not installed. Install lodeline[pdf]"
+    assert made.markdown.exists()
+    assert made.page.exists()
