@@ -11,7 +11,8 @@ from storage.records.miner import Miner, MinerConfiguration, MinerTelemetry, Poo
 from tasks.miners import numbered
 from tasks.miners.antminer_legacy.answers import Device, MinerStatus, Pool, Said, Settings, SystemInfo
 from tasks.miners.inferred import degraded, miner_state, pool_status
-from tasks.miners.reading import NO_POWER, by_id, flags_text, hottest, mean, total
+from tasks.miners.of_parts import heat_of, shares_of
+from tasks.miners.reading import NO_POWER, by_id, flags_text, mean, total
 from tasks.normalize.difficulty import difficulty
 from tasks.normalize.duration import clock_s
 from tasks.normalize.hashrate import ghs_factor, hashrate_hs
@@ -66,15 +67,9 @@ def telemetry(
         ),
         hashrate_hs=hashrate,
         hashrate_average_hs=hashrate_hs(average, factor),
-        chip_temp_avg_c=mean(board.chip_temp_c for board in boards),
-        chip_temp_max_c=hottest(board.chip_temp_c for board in boards),
-        pcb_temp_max_c=hottest(board.pcb_temp_c for board in boards),
+        **heat_of(boards),
         frequency_mhz=mean(board.frequency_mhz for board in mining),
-        shares_accepted=total(pool.shares_accepted for pool in pools),
-        shares_rejected=total(pool.shares_rejected for pool in pools),
-        shares_stale=total(pool.shares_stale for pool in pools),
-        work_accepted_d1=total(pool.work_accepted_d1 for pool in pools),
-        last_share_age_s=min((p.last_share_age_s for p in pools if p.last_share_age_s is not None), default=None),
+        **shares_of(pools),
         hardware_errors=wrong if wrong is not None else total(board.hardware_errors for board in boards),
         uptime_s=uptime,
         boards_mining=len(mining) if status.devs is not None else None,

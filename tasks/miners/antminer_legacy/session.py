@@ -8,16 +8,12 @@ from storage.records.miner import MinerConfiguration, MinerTelemetry, PoolReadin
 from tasks.miners import numbered
 from tasks.miners.antminer_legacy.answers import MinerStatus, Settings, SystemInfo
 from tasks.miners.antminer_legacy.parse import Circumstances, body_of, configuration, telemetry
-from tasks.miners.decode import Shape, decode
-from tasks.miners.digest import DigestAccess
+from tasks.miners.cgi_scripts import SYSTEM, CgiScripts
 from tasks.miners.driver import PollFailure, Target
-from tasks.miners.reading import COSTS_ITS_FIELDS
 from tasks.normalize.identifier import named
 from tasks.normalize.nameplates import algorithm_of
 
 _STATUS = "/cgi-bin/get_miner_status.cgi"
-_SYSTEM = "/cgi-bin/get_system_info.cgi"
-_SETTINGS = "/cgi-bin/get_miner_conf.cgi"
 
 
 class AntminerLegacy:
@@ -38,7 +34,7 @@ class AntminerLegacySession:
 
     def __init__(self, target: Target, transport: httpx.AsyncBaseTransport) -> None:
         self._target = target
-        self._access = DigestAccess(target, transport)
+        self._scripts = CgiScripts(target, transport)
         self._system: SystemInfo | None = None
         self._boards: frozenset[int] = frozenset()
         self._fans: frozenset[int] = frozenset()
@@ -47,11 +43,11 @@ class AntminerLegacySession:
     async def telemetry(self, slot: int) -> MinerTelemetry:
         """Read get_miner_status.cgi, and once get_system_info.cgi, whose model tells what GHS means."""
         flags: set[str] = set()
-        status = await self._read(_STATUS, MinerStatus, flags)
+        status = await self._scripts.read(_STATUS, MinerStatus, flags)
         if status.summary is None and status.devs is None:
             raise PollFailure("schema", f"{_STATUS} has neither 'summary' nor 'devs'")
         if self._system is None:
-            self._system = await self._secondary(_SYSTEM, SystemInfo, flags)
+            self._system = await self._scripts.read_if_told(SYSTEM, SystemInfo, flags)
         if not flags:  # a mended answer may show boards that are none
             body = body_of(status)
             self._boards |= numbered.board_numbers(body)
@@ -64,29 +60,8 @@ class AntminerLegacySession:
 
     async def configuration(self, slot: int) -> MinerConfiguration:
         """Read get_system_info.cgi and get_miner_conf.cgi. Either may be missing, but not both."""
-        system = await self._secondary(_SYSTEM, SystemInfo, set())
-        settings = (
-            await self._read(_SETTINGS, Settings, set())
-            if system is None
-            else await self._secondary(_SETTINGS, Settings, set())
-        )
+        system, settings = await self._scripts.system_and_settings(SystemInfo, Settings)
         self._system = system or self._system
         return configuration(
             slot, self._target.miner, self._target.address, system=system, settings=settings, pools=self._pools
         )
-
-    async def _read(self, path: str, shape: type[Shape], flags: set[str]) -> Shape:
-        return decode(await self._access.get(path), shape, flags, path)
-
-    async def _secondary(self, path: str, shape: type[Shape], flags: set[str]) -> Shape | None:
-        """The answer of a path that a poll can do without: a wrong answer is a flag, no answer is a failure."""
-        own_flags: set[str] = set()
-        try:
-            found = await self._read(path, shape, own_flags)
-        except PollFailure as failure:
-            if failure.kind not in COSTS_ITS_FIELDS:
-                raise
-            flags.add(f"no_{path.rpartition('/')[2].removesuffix('.cgi')}")
-            return None
-        flags |= own_flags
-        return found

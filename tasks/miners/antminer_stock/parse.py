@@ -18,6 +18,7 @@ from storage.records.miner import (
 )
 from tasks.miners.antminer_stock.answers import Chain, Check, Info, Pool, Settings, Stats, Summary, SystemInfo
 from tasks.miners.inferred import board_status, degraded, fan_status, miner_state, pool_status
+from tasks.miners.of_parts import heat_of, shares_of
 from tasks.miners.reading import NO_POWER, by_id, flags_text, hottest, mean, total
 from tasks.normalize.difficulty import difficulty
 from tasks.normalize.duration import clock_s
@@ -97,15 +98,9 @@ def telemetry(
         hashrate_hs=hashrate,
         hashrate_average_hs=hashrate_hs(stats.rate_avg, factor),
         hashrate_nominal_hs=nominal,
-        chip_temp_avg_c=mean(board.chip_temp_c for board in boards),
-        chip_temp_max_c=hottest(board.chip_temp_c for board in boards),
-        pcb_temp_max_c=hottest(board.pcb_temp_c for board in boards),
+        **heat_of(boards),
         frequency_mhz=mean(board.frequency_mhz for board in mining),
-        shares_accepted=total(pool.shares_accepted for pool in own),
-        shares_rejected=total(pool.shares_rejected for pool in own),
-        shares_stale=total(pool.shares_stale for pool in own),
-        work_accepted_d1=total(pool.work_accepted_d1 for pool in own),
-        last_share_age_s=min((p.last_share_age_s for p in own if p.last_share_age_s is not None), default=None),
+        **shares_of(own),
         hardware_errors=wrong if wrong is not None else total(board.hardware_errors for board in boards),
         uptime_s=uptime,
         boards_mining=len(mining) if stats.chain is not None else None,

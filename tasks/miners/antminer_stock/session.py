@@ -14,16 +14,12 @@ from tasks.miners.antminer_stock.answers import (
     SystemInfo,
 )
 from tasks.miners.antminer_stock.parse import Circumstances, boards_of, configuration, is_asleep, telemetry
-from tasks.miners.decode import Shape, decode
-from tasks.miners.digest import DigestAccess
+from tasks.miners.cgi_scripts import SETTINGS, CgiScripts
 from tasks.miners.driver import PollFailure, Target
-from tasks.miners.reading import COSTS_ITS_FIELDS
 
 _STATS = "/cgi-bin/stats.cgi"
 _SUMMARY = "/cgi-bin/summary.cgi"
 _POOLS = "/cgi-bin/pools.cgi"
-_SYSTEM = "/cgi-bin/get_system_info.cgi"
-_SETTINGS = "/cgi-bin/get_miner_conf.cgi"
 
 
 class AntminerStock:
@@ -44,7 +40,7 @@ class AntminerStockSession:
 
     def __init__(self, target: Target, transport: httpx.AsyncBaseTransport) -> None:
         self._target = target
-        self._access = DigestAccess(target, transport)
+        self._scripts = CgiScripts(target, transport)
         self._boards: frozenset[int] = frozenset()
         self._info: Info | None = None
         self._pools: tuple[PoolReading, ...] = ()
@@ -53,15 +49,15 @@ class AntminerStockSession:
         """Read stats.cgi, summary.cgi and pools.cgi; the settings too while nothing is hashed, to know whether the
         miner was sent to sleep."""
         flags: set[str] = set()
-        answer = await self._read(_STATS, StatsAnswer, flags)
+        answer = await self._scripts.read(_STATS, StatsAnswer, flags)
         if not answer.stats:
             raise PollFailure("schema", f"{_STATS} has no object in 'STATS'")
         stats, self._info = answer.stats[0], answer.info
         if not flags:  # a mended answer may show boards that are none
             self._boards |= boards_of(stats)
-        summary = await self._secondary(_SUMMARY, SummaryAnswer, flags)
-        pools = await self._secondary(_POOLS, PoolsAnswer, flags)
-        settings = await self._secondary(_SETTINGS, Settings, flags) if not stats.rate_5s else None
+        summary = await self._scripts.read_if_told(_SUMMARY, SummaryAnswer, flags)
+        pools = await self._scripts.read_if_told(_POOLS, PoolsAnswer, flags)
+        settings = await self._scripts.read_if_told(SETTINGS, Settings, flags) if not stats.rate_5s else None
         record = telemetry(
             slot,
             self._target.miner,
@@ -76,12 +72,7 @@ class AntminerStockSession:
 
     async def configuration(self, slot: int) -> MinerConfiguration:
         """Read get_system_info.cgi and get_miner_conf.cgi. Either may be missing, but not both."""
-        system = await self._secondary(_SYSTEM, SystemInfo, set())
-        settings = (
-            await self._read(_SETTINGS, Settings, set())
-            if system is None
-            else await self._secondary(_SETTINGS, Settings, set())
-        )
+        system, settings = await self._scripts.system_and_settings(SystemInfo, Settings)
         return configuration(
             slot,
             self._target.miner,
@@ -91,19 +82,3 @@ class AntminerStockSession:
             info=self._info,
             pools=self._pools,
         )
-
-    async def _read(self, path: str, shape: type[Shape], flags: set[str]) -> Shape:
-        return decode(await self._access.get(path), shape, flags, path)
-
-    async def _secondary(self, path: str, shape: type[Shape], flags: set[str]) -> Shape | None:
-        """The answer of a path that a poll can do without: a wrong answer is a flag, no answer is a failure."""
-        own_flags: set[str] = set()
-        try:
-            found = await self._read(path, shape, own_flags)
-        except PollFailure as failure:
-            if failure.kind not in COSTS_ITS_FIELDS:
-                raise
-            flags.add(f"no_{path.rpartition('/')[2].removesuffix('.cgi')}")
-            return None
-        flags |= own_flags
-        return found

@@ -12,6 +12,7 @@ from storage.records.miner import (
     PoolReading,
 )
 from tasks.miners.asic_rs.answers import Board, DeviceInfo, Fan, HashRate, Message, Pool, Reading
+from tasks.miners.of_parts import heat_of, shares_of
 from tasks.miners.reading import NO_POWER, by_id, flags_text, hottest, mean, total
 from tasks.normalize.efficiency import efficiency_j_th
 from tasks.normalize.hashrate import hashrate_factor, hashrate_hs
@@ -80,13 +81,9 @@ def telemetry(time: int, miner: Miner, reading: Reading, boards_seen: int, flags
         power_w=watts,
         efficiency_j_th=efficiency_j_th(watts, hashrate),
         voltage_v=mean(board.voltage_v for board in boards),
-        chip_temp_avg_c=mean(board.chip_temp_c for board in boards),
-        chip_temp_max_c=hottest(board.chip_temp_c for board in boards),
-        pcb_temp_max_c=hottest(board.pcb_temp_c for board in boards),
+        **heat_of(boards),
         frequency_mhz=mean(board.frequency_mhz for board in boards if board.status == "mining"),
-        shares_accepted=total(pool.shares_accepted for pool in own),
-        shares_rejected=total(pool.shares_rejected for pool in own),
-        last_share_age_s=min((p.last_share_age_s for p in own if p.last_share_age_s is not None), default=None),
+        **shares_of(own),
         uptime_s=count(reading.uptime),
         boards_mining=sum(board.status == "mining" for board in boards) if boards else None,
         boards_expected=max(reading.expected_hashboards or 0, len(boards), boards_seen) or None,

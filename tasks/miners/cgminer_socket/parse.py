@@ -18,7 +18,8 @@ from storage.records.miner import (
 from tasks.miners import numbered
 from tasks.miners.cgminer_socket.answers import Reply
 from tasks.miners.inferred import degraded, miner_state, pool_status
-from tasks.miners.reading import NO_POWER, by_id, flags_text, hottest, mean, total
+from tasks.miners.of_parts import heat_of, last_share_age_s
+from tasks.miners.reading import NO_POWER, by_id, flags_text, mean, total
 from tasks.miners.vnish_words import STATES
 from tasks.normalize.difficulty import difficulty
 from tasks.normalize.duration import clock_s
@@ -97,16 +98,14 @@ def telemetry(
         power_w=watts,
         efficiency_j_th=efficiency_j_th(watts, hashrate),
         voltage_v=mean(board.voltage_v for board in mining or boards),
-        chip_temp_avg_c=mean(board.chip_temp_c for board in boards),
-        chip_temp_max_c=hottest(board.chip_temp_c for board in boards),
-        pcb_temp_max_c=hottest(board.pcb_temp_c for board in boards),
+        **heat_of(boards),
         fan_duty_percent=number(body.get("fan_pwm")),
         frequency_mhz=mean(board.frequency_mhz for board in mining),
         shares_accepted=_shares(own, "shares_accepted", summary, "Accepted"),
         shares_rejected=_shares(own, "shares_rejected", summary, "Rejected"),
         shares_stale=_shares(own, "shares_stale", summary, "Stale"),
         work_accepted_d1=total(pool.work_accepted_d1 for pool in own),
-        last_share_age_s=min((p.last_share_age_s for p in own if p.last_share_age_s is not None), default=None),
+        last_share_age_s=last_share_age_s(own),
         hardware_errors=wrong if wrong is not None else total(board.hardware_errors for board in boards),
         uptime_s=uptime,
         devfee_percent=_figure(summary, {}, "Fee Percent"),

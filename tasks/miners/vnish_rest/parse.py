@@ -13,7 +13,8 @@ from storage.records.miner import (
     PoolReading,
 )
 from tasks.miners.driver import HistoryPoint
-from tasks.miners.reading import by_id, flags_text, mean, total
+from tasks.miners.of_parts import shares_of
+from tasks.miners.reading import by_id, flags_text, mean
 from tasks.miners.vnish_rest.answers import Chain, Fan, Metrics, MinerStats, MinerStatus, Pool, Range
 from tasks.miners.vnish_words import BOARD_STATES, STATES
 from tasks.normalize.difficulty import difficulty
@@ -117,11 +118,7 @@ def telemetry(
         fan_duty_percent=finite(cooling.fan_duty) if cooling else None,
         frequency_mhz=mean(board.frequency_mhz for board in mining),
         power_limit_w=circumstances.preset.power_w,
-        shares_accepted=total(pool.shares_accepted for pool in own),
-        shares_rejected=total(pool.shares_rejected for pool in own),
-        shares_stale=total(pool.shares_stale for pool in own),
-        work_accepted_d1=total(pool.work_accepted_d1 for pool in own),
-        last_share_age_s=min((p.last_share_age_s for p in own if p.last_share_age_s is not None), default=None),
+        **shares_of(own),
         hardware_errors=count(stats.hw_errors),
         uptime_s=circumstances.uptime_s,
         devfee_percent=finite(stats.devfee_percent),
