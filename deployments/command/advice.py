@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from deployments.command.options import ConfigOption
+from deployments.command.options import ConfigOption, known_miners
 from deployments.command.rows import Format, FormatOption
 
 
@@ -37,14 +37,11 @@ def advice(
 
     from deployments.command.rows import print_rows
     from deployments.settings import load_settings
-    from storage.errors import NeedsHuman
     from storage.opening import open_store
     from tasks.derive.opportunities.latest import latest
 
     settings = load_settings(config)
-    unknown = sorted(set(miner or []) - {one.id for one in settings.collection.miners})
-    if unknown:
-        raise NeedsHuman(f"no miner {', '.join(unknown)} is configured", remedy="lodeline check counts those that are")
+    known_miners(settings.collection, miner)
     store = open_store(settings.host)
     try:
         rows = latest(store, int(time.time()), miner, ended=ended, least_usd_day=least)

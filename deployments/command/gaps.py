@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deployments.command.options import MOMENT, ConfigOption, JsonOption
+from deployments.command.options import MOMENT, ConfigOption, JsonOption, known_miners
 
 if TYPE_CHECKING:
     from deployments.settings import Settings
@@ -72,16 +72,13 @@ def _gaps(
     import uuid
 
     from storage.delivery.delivery import Delivery
-    from storage.errors import NeedsHuman
     from storage.opening import open_sinks
     from tasks.miners.backfill import fill_gaps
     from tasks.miners.gaps import find_own_gaps
     from tasks.miners.sites import lane_of
 
     host, wanted, name = settings.host, settings.collection, socket.gethostname()
-    unknown = sorted(set(miner_ids) - {miner.id for miner in wanted.miners})
-    if unknown:
-        raise NeedsHuman(f"no miner {', '.join(unknown)} is configured", remedy="lodeline check counts those that are")
+    known_miners(wanted, miner_ids)
     miners = [miner for miner in wanted.miners if not miner_ids or miner.id in miner_ids]
     run_id = f"lodeline gaps {uuid.uuid4()}"
     found, filled = [], []

@@ -10,7 +10,10 @@ import typer
 from storage.errors import NeedsHuman
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from zoneinfo import ZoneInfo
+
+    from tasks.collection_settings import CollectionSettings
 
 ConfigOption = Annotated[
     Path | None,
@@ -57,3 +60,14 @@ def moment(text: str, zone: str = "UTC") -> int:
     except ValueError as error:
         raise NeedsHuman(f"{text!r} is not a time", remedy=f"Write it as {MOMENT}") from error
     return int((said if said.tzinfo else said.replace(tzinfo=usual)).timestamp())
+
+
+def known_miners(collection: CollectionSettings, ids: Iterable[str] | None) -> None:
+    """Refuse ids that the configuration does not name.
+
+    Raises:
+        NeedsHuman: names those.
+    """
+    unknown = sorted(set(ids or ()) - {one.id for one in collection.miners})
+    if unknown:
+        raise NeedsHuman(f"no miner {', '.join(unknown)} is configured", remedy="lodeline check counts those that are")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from deployments.command.options import MOMENT, ConfigOption, moment, time_zone
+from deployments.command.options import MOMENT, ConfigOption, known_miners, moment, time_zone
 from deployments.command.rows import Format, FormatOption
 
 
@@ -70,9 +70,7 @@ def profit(
     if first >= end:
         raise NeedsHuman("--from is not before --to", remedy="Give an earlier --from or a later --to")
     labels = {one.id: (one.model, one.site) for one in settings.collection.miners}
-    unknown = sorted(set(miner or []) - set(labels))
-    if unknown:
-        raise NeedsHuman(f"no miner {', '.join(unknown)} is configured", remedy="lodeline check counts those that are")
+    known_miners(settings.collection, miner)
     store = open_store(settings.host)
     try:
         rows = profit_of(

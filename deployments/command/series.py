@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from deployments.command.options import MOMENT, ConfigOption, moment
+from deployments.command.options import MOMENT, ConfigOption, known_miners, moment
 from deployments.command.rows import Format, FormatOption
 
 _LONGEST_ROWS = 2_000_000
@@ -52,9 +52,7 @@ def series(
     end = now if stop is None else moment(stop)
     if first >= end:
         raise NeedsHuman("--from is not before --to", remedy="Give an earlier --from or a later --to")
-    unknown = sorted(set(miner or []) - set(fleet.miners))
-    if unknown:
-        raise NeedsHuman(f"no miner {', '.join(unknown)} is configured", remedy="lodeline check counts those that are")
+    known_miners(told, miner)
     rows = (len(set(miner)) if miner else len(fleet.miners)) * ((end - first) // 3600 + 1)
     if rows > _LONGEST_ROWS:
         raise NeedsHuman(

@@ -6,11 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
-from prefect import State, task
-from prefect.cache_policies import NO_CACHE
-from prefect.states import Completed
-from prefect.tasks import exponential_backoff
-
 from storage.audit.trail import Trail
 from storage.settings import StorageSettings
 from storage.store import Store
@@ -31,6 +26,7 @@ from tasks.abacus.run_notes import Way
 from tasks.abacus.settings import AbacusSettings
 from tasks.derive.steps import derive_from_store
 from tasks.resilience.interruptible import interruptible
+from tasks.resilience.steps import as_task
 
 FIRST_DELAY_S = 60
 
@@ -112,7 +108,6 @@ async def _as_task(  # noqa: PLR0917
     words: Callable[[Sequence[Results]], str],
     way: Way | None = None,
 ) -> list[Results]:
-    results: list[Results] = []
 
     @task(
         name=name,
@@ -124,10 +119,11 @@ async def _as_task(  # noqa: PLR0917
     )
     async def run() -> State[None]:
         endpoints = await (find_endpoints(settings) if way is None else find_endpoints_for(way, settings, storage))
-        found = await interruptible(lambda stop: do(settings, endpoints, storage, stop=stop))
-        results.extend(found)
-        raise_troubles(found)
-        return Completed(message=words(found))
 
-    await run()
-    return results
+    async def once() -> list[Results]:
+        endpoints = await find_endpoints(settings)
+        found = await interruptible(lambda stop: do(settings, endpoints, storage, stop=stop))
+        raise_troubles(found)
+        return found
+
+    return await as_task(name, once, words, retries=retries, first_delay_s=FIRST_DELAY_S)

@@ -8,11 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from prefect import State, task
 from prefect.artifacts import acreate_markdown_artifact
-from prefect.cache_policies import NO_CACHE
-from prefect.states import Completed
-from prefect.tasks import exponential_backoff
 
 from storage.archive.moving import ArchiveReport
 from storage.archive.running import Stop, due_work
@@ -23,6 +19,7 @@ from storage.retention_settings import RetentionSettings
 from storage.settings import StorageSettings
 from tasks.archive.notice import in_full, in_words
 from tasks.resilience.interruptible import interruptible
+from tasks.resilience.steps import as_task
 
 FIRST_DELAY_S = 30
 ACTOR = "flow archive"
@@ -42,7 +39,9 @@ async def archive_step(
     async def one(name: str, work: Callable[[Stop], ArchiveReport]) -> None:
         nonlocal total
         async with jobs:
-            report = await _as_task(name, work)
+            report = await as_task(
+                "archive_table", lambda: interruptible(work), in_words, run_name=name, first_delay_s=FIRST_DELAY_S
+            )
         total |= report
 
     alone = due_work(storage, archive, retention, int(time.time()))
@@ -67,27 +66,3 @@ async def archive_step(
     if total.troubles:
         raise StoreError("; ".join(total.troubles))
     return total
-
-
-async def _as_task(name: str, work: Callable[[Stop], ArchiveReport]) -> ArchiveReport:
-    reports: list[ArchiveReport] = []
-
-    @task(
-        name="archive_table",
-        task_run_name=name,
-        retries=2,
-        retry_delay_seconds=exponential_backoff(FIRST_DELAY_S),
-        retry_jitter_factor=0.5,
-        cache_policy=NO_CACHE,
-        persist_result=False,
-    )
-    async def run() -> State[None]:
-        reports.append(await interruptible(work))
-        return Completed(message=in_words(reports[-1]))
-
-    await run()
-    whole = ArchiveReport()
-    for report in reports:
-        whole |= report
-    whole.troubles = reports[-1].troubles  # what a later try mended is no trouble
-    return whole

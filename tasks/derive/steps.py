@@ -8,11 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from prefect import State, task
-from prefect.cache_policies import NO_CACHE
-from prefect.states import Completed
-from prefect.tasks import exponential_backoff
-
 from storage.opening import open_store
 from storage.settings import StorageSettings
 from storage.store import Store
@@ -26,6 +21,7 @@ from tasks.derive.opportunities.advising import AdviceReport, advise
 from tasks.derive.realised import derive_realised
 from tasks.derive.source_quality.deriving import SourceQualityReport, derive_source_quality
 from tasks.derive.source_quality.sources import Intervals
+from tasks.resilience.steps import as_task
 
 Report = TypeVar("Report")
 
@@ -38,7 +34,6 @@ async def derive_from_store(
     ``derive`` must be harmless to run again: it is, three times, while the store does not answer. ``in_words`` tells
     what it did in one line, which becomes the message of the task run.
     """
-    reports: list[Report] = []
 
     def work() -> Report:
         store = open_store(storage)
@@ -47,20 +42,7 @@ async def derive_from_store(
         finally:
             store.close()
 
-    @task(
-        name=name,
-        retries=3,
-        retry_delay_seconds=exponential_backoff(5),
-        retry_jitter_factor=0.5,
-        cache_policy=NO_CACHE,
-        persist_result=False,
-    )
-    async def run() -> State[None]:
-        reports.append(await asyncio.to_thread(work))
-        return Completed(message=in_words(reports[-1]))
-
-    await run()
-    return reports[-1]
+    return await as_task(name, lambda: asyncio.to_thread(work), in_words, retries=3, first_delay_s=5)
 
 
 async def forecast_step(storage: StorageSettings, miners: Sequence[str]) -> ForecastReport:

@@ -6,11 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from prefect import State, task
-from prefect.cache_policies import NO_CACHE
-from prefect.states import Completed
-from prefect.tasks import exponential_backoff
-
 from storage.audit.entry import AuditKind
 from storage.audit.trail import Trail
 from storage.features.online import OnlineStore
@@ -21,6 +16,7 @@ from storage.settings import StorageSettings
 from tasks.derive.steps import derive_from_store
 from tasks.features.drifting import DriftReport, measure_due
 from tasks.resilience.interruptible import interruptible
+from tasks.resilience.steps import as_task
 
 
 async def publish_step(storage: StorageSettings, retention: RetentionSettings, host: str) -> PublishReport:
@@ -28,7 +24,6 @@ async def publish_step(storage: StorageSettings, retention: RetentionSettings, h
 
     What became of files goes into the audit trail of ``host``.
     """
-    reports: list[PublishReport] = []
 
     def work(stop: Callable[[], bool]) -> PublishReport:
         store = open_store(storage)
@@ -41,21 +36,12 @@ async def publish_step(storage: StorageSettings, retention: RetentionSettings, h
         finally:
             store.close()
 
-    @task(
-        name="publish_features",
-        retries=2,
-        retry_delay_seconds=exponential_backoff(30),
-        retry_jitter_factor=0.5,
-        cache_policy=NO_CACHE,
-        persist_result=False,
-    )
-    async def run() -> State[None]:
-        reports.append(await interruptible(work))
-        await asyncio.to_thread(_tell_trail, storage, host, reports[-1])
-        return Completed(message=in_words(reports[-1]))
+    async def once() -> PublishReport:
+        report = await interruptible(work)
+        await asyncio.to_thread(_tell_trail, storage, host, report)
+        return report
 
-    await run()
-    return reports[-1]
+    return await as_task("publish_features", once, in_words)
 
 
 def _tell_trail(storage: StorageSettings, host: str, report: PublishReport) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from prefect import State, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
-from prefect.tasks import exponential_backoff
 
 from storage.audit.entry import AuditKind, Detail
 from storage.audit.trail import Trail
@@ -23,6 +22,7 @@ from storage.lake.maintenance import MaintenanceReport, maintain
 from storage.lake.scrub import ScrubReport, scrub
 from storage.retention_settings import TableRetention
 from tasks.resilience.interruptible import interruptible
+from tasks.resilience.steps import as_task
 
 FIRST_DELAY_S = 30
 ACTOR = "flow maintain-lake"
@@ -39,27 +39,14 @@ async def maintain_step(
     Raises:
         StoreError: tables were in trouble, each named; all others were kept.
     """
-    reports: list[MaintenanceReport] = []
 
     def work(stop: Callable[[], bool]) -> MaintenanceReport:
-        return maintain(root, int(time.time()), retention_days=retention_days, tables=tables, stop=stop)
+        report = maintain(root, int(time.time()), retention_days=retention_days, tables=tables, stop=stop)
+        if report.troubles:
+            raise StoreError("; ".join(report.troubles))
+        return report
 
-    @task(
-        name="maintain",
-        retries=2,
-        retry_delay_seconds=exponential_backoff(FIRST_DELAY_S),
-        retry_jitter_factor=0.5,
-        cache_policy=NO_CACHE,
-        persist_result=False,
-    )
-    async def run() -> State[None]:
-        reports.append(await interruptible(work))
-        if reports[-1].troubles:
-            raise StoreError("; ".join(reports[-1].troubles))
-        return Completed(message=in_words(reports[-1]))
-
-    await run()
-    return reports[-1]
+    return await as_task("maintain", lambda: interruptible(work), in_words, first_delay_s=FIRST_DELAY_S)
 
 
 async def tell_trail_step(data_directory: Path, host: str, report: MaintenanceReport) -> None:

@@ -7,12 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from prefect import State, task
-from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 from prefect.settings import PREFECT_API_URL
-from prefect.states import Completed
-from prefect.tasks import exponential_backoff
 
 from storage.records.events import MinerEvent
 from storage.settings import StorageSettings
@@ -23,6 +19,7 @@ from tasks.miners.gaps import REMEMBERED_S, find_own_gaps
 from tasks.miners.report import TickReport
 from tasks.miners.settings import FleetSettings, MinerSettings
 from tasks.miners.sites import slug_of
+from tasks.resilience.steps import as_task
 from tasks.shift.slots import Slot
 
 MOST_EVENTS = 25
@@ -118,29 +115,19 @@ async def fill_gaps_step(
 ) -> str:
     """Find and fill what is missing of the last days of ``lane``, as a task run; what it did, in a line."""
     done: list[str] = []
+    """Find and fill what is missing of the last days, as a task run; what it did, in a line."""
 
-    @task(
-        name="fill_gaps",
-        retries=2,
-        retry_delay_seconds=exponential_backoff(FIRST_DELAY_S),
-        retry_jitter_factor=0.5,
-        cache_policy=NO_CACHE,
-        persist_result=False,
-    )
-    async def run() -> State[None]:
+    async def once() -> str:
         now = int(time.time())
         start = now - REMEMBERED_S
         gaps = await find_own_gaps(storage, miners, limits, host=host, start=start, stop=now, lane=lane)
         try:
             filled = await fill_gaps(storage, miners, gaps, run_id=run_id, polled_in=lane) if gaps else []
         except LaneBusy:
-            done.append("another process is at it")
-        else:
-            done.append(in_words(filled))
-        return Completed(message=done[-1])
+            return "another process is at it"
+        return in_words(filled)
 
-    await run()
-    return done[-1]
+    return await as_task("fill_gaps", once, str, first_delay_s=FIRST_DELAY_S)
 
 
 def in_words(filled: Sequence[Filled]) -> str:
@@ -151,22 +138,10 @@ def in_words(filled: Sequence[Filled]) -> str:
 
 async def read_configuration_step(storage: StorageSettings, miner: MinerSettings, *, run_id: str) -> str:
     """Read what ``miner`` is set to, as a task run; the firmware it has, in a line."""
-    done: list[str] = []
 
-    @task(
-        name="read_configuration",
-        retries=4,
-        retry_delay_seconds=exponential_backoff(FIRST_DELAY_S),  # a miner that started answers after some seconds
-        retry_jitter_factor=0.5,
-        cache_policy=NO_CACHE,
-        persist_result=False,
-    )
-    async def run() -> State[None]:
+    async def once() -> str:
         read = await read_configuration(storage, miner, slot=int(time.time()), run_id=run_id)
-        done.append(
-            f"{miner.id}: {read.firmware_version or 'firmware unknown'}, {read.overclock_profile or 'no preset'}"
-        )
-        return Completed(message=done[-1])
+        return f"{miner.id}: {read.firmware_version or 'firmware unknown'}, {read.overclock_profile or 'no preset'}"
 
-    await run()
-    return done[-1]
+    # a miner that started answers after some seconds
+    return await as_task("read_configuration", once, str, retries=4, first_delay_s=FIRST_DELAY_S)

@@ -7,11 +7,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from prefect import State, task
-from prefect.cache_policies import NO_CACHE
-from prefect.states import Completed
-from prefect.tasks import exponential_backoff
-
 from storage.audit.entry import AuditKind
 from storage.audit.trail import Trail
 from storage.opening import lake_location, open_store
@@ -22,6 +17,7 @@ from storage.warehouse.members import Coin
 from tasks.collection_settings import CollectionSettings
 from tasks.market.coins import COINS
 from tasks.resilience.interruptible import interruptible
+from tasks.resilience.steps import as_task
 
 ACTOR = "flow build-warehouse"
 
@@ -33,7 +29,6 @@ async def build_step(
 
     Facts that expired are told to the audit trail of ``host``.
     """
-    reports: list[BuildReport] = []
     told = Surroundings(
         retention.bucket_days(),
         retention.general.timezone,
@@ -48,24 +43,12 @@ async def build_step(
         finally:
             store.close()
 
-    @task(
-        name="build_warehouse",
-        retries=2,
-        retry_delay_seconds=exponential_backoff(30),
-        retry_jitter_factor=0.5,
-        cache_policy=NO_CACHE,
-        persist_result=False,
-    )
-    async def run() -> State[None]:
-        reports.append(await interruptible(work))
-        return Completed(message=in_words(reports[-1]))
-
-    await run()
-    if reports[-1].files_expired:
+    report = await as_task("build_warehouse", lambda: interruptible(work), in_words)
+    if report.files_expired:
         trail = Trail.open(storage.data_directory, host)
         note = partial(trail.record, AuditKind.EXPIRED, "warehouse", actor=ACTOR)
-        await asyncio.to_thread(partial(note, detail={"files": reports[-1].files_expired}))
-    return reports[-1]
+        await asyncio.to_thread(partial(note, detail={"files": report.files_expired}))
+    return report
 
 
 def in_words(report: BuildReport) -> str:
