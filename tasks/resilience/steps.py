@@ -22,7 +22,7 @@ async def as_task(
     retries: int = 2,
     first_delay_s: int = 30,
 ) -> Report:
-    """Run ``work`` as task ``name``; what it reports. ``work`` must be harmless to run again: it goes on where it stopped.
+    """Run ``work`` as task ``name``; what it reports. ``work`` may be run again and goes on then.
 
     ``in_words`` tells the report in one line, which becomes the message of the task run. ``retries`` follow each other
     after ``first_delay_s`` seconds, twice that, and so on, each half as long again at most, by chance.
