@@ -108,20 +108,8 @@ async def _as_task(  # noqa: PLR0917
     words: Callable[[Sequence[Results]], str],
     way: Way | None = None,
 ) -> list[Results]:
-
-    @task(
-        name=name,
-        retries=retries,
-        retry_delay_seconds=exponential_backoff(FIRST_DELAY_S),
-        retry_jitter_factor=0.5,
-        cache_policy=NO_CACHE,
-        persist_result=False,
-    )
-    async def run() -> State[None]:
-        endpoints = await (find_endpoints(settings) if way is None else find_endpoints_for(way, settings, storage))
-
     async def once() -> list[Results]:
-        endpoints = await find_endpoints(settings)
+        endpoints = await (find_endpoints(settings) if way is None else find_endpoints_for(way, settings, storage))
         found = await interruptible(lambda stop: do(settings, endpoints, storage, stop=stop))
         raise_troubles(found)
         return found

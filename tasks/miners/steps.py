@@ -114,8 +114,6 @@ async def fill_gaps_step(
     run_id: str,
 ) -> str:
     """Find and fill what is missing of the last days of ``lane``, as a task run; what it did, in a line."""
-    done: list[str] = []
-    """Find and fill what is missing of the last days, as a task run; what it did, in a line."""
 
     async def once() -> str:
         now = int(time.time())
