@@ -43,6 +43,7 @@ def page(
         raise NeedsHuman(
             f"the page needs {error.name}, which is not installed", remedy="Install lodeline[dashboard,lake]"
         ) from error
+    from deployments.page.configured import Configured
     from deployments.page.model import RosterEntry
     from deployments.page.reading import PageReader
 
@@ -54,6 +55,7 @@ def page(
         settings.host.state_directory,
         roster,
         acknowledgement_hours=settings.collection.alerts.acknowledgement_hours,
+        configured=Configured.of(settings.collection),
     )
     serve(
         reader,

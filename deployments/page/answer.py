@@ -19,6 +19,8 @@ from storage.errors import LodelineError
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
+RETRY_S = 20.0
+"""How soon a question that was not answered is asked again."""
 _KEPT = 256
 """Answers kept; the one asked for longest ago goes first."""
 
@@ -68,6 +70,19 @@ class Answers:
             await asyncio.wait({kept.running}, timeout=self._patience_s)
         self._forget()
         return self._answer(kept)
+
+    def peek(self, key: str, keep_s: float, ask: Callable[[], T]) -> Answer[T]:
+        """The answer to ``key`` as it is now, without waiting for anything: one older than ``keep_s`` is being renewed
+        meanwhile, and after a failure it is asked again within RETRY_S. No value and no trouble: it is being read."""
+        kept = self._kept.setdefault(key, _Kept())
+        self._kept.move_to_end(key)
+        now = self._clock()
+        due = kept.read_at is None or now - kept.read_at >= keep_s
+        if kept.running is None and due and (kept.failed_at is None or now - kept.failed_at >= RETRY_S):
+            kept.asked_at = now
+            kept.running = asyncio.create_task(self._refresh(kept, ask))
+        self._forget()
+        return Answer(kept.value, kept.read_at, kept.away_since, kept.trouble)
 
     def drop(self, key: str) -> None:
         """Forget the answer to ``key``: somebody has changed what it is about."""

@@ -102,3 +102,36 @@ def _stand_alone(points: Points) -> set[int]:
         for index, value in enumerate(points)
         if value is not None and padded[index] is None and padded[index + 2] is None
     }
+
+
+def hour_bars(
+    starts: range, length_s: int, bars: list[Line], lines: list[Line], *, title: str, unit: str
+) -> dict[str, Any]:
+    """Options of bars stacked over periods of ``length_s`` that begin at ``starts``, with ``lines`` over them. A point
+    stands in the middle of its period."""
+
+    def points(line: Line) -> list[list[float | None]]:
+        return [
+            [(start + length_s / 2) * 1000, None if value is None else value / line.divisor]
+            for start, value in zip(starts, line.points, strict=True)
+        ]
+
+    options = line_chart(Grid(starts.start, starts.stop, length_s), [], unit, from_zero=True)
+    options["title"] = {"text": title, "left": 0, "top": 0, "textStyle": {"color": _TEXT, "fontSize": 12}}
+    options["grid"] |= {"top": 22 + 18 * -(-(len(bars) + len(lines)) // 3), "right": 8}
+    options["legend"] = {**options["legend"], "show": True, "top": 18, "left": 0, "itemHeight": 8, "itemGap": 8}
+    options["series"] = [
+        {"name": bar.name, "type": "bar", "stack": "all", "barWidth": "72%", "color": bar.colour, "data": points(bar)}
+        for bar in bars
+    ] + [
+        {
+            "name": line.name,
+            "type": "line",
+            "data": points(line),
+            "color": line.colour,
+            "symbolSize": 5,
+            "lineStyle": {"width": 2},
+        }
+        for line in lines
+    ]
+    return options

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from deployments.page.alerts import Alerts, acknowledge_alert, read_alerts
 from deployments.page.answer import Answer, Answers
+from deployments.page.background import Background
+from deployments.page.configured import Configured
 from deployments.page.detail import Detail, build_detail
 from deployments.page.history import (
     FLEET_AGGREGATES,
@@ -73,6 +75,7 @@ class PageReader:
         assumed_interval_s: polling interval of miners that no roster names.
         patience_s: how long a viewer waits for a fresh answer before it is shown the last one.
         acknowledgement_hours: how long an alert that is acknowledged on the page stays so.
+        configured: what the configuration says beside the roster.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class PageReader:
         assumed_interval_s: int = 120,
         patience_s: float = 3.0,
         acknowledgement_hours: float = 8.0,
+        configured: Configured = Configured(),  # noqa: B008 - frozen
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._open_store = open_store
@@ -100,6 +104,8 @@ class PageReader:
         self._answers = Answers(self._store_thread, patience_s=patience_s, clock=clock)
         self._files = Answers(self._file_thread, patience_s=patience_s, clock=clock)
         self._seldom: dict[str, tuple[float, list[Row]]] = {}
+        self.background = Background(open_store, configured, clock=clock)
+        """What is derived every hour; its answers are there at once."""
 
     @property
     def refresh_s(self) -> float:
@@ -158,6 +164,7 @@ class PageReader:
 
     def close(self) -> None:
         """Close the store and let the threads end."""
+        self.background.close()
         if self._opened is not None:
             self._store_thread.submit(self._opened.close)
         self._store_thread.shutdown(wait=False)

@@ -8,7 +8,9 @@ from pathlib import Path
 from fastapi import Request
 from nicegui import ui
 
+from deployments.page import markup
 from deployments.page.answer import Answer
+from deployments.page.card import Markup
 from deployments.page.charts import Line, line_chart
 from deployments.page.history import SPANS, Grid, Span
 from deployments.page.reading import PageReader, Pipeline
@@ -16,6 +18,9 @@ from tasks import quantity
 
 THEME_COOKIE = "lodeline_theme"
 _STYLE = Path(__file__).with_name("page.css")
+_SCRIPT = Path(__file__).with_name("page.js")
+_SKEW_S = 60.0
+"""How often the browser is told the server's time, by which it shows ages."""
 _THEMES: dict[str, bool | None] = {"light": False, "dark": True}
 
 
@@ -26,21 +31,23 @@ class Frame:
         self._reader = reader
         ui.page_title(f"{where} · Lodeline")
         ui.add_css(_STYLE)
+        ui.add_head_html(f"<script>{_SCRIPT.read_text(encoding='utf-8')}</script>")
+        self._told_time = 0.0
         self._dark = ui.dark_mode(_THEMES.get(request.cookies.get(THEME_COOKIE, "")))
         with ui.element("header").classes("top"):
             ui.link("Lodeline", "/").classes("brand")
-            ui.label(where).classes("where")
+            with ui.element("h1").classes("where"):
+                ui.label(where)
             ui.element("div").classes("grow")
-            self._as_of = ui.label().classes("asof").props("data-testid=as-of")
+            self._as_of = Markup().classes("asof").props("data-testid=as-of")
             ui.button(icon="contrast", on_click=self._next_theme).props(
                 'flat dense round size=sm color=grey-6 aria-label="Light or dark"'
             )
             if log_out:
                 ui.link("Log out", "/logout").classes("asof")
         self.main = ui.element("main").classes("main")
-        with self.main, ui.element("div").classes("card away").props("data-testid=away") as self._away:
-            self._away_what = ui.label().classes("what")
-            self._away_why = ui.label().classes("why")
+        with self.main:
+            self._away = Markup().classes("card away").props("data-testid=away role=alert")
         self._away.set_visibility(False)
 
     def _next_theme(self) -> None:
@@ -55,14 +62,24 @@ class Frame:
 
     def show_freshness(self, answer: Answer[object], newest: int | None, now: float) -> None:
         """Say how old the newest row is, and when the store is away, since when."""
-        self._as_of.text = f"newest data {quantity.age(now - newest)} old" if newest is not None else "no data yet"
+        if now - self._told_time >= _SKEW_S:
+            self._told_time = now
+            ui.run_javascript(f"lodeline.skew = {now} - Date.now() / 1000")
+        self._as_of.show(
+            markup.age(newest, "newest data ", " old") if newest is not None else markup.text("no data yet")
+        )
         away = answer.away_since is not None
         self._away.set_visibility(away)
         if away:
             last = f"last data of {quantity.clock(newest)}" if newest is not None else "nothing was read yet"
-            self._away_what.text = f"Store away since {quantity.clock(answer.away_since)}, {last}"
-            shown = f"The numbers below were read {quantity.age(now - answer.read_at)} ago. " if answer.read_at else ""
-            self._away_why.text = f"{shown}{answer.trouble or ''}"
+            what = f"Store away since {quantity.clock(answer.away_since)}, {last}"
+            shown = markup.age(answer.read_at, "The numbers below were read ", " ago. ") if answer.read_at else None
+            why = (shown or markup.NOTHING, markup.text(answer.trouble or ""))
+            self._away.show(
+                markup.joined(
+                    (markup.element("p", markup.text(what), class_="what"), markup.element("p", *why, class_="why"))
+                )
+            )
 
     def show_pipeline(self, pipeline: Pipeline, now: float) -> None:
         """Where data goes and what waits: a line per lane."""
@@ -94,9 +111,10 @@ class ChartCard:
     def __init__(self, title: str) -> None:
         with ui.element("section").classes("card chart") as self.card:
             with ui.element("div").classes("head"):
-                ui.label(title).classes("title")
+                with ui.element("h3").classes("title"):
+                    ui.label(title)
                 self._sub = ui.label().classes("sub")
-            self._chart = ui.echart({"series": []})
+            self._chart = ui.echart({"series": []}).props(f'role=img aria-label="{title} over time"')
 
     def show(self, grid: Grid, lines: list[Line], unit: str, *, from_zero: bool = True) -> None:
         """Draw ``lines``; says so when there is nothing to draw."""
@@ -114,9 +132,9 @@ class SpanChoice:
         self.span: Span = SPANS[initial]
         self._chosen = chosen
         self._buttons: dict[str, ui.element] = {}
-        with ui.element("div").classes("spans"):
+        with ui.element("div").classes("spans").props('role=group aria-label="How far charts look back"'):
             for key in SPANS:
-                with ui.element("button").classes("span").props(f"data-testid=span-{key}") as button:
+                with ui.element("button").classes("span").props(f"type=button data-testid=span-{key}") as button:
                     ui.label(key)
                 button.on("click", lambda _, key=key: self._choose(key))
                 self._buttons[key] = button
@@ -130,6 +148,7 @@ class SpanChoice:
     def _show(self) -> None:
         for key, button in self._buttons.items():
             button.classes(add="on" if key == self.span.key else "", remove="" if key == self.span.key else "on")
+            button.props(f"aria-pressed={str(key == self.span.key).lower()}")
 
 
 def resolution(grid: Grid) -> str:

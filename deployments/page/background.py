@@ -1,0 +1,64 @@
+"""What the page asks the store in the background: derived every hour, so that nobody waits for it.
+
+A thread and a connection of its own: a question over a day of a thousand miners never holds up the states. While the
+store is away the last values stay, with their age. Nothing is asked while nobody looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from deployments.page.answer import Answer, Answers
+from deployments.page.configured import Configured
+from deployments.page.day import Day, read_day
+from deployments.page.money import Money, read_money
+from storage.store import Store
+
+T = TypeVar("T")
+
+KEEP_S = 300.0
+"""How long a value is kept that is worked out anew every hour."""
+
+
+class Background:
+    """Answers that are there at once, however old; see :meth:`Answers.peek`. Used from one event loop."""
+
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        configured: Configured,
+        *,
+        clock: Callable[[], float],
+        keep_s: float = KEEP_S,
+    ) -> None:
+        self._open_store = open_store
+        self._opened: Store | None = None
+        self._configured = configured
+        self._clock = clock
+        self._keep_s = keep_s
+        self._thread = ThreadPoolExecutor(1, "page-background")
+        self._answers = Answers(self._thread, patience_s=0.0, clock=clock)
+
+    def day(self) -> Answer[Day]:
+        """The last 24 hours of hashrate."""
+        return self._ask("day", lambda store: read_day(store, self._configured, self._clock()))
+
+    def money(self) -> Answer[Money]:
+        """Profit of today and yesterday, and what was credited."""
+        return self._ask("money", lambda store: read_money(store, self._configured, self._clock()))
+
+    def close(self) -> None:
+        """Close the store and let the thread end."""
+        if self._opened is not None:
+            self._thread.submit(self._opened.close)
+        self._thread.shutdown(wait=False)
+
+    def _ask(self, key: str, ask: Callable[[Store], T]) -> Answer[T]:
+        return self._answers.peek(key, self._keep_s, lambda: ask(self._store()))
+
+    def _store(self) -> Store:
+        if self._opened is None:
+            self._opened = self._open_store()
+        return self._opened

@@ -1,0 +1,59 @@
+"""The cards of the fleet's page in headless Chromium, over the farm of world.py; their numbers are worked out there."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.page import world
+from tests.page.browser import Visitor, chromium, free_port, process, visitor
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=30_000)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return world.fill(tmp_path_factory.mktemp("farm"), int(time.time()))
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    where = ["--config", str(folder / "config"), "--data", str(folder), "--port", str(free_port())]
+    with process(["-m", "deployments.page", *where]) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser(chrome: Browser) -> Iterator[Visitor]:
+    with visitor(chrome) as found:
+        yield found
+        assert found.faults == []
+
+
+@pytest.fixture(scope="module")
+def page(address: str, browser: Visitor) -> Page:
+    return browser.open(address)
+
+
+def test_delivered_against_expected(page: Page) -> None:
+    day = page.get_by_test_id("day")
+    expect(day).to_contain_text("SHA-256: 10.5% of what was expected in 22 h was lost")
+    expect(day).to_contain_text("Scrypt: 25.4% of what was expected in 22 h was lost")
+    expect(day.get_by_role("img")).to_have_count(2)
+
+
+def test_money(page: Page) -> None:
+    money = page.get_by_test_id("money")
+    expect(money.get_by_test_id("profit")).to_contain_text("USD")
+    expect(money.get_by_test_id("profit-yesterday")).to_contain_text("912 of 960 hours of miners known")
+    expect(money.get_by_role("row", name="f2")).to_contain_text("388.00 USD")
+    expect(money.get_by_role("row", name="f2")).to_contain_text("97.0%")

@@ -1,0 +1,197 @@
+"""A farm of 40 miners in an embedded store, with every number that the cards show worked out by hand.
+
+30 miners of 100 TH/s (SHA-256) in hall-1 and hall-2, 10 of 10 GH/s (Scrypt) in hall-2, 10 in a rack. Of each algorithm
+the first is unreachable, the second has lost a board (two thirds are left), the third is paused, and the others deliver
+97 % of what is expected, the rest going to heat. So it was in each of the last 24 hours, of which the last two are not
+derived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from storage.frame import Frame, build_frame
+from storage.lake.store import EmbeddedStore
+from storage.records.miner import Miner, MinerTelemetry, configuration_frames, telemetry_frames
+from tests.page.fleet_rows import GH, L7, S19, TH, configuration, mining, unreachable
+
+HOUR = 3_600
+SHA = [f"s{number:02d}" for number in range(1, 31)]
+SCRYPT = [f"l{number:02d}" for number in range(1, 11)]
+MINERS = [*SHA, *SCRYPT]
+DERIVED = 22
+"""Hours of the last 24 that are derived."""
+
+
+def model(name: str) -> str:
+    return S19 if name in SHA else L7
+
+
+def nominal(name: str) -> float:
+    return 100 * TH if name in SHA else 10 * GH
+
+
+def site(name: str) -> str:
+    return "hall-1" if name in SHA[:20] else "hall-2"
+
+
+def location(name: str) -> str:
+    number = MINERS.index(name)
+    return f"rack_{number // 10 + 1}_position_{number % 10 + 1}"
+
+
+def kind(name: str) -> str:
+    """What is the matter with a miner."""
+    return {"01": "unreachable", "02": "board", "03": "paused"}.get(name[1:], "heat")
+
+
+def part_lost(name: str) -> float:
+    return {"unreachable": 1.0, "board": 1 / 3, "paused": 1.0, "heat": 0.03}[kind(name)]
+
+
+def telemetry(time: int) -> list[MinerTelemetry]:
+    found = []
+    for name in MINERS:
+        if kind(name) == "unreachable":
+            record = unreachable(time, name)
+        else:
+            made = nominal(name) * (1 - part_lost(name))
+            state = {"board": "degraded", "paused": "paused"}.get(kind(name), "mining")
+            watts = 40 if state == "paused" else 3000 if name in SHA else 3200
+            record = mining(time, name, made, watts, model=model(name), state=state)
+        found.append(record)
+    return [_at_site(record) for record in found]
+
+
+def _at_site(record: MinerTelemetry) -> MinerTelemetry:
+    import msgspec
+
+    name = record.miner.miner_id
+    return msgspec.structs.replace(record, miner=Miner(miner_id=name, model=model(name), site=site(name)))
+
+
+def columns(rows: list[dict[str, Any]]) -> tuple[list[int], dict[str, list[Any]]]:
+    names = dict.fromkeys(name for row in rows for name in row if name != "time")
+    return [row["time"] for row in rows], {name: [row.get(name) for row in rows] for name in names}
+
+
+def frame(measurement: str, rows: list[dict[str, Any]]) -> Frame:
+    return build_frame(measurement, *columns(rows))
+
+
+def operational(stop: int, hours: int = 24) -> Frame:
+    """Rows of hours up to ``stop``, without the last two of 24."""
+    rows = []
+    for hour in range(stop - hours * HOUR, stop - (24 - DERIVED) * HOUR, HOUR):
+        for name in MINERS:
+            lost = {"unreachable": 0.0, "paused": 0.0, "pool": 0.0, "board": 0.0, "heat": 0.0, "unknown": 0.0}
+            lost[kind(name)] = part_lost(name) * nominal(name)
+            rows.append(
+                {"time": hour, "miner_id": name, "time_period": "1h", "hashrate_expected_hs": nominal(name)}
+                | {"hashrate_lost_hs": sum(lost.values())}
+                | {f"lost_{cause}_hs": value for cause, value in lost.items()}
+            )
+    return frame("operational_metrics", rows)
+
+
+def pool_hours(stop: int) -> Frame:
+    """Two pools of SHA-256, of which one told nothing of the first of the hours; together 2,580 TH/s."""
+    rows = []
+    for hour in range(stop - 24 * HOUR, stop - (24 - DERIVED) * HOUR, HOUR):
+        for pool, algorithm, hashrate in (
+            ("f2", "sha256d", 1_580 * TH),
+            ("via", "sha256d", 1_000 * TH),
+            ("ltc", "scrypt", 75 * GH),
+        ):
+            silent = pool == "via" and hour == stop - 24 * HOUR
+            rows.append(
+                {"time": hour, "pool_id": pool, "dimension": "algorithm", "key": algorithm, "time_period": "1h"}
+                | {"hashrate_effective_hs": None if silent else hashrate, "workers": 10}
+            )
+    return frame("pool_summary", rows)
+
+
+def money(stop: int, hours: int = 48) -> Frame:
+    """Each miner but those out of reach: 0.60 USD revenue an hour, 3 kWh at 0.10 USD, 0.02 USD fees: 0.30 USD profit;
+    of a miner out of reach nothing is known."""
+    rows = []
+    for hour in range(stop - hours * HOUR, stop - (24 - DERIVED) * HOUR, HOUR):
+        for name in MINERS:
+            row: dict[str, Any] = {"time": hour, "miner_id": name, "time_period": "1h"}
+            if kind(name) == "unreachable":
+                row |= {"reason": "revenue:no_work", "hours": 0}
+            else:
+                row |= {"revenue": 0.60, "fees": 0.02, "electricity_cost": 0.30, "cost": 0.30, "profit": 0.30}
+                row |= {"energy_kwh": 3.0, "hours": 1, "reason": ""}
+            rows.append(row)
+    return frame("financial_metrics", rows)
+
+
+def summary(stop: int) -> Frame:
+    hour = stop - (24 - DERIVED + 1) * HOUR
+    row = {"time": hour, "scope": "fleet", "key": "fleet", "time_period": "1h", "profit": 11.4, "miners": 40}
+    return frame("financial_summary", [row | {"miners_known": 38, "reason": "profit:miners_missing"}])
+
+
+def forecasts(stop: int) -> Frame:
+    row = {"time": stop - 6 * HOUR, "miner_id": "fleet", "quantity": "next_24h_revenue", "model": "seasonal_naive"}
+    return frame("forecast", [row | {"value": 547.2, "low": 520.0, "high": 574.0, "unit": "USD", "horizon_s": 86_400}])
+
+
+def reconciled(stop: int) -> Frame:
+    """Yesterday's settlement: f2 credited 97 % of 0.004 BTC; ltc has a coin without a price."""
+    day = stop // 86_400 * 86_400 - 86_400
+    rows: list[dict[str, Any]] = [
+        {"pool_id": "f2", "coin_id": "bitcoin", "predicted": 0.004, "credited": 0.00388, "difference": -0.00012}
+        | {"predicted_usd": 400.0, "credited_usd": 388.0, "unexplained": -0.00002, "reason": "fee 2.5 %"},
+        {"pool_id": "ltc", "coin_id": "litecoin", "predicted": 0.5, "credited": 0.49}
+        | {"predicted_usd": 50.0, "credited_usd": 49.0, "reason": ""},
+        {"pool_id": "ltc", "coin_id": "dogecoin", "predicted": 100.0, "credited": 98.0, "reason": "no price"},
+    ]
+    return frame("pool_reconciliation", [{"time": day, "settlement_zone": "UTC", **row} for row in rows])
+
+
+def frames(now: int) -> Iterator[list[Frame]]:
+    """All of it, as of ``now``."""
+    slot, stop = now // 60 * 60, now // HOUR * HOUR
+    yield configuration_frames([configuration(slot - 600, name, model(name)) for name in MINERS])
+    ticks = [slot - ago for ago in range(0, 6 * HOUR, 300) if not 7_200 <= ago < 9_000]  # a hole of half an hour
+    yield telemetry_frames([record for tick in sorted(ticks) for record in telemetry(tick)])
+    yield [operational(stop), pool_hours(stop), money(stop), summary(stop), forecasts(stop), reconciled(stop)]
+
+
+def stored(folder: Path, *written: list[Frame]) -> EmbeddedStore:
+    """The store under ``folder`` with these frames in it."""
+    lake = EmbeddedStore(folder / "lake")
+    for one in written:
+        lake.write(one)
+    return lake
+
+
+def fill(folder: Path, now: int) -> Path:
+    """A data directory with all of it, and its configuration in the folder ``config``."""
+    stored(folder, *frames(now)).close()
+    (folder / "state").mkdir()
+    (folder / "config").mkdir()
+    (folder / "config" / "data_collection_config.yaml").write_text(yaml.safe_dump(settings(), sort_keys=False))
+    return folder
+
+
+def settings() -> dict[str, Any]:
+    return {
+        "miners": [
+            {"id": name, "ip": f"127.1.0.{number}", "model": model(name), "site": site(name)}
+            | {"location": location(name), "polling_interval_seconds": 300}
+            for number, name in enumerate(MINERS, start=1)
+        ],
+        "pools": [
+            {"id": "f2", "kind": "f2pool", "account": "farm", "api_key": "none", "coins": ["bitcoin"]},
+            {"id": "via", "kind": "viabtc", "account": "farm", "api_key": "none", "coins": ["bitcoin"]},
+            {"id": "ltc", "kind": "litecoinpool", "account": "farm", "api_key": "none"},
+        ],
+        "electricity": {"tariffs": [{"usd_per_kwh": 0.10}]},
+    }
