@@ -67,8 +67,8 @@ begins again. Identity is rule and subject, so an alert has the same id after a 
 - **Acknowledged** (for {usual.acknowledgement_hours:g} hours): not told again and not escalated, until it gets
   worse.
 - **Muted**, with the reason in the list: a cause says it all (`muted by` below; a pending cause counts), a site or
-  rack as a whole says it, a window of `alerts.maintenance`, or a silence. What still fires when the mute ends is
-  told then.
+  rack as a whole says it, it is paused or forced to a state by hand (`lodeline override`), a window of
+  `alerts.maintenance`, or a silence. What still fires when the mute ends is told then.
 - **Flapping**: {FLAP_CHANGES} changes within {FLAP_WINDOW_S // 60} minutes are told once, until it is steady.
 - **A crowd**: at least {LEAST_MINERS} miners and more than the limit's share of a site, or of a rack of it, are one
   critical alert. The rack is read from `location`: `rack_1_position_2`, or `hall/rack/position`.

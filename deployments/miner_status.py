@@ -10,6 +10,7 @@ import msgspec
 from storage.errors import NeedsHuman
 from tasks.miners.breaker import BreakerState
 from tasks.miners.memory import SUFFIX, Happened, MemoryFile, MinerMemory
+from tasks.overrides.file import OverrideWatch
 
 
 class MinerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +37,7 @@ class MinerStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_configuration: int | None
     configuration_failures: int
     quality_flags: str | None
+    by_hand: str | None
     events: tuple[Happened, ...]
 
 
@@ -52,7 +54,8 @@ def read_miner(data_directory: Path, miner_id: str, now: float) -> MinerStatus:
         lane = path.name.removesuffix(SUFFIX)
         memories = MemoryFile(state, lane).memories()
         if miner_id in memories:
-            return _status(lane, memories[miner_id], now)
+            by_hand = OverrideWatch(state).look(now).of_miner(miner_id)
+            return _status(lane, memories[miner_id], by_hand.in_words() if by_hand is not None else None, now)
         known += memories
     near = difflib.get_close_matches(miner_id, known, n=3)
     raise NeedsHuman(
@@ -61,7 +64,7 @@ def read_miner(data_directory: Path, miner_id: str, now: float) -> MinerStatus:
     )
 
 
-def _status(lane: str, memory: MinerMemory, now: float) -> MinerStatus:
+def _status(lane: str, memory: MinerMemory, by_hand: str | None, now: float) -> MinerStatus:
     return MinerStatus(
         miner_id=memory.miner_id,
         lane=lane,
@@ -84,6 +87,7 @@ def _status(lane: str, memory: MinerMemory, now: float) -> MinerStatus:
         last_configuration=memory.configured,
         configuration_failures=memory.configuration_failures,
         quality_flags=memory.quality_flags,
+        by_hand=by_hand,
         events=memory.events,
     )
 
@@ -92,6 +96,7 @@ def in_words(found: MinerStatus, now: float) -> list[str]:
     """Lines for a human."""
     return [
         f"Miner {found.miner_id} in lane {found.lane}, driver {_driver(found)}: {found.state or 'never read'}",
+        *([f"  by hand      {found.by_hand}"] if found.by_hand else []),
         f"  polled every {found.interval_s} s: {found.why}",
         f"  breaker      {_breaker(found, now)}",
         f"  next poll    {_next(found, now)}",

@@ -11,6 +11,7 @@ from prefect.states import Cancelled, Completed, Crashed
 
 from flows.settings import FlowSettings
 from storage.opening import open_sinks
+from tasks.overrides.file import paused_now
 from tasks.shift.baton import Baton, NotNeeded
 from tasks.shift.delivering import Delivering
 from tasks.shift.shift import End, Terms, serve
@@ -64,7 +65,7 @@ async def source_shift(
                 sinks=names,
                 run_id=runtime.flow_run.id,
             ) as collection,
-            streaming(streams, collection.push),
+            streaming(streams, collection.push, paused=paused_now(storage.state_directory)),
         ):
             delivering.start()
             usual_s = collection.slots.usual_s

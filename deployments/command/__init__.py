@@ -28,6 +28,7 @@ from deployments.command.errors import CommandGroup
 from deployments.command.features import features
 from deployments.command.forecast import forecast
 from deployments.command.gaps import gaps
+from deployments.command.override import override
 from deployments.command.page import page
 from deployments.command.pools import pools
 from deployments.command.profit import profit
@@ -50,6 +51,7 @@ COMMANDS = (
     diagnose,
     status,
     alerts,
+    override,
     page,
     deploy,
     provision,

@@ -29,7 +29,8 @@ def status(config: ConfigOption = None, miner: MinerOption = None, as_json: Json
 
     Healthy means: every lane ticks, at least one of its miners or sources answers, and every store takes what it is
     given. Requests to pools and markets that fail are named with the reason: unreachable, refused, gone, no credits
-    left. What accounts used of the month's credits is shown, with a forecast to its end.
+    left. What is paused or forced by hand is named. What accounts used of the month's credits is shown, with a
+    forecast to its end.
 
     Reads files only, so that it works while everything else is down. The data directory comes from the configuration
     or from LODELINE_DATA_DIRECTORY.
@@ -71,6 +72,8 @@ def in_words(found: Status) -> list[str]:
     """Lines for a human."""
     lines = ["Healthy." if found.healthy else "Not healthy:"]
     lines += [f"  {reason}" for reason in found.reasons]
+    lines += ["By hand"] * bool(found.overrides)
+    lines += [f"  {one.target} {one.subject}: {one.in_words()}; {one.id}" for one in found.overrides]
     for lane in found.lanes:
         lines += _lane_in_words(lane)
     return lines + _rolled_up_in_words(found.rolled_up)

@@ -16,6 +16,7 @@ _URGENCY = (
     Condition.UNREACHABLE,
     Condition.STALE,
     Condition.UNKNOWN,
+    Condition.BY_HAND,
     Condition.DEGRADED,
     Condition.STARTING,
     Condition.PAUSED,

@@ -13,6 +13,7 @@ from typing import Any
 
 from tasks.miners.report import MinerStanding
 from tasks.miners.settings import MinerSettings
+from tasks.overrides.override import NOTHING_BY_HAND, Kind, Override, Overrides
 
 Row = Mapping[str, Any]
 """One row of a measurement, ``time`` in Unix seconds."""
@@ -30,6 +31,7 @@ class Condition(StrEnum):
     PAUSED = "paused"
     FAILED = "failed"
     UNREACHABLE = "unreachable"
+    BY_HAND = "paused by hand"
     STALE = "stale"
     UNKNOWN = "no data"
 
@@ -44,7 +46,7 @@ _CONDITION_OF_STATE = {
     "failed": Condition.FAILED,
     "unreachable": Condition.UNREACHABLE,
 }
-MISSING = frozenset({Condition.UNREACHABLE, Condition.STALE, Condition.UNKNOWN})
+MISSING = frozenset({Condition.UNREACHABLE, Condition.BY_HAND, Condition.STALE, Condition.UNKNOWN})
 """Conditions in which nothing is known of a miner now."""
 
 
@@ -70,7 +72,9 @@ class RosterEntry:
 
 @dataclass(frozen=True, slots=True)
 class MinerLine:
-    """One miner now. Readings are None where the miner did not say, does not answer, or its row is stale."""
+    """One miner now. Readings are None where the miner did not say, does not answer, is not asked, or its row is stale.
+
+    ``state`` and ``reason`` are those of an override where one is about it."""
 
     miner_id: str
     model: str
@@ -166,6 +170,7 @@ def build_fleet(
     *,
     now: float,
     assumed_interval_s: int,
+    by_hand: Overrides = NOTHING_BY_HAND,
 ) -> Fleet:
     """Join the newest telemetry rows with what else is known of each miner.
 
@@ -177,6 +182,7 @@ def build_fleet(
         nominal_hs: newest expected hashrate of miners whose newest row has none.
         now: Unix time that ages are taken from.
         assumed_interval_s: polling interval of miners that are not in the roster.
+        by_hand: overrides that hold now.
     """
     rows = _newest_by_miner(newest)
     algorithms = {miner: row.get("algorithm") for miner, row in _newest_by_miner(configurations).items()}
@@ -188,7 +194,15 @@ def build_fleet(
             row = rows.get(miner, {})
             entries[miner] = RosterEntry(miner, row.get("model") or "", row.get("site") or "", assumed_interval_s)
     lines = tuple(
-        _line(entry, rows.get(miner), algorithms.get(miner), standing_of.get(miner), nominal_hs.get(miner), now=now)
+        _line(
+            entry,
+            rows.get(miner),
+            algorithms.get(miner),
+            standing_of.get(miner),
+            nominal_hs.get(miner),
+            override=by_hand.of_miner(miner) if by_hand.all else None,
+            now=now,
+        )
         for miner, entry in sorted(entries.items())
     )
     groups = {line.algorithm for line in lines}
@@ -222,25 +236,33 @@ def _line(
     standing: MinerStanding | None,
     nominal_hs: float | None,
     *,
+    override: Override | None,
     now: float,
 ) -> MinerLine:
     algorithm = None if algorithm == "unknown" else algorithm
     condition = _condition(row, now, entry.stale_after_s)
     if condition is Condition.STALE and row is not None and _left_alone(row, standing, now - entry.stale_after_s):
         condition = Condition.UNREACHABLE
+    if override is not None and override.kind is Kind.PAUSE:
+        condition = Condition.BY_HAND
     last_success = standing.last_success if standing else None
     if row is not None and row.get("reachable"):
         last_success = max(last_success or 0, row["time"])
     readings = row if row is not None and condition not in MISSING else {}
     expected = readings.get("hashrate_nominal_hs")
+    state = condition.value if row is None or condition in MISSING else str(row["state"])
+    reason = _reason(condition, row, standing, entry, now)
+    if override is not None:
+        state = override.what
+        reason = override.in_words() + (f"; {reason}" if reason and condition is not Condition.BY_HAND else "")
     return MinerLine(
         miner_id=entry.miner_id,
         model=entry.model,
         site=entry.site,
         algorithm=algorithm,
         condition=condition,
-        state=condition.value if row is None or condition in MISSING else str(row["state"]),
-        reason=_reason(condition, row, standing, entry, now),
+        state=state,
+        reason=reason,
         time=None if row is None else row["time"],
         last_success=last_success,
         expected_hs=nominal_hs if expected is None else expected,
@@ -274,6 +296,8 @@ def _left_alone(row: Row, standing: MinerStanding | None, now: float) -> bool:
 def _reason(
     condition: Condition, row: Row | None, standing: MinerStanding | None, entry: RosterEntry, now: float
 ) -> str:
+    if condition is Condition.BY_HAND:
+        return ""
     if row is None:
         return "never polled"
     if condition is Condition.UNKNOWN:

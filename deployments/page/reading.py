@@ -40,6 +40,7 @@ from storage.declaration.miner import (
 from storage.store import Store
 from tasks.miners.report import MinerStanding, TickReport, newest_reports
 from tasks.normalize.interpolation import LONGEST_GAP, NEEDED, interpolated_rows
+from tasks.overrides.file import OverrideWatch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,6 +95,7 @@ class PageReader:
         self._open_store = open_store
         self._opened: Store | None = None
         self._state = state
+        self._overrides = OverrideWatch(state)
         self._roster = tuple(roster)
         self._refresh_s = refresh_s
         self._assumed_interval_s = assumed_interval_s
@@ -209,6 +211,7 @@ class PageReader:
             nominal,
             now=now,
             assumed_interval_s=self._assumed_interval_s,
+            by_hand=self._overrides.look(now),
         )
 
     def _newest_telemetry(self, now: float) -> list[Row]:

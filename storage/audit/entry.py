@@ -40,6 +40,7 @@ class AuditKind(StrEnum):
     ERASURE_BEGUN = "erasure_begun"
     ERASED = "erased"
     OVERRIDE_SET = "override_set"
+    OVERRIDE_ENDED = "override_ended"
     WAREHOUSE_BUILT = "warehouse_built"
     DISK_LOW = "disk_low"
     TRAIL_CUT = "trail_cut"

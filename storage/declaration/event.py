@@ -10,7 +10,7 @@ from storage.declaration.miner import MINER_TAGS
 EVENT_KINDS = (
     "started", "unreachable", "reachable", "state_changed", "firmware_changed", "configuration_changed",
     "identity_changed", "board_lost", "board_back", "fan_lost", "fan_back", "pool_switched", "counters_reset",
-    "anomaly_began", "anomaly_ended",
+    "anomaly_began", "anomaly_ended", "override_began", "override_ended",
 )  # fmt: skip
 """Kinds of event; tasks/miners/events.py says when each of them is told."""
 

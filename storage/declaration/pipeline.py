@@ -17,6 +17,7 @@ COLLECTOR_TICK = Measurement(
         text("failed_by_reason", "reason=count, comma-separated"),
         level("left_alone", "count", "entities not asked since their circuit breaker is open"),
         level("configurations_dropped", "count", "configurations due and not read since the host had no time for them"),
+        level("payloads_dropped", "count", "polls whose answers were not kept since the host had no time for them"),
         level("points", "count", "points accepted by the spool"),
         level("backlog", "count", "points spooled and not yet stored"),
         gauge("tick_s", "s", "time from the tick's start until all was read"),

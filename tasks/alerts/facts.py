@@ -17,6 +17,8 @@ from storage.declaration.pool import POOL_ACCOUNT, POOL_PERFORMANCE, WORKER_MATC
 from storage.store import Store
 from tasks.health.status import Status, read_status
 from tasks.miners.settings import MinerSettings
+from tasks.overrides.file import OverrideWatch
+from tasks.overrides.override import NOTHING_BY_HAND, Overrides
 
 if TYPE_CHECKING:  # pandas comes with the extra [lake], and rules are declared, and configured, without it
     import pandas as pd
@@ -62,6 +64,7 @@ class Facts:
         status: of this host's pipeline, from its files.
         store_trouble: why the store does not answer; all tables are empty then.
         dead_letters: files of points that a store refused for good.
+        by_hand: overrides that hold now; what they are about is not judged.
         site_sizes, rack_sizes: how many miners are configured at each.
     """
 
@@ -79,6 +82,7 @@ class Facts:
     status: Status | None = None
     store_trouble: str | None = None
     dead_letters: tuple[DeadLetters, ...] = ()
+    by_hand: Overrides = NOTHING_BY_HAND
     site_sizes: Mapping[str, int] = field(default_factory=dict)
     rack_sizes: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
@@ -146,6 +150,7 @@ def gather(
         pool_ids=pool_ids,
         store_trouble=store_trouble,
         status=read_status(data_directory, now),
+        by_hand=OverrideWatch(data_directory / "state").look(now),
         dead_letters=_dead_letters(data_directory / "spool", now),
         site_sizes=roster.groupby("site").size().to_dict(),
         rack_sizes=roster.groupby(["site", "rack"]).size().to_dict(),

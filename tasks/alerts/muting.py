@@ -1,4 +1,5 @@
-"""Alerts that fire and are not told: inhibited by another, within maintenance, or silenced by somebody. Pure."""
+"""Alerts that fire and are not told: inhibited by another, within maintenance, silenced, or of what an override is
+about. Pure."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from tasks.alerts.life_cycle import Alert, Phase
 from tasks.alerts.rule import About, Rule
 from tasks.alerts.rules.crowd import crowd_name
 from tasks.alerts.settings import MaintenanceSettings
+from tasks.overrides.override import NOTHING_BY_HAND, Overrides
 
 
 class Silence(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +42,7 @@ def muted(
     silences: Iterable[Silence],
     maintenance: Sequence[MaintenanceSettings],
     now: float,
+    by_hand: Overrides = NOTHING_BY_HAND,
 ) -> dict[str, str]:
     """Ids of firing alerts that are not told now, with the reason in words.
 
@@ -58,6 +61,8 @@ def muted(
         if not alert.firing:
             continue
         reason = _inhibited(alert, rules[alert.rule], entities, everywhere, crowds)
+        if reason is None:
+            reason = _by_hand(alert, rules[alert.rule], by_hand)
         for silence in valid:
             if reason is None and silence.fits(alert):
                 reason = f"silenced by {silence.by}"
@@ -99,6 +104,16 @@ def _inhibited(
                 if crowd is not None:
                     return f"{crowd.subject}: {crowd.message} alike"
     return None
+
+
+def _by_hand(alert: Alert, rule: Rule, by_hand: Overrides) -> str | None:
+    if rule.about is About.MINER:
+        override = by_hand.of_miner(alert.entity)
+    elif rule.about in (About.POOL, About.MARKET):
+        override = by_hand.paused_source(alert.entity) or by_hand.paused_source(alert.within)
+    else:
+        override = None
+    return None if override is None else override.in_words()
 
 
 def _fits(alert: Alert, rule: str, entity: str, site: str) -> bool:

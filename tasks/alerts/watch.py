@@ -23,6 +23,7 @@ from tasks.alerts.rule import About, Found, Rule
 from tasks.alerts.settings import AlertSettings
 from tasks.alerts.telling import Due, Message, Reason, Told, due, worded
 from tasks.miners.settings import MinerSettings
+from tasks.overrides.override import NOTHING_BY_HAND, Overrides
 
 Send = Callable[[SecretStr, Message], str | None]
 
@@ -103,7 +104,7 @@ class Watch:
             facts = self._facts(now)
             found, not_asked = ask(self._rules, facts)
             alerts, quiet, changes, posted = judge(
-                book, self._rules, self._settings, found=found, not_asked=not_asked, now=now
+                book, self._rules, self._settings, found=found, not_asked=not_asked, now=now, by_hand=facts.by_hand
             )
             sent, failed = deliver(book, self._settings, self._send, now)
             self._hand_over(book, alerts, quiet, now)
@@ -165,11 +166,24 @@ def ask(rules: Mapping[str, Rule], facts: Facts) -> tuple[dict[str, Found], dict
             not_asked[name] = "the store does not answer"
             continue
         try:
-            found[name] = rule.find(facts, rule.limit)
+            found[name] = without_what_is_by_hand(rule.find(facts, rule.limit), rule, facts)
         except Exception as error:  # noqa: BLE001 - logged whole and shown; the other rules must not go blind
             _log.exception("rule %s fails", name)
             not_asked[name] = f"{type(error).__name__}: {error}"
     return found, not_asked
+
+
+def without_what_is_by_hand(found: Found, rule: Rule, facts: Facts) -> Found:
+    """``found`` without miners and sources that an override is about: they are not judged, so that nothing new fires,
+    and what fires stays as it is."""
+    by_hand = facts.by_hand.miners_by_hand() if rule.about is About.MINER else frozenset()
+    if rule.about in (About.POOL, About.MARKET):
+        by_hand = facts.by_hand.sources_by_hand()
+    if not by_hand:
+        return found
+    judged = tuple(one for one in found.findings if not {one.entity, one.within} & by_hand)
+    left_out = {one.entity for one in found.findings} - {one.entity for one in judged}
+    return Found(judged, found.unknown | by_hand | left_out)
 
 
 def judge(
@@ -180,6 +194,7 @@ def judge(
     found: Mapping[str, Found],
     not_asked: Mapping[str, str],
     now: float,
+    by_hand: Overrides = NOTHING_BY_HAND,
 ) -> tuple[dict[str, Alert], dict[str, str], int, int]:
     """Take in what was found, in one transaction: alerts after it, why some are muted, changes, messages posted."""
     with book.transaction():
@@ -192,7 +207,9 @@ def judge(
             last_look=None if last is None else last.at,
             usual_s=settings.check_interval_seconds,
         )
-        quiet = muted(alerts, rules, silences=book.silences(), maintenance=settings.maintenance, now=now)
+        quiet = muted(
+            alerts, rules, silences=book.silences(), maintenance=settings.maintenance, by_hand=by_hand, now=now
+        )
         posted = 0
         for channel in settings.channels:
             told = book.told(channel.name)

@@ -12,7 +12,10 @@ import msgspec
 from storage.delivery.books import Books, books
 from storage.downsample import watermarks
 from storage.downsample.watermarks import Watermark
+from storage.errors import NeedsHuman
 from tasks.miners.report import MinerStanding, TickReport, newest_reports
+from tasks.overrides.file import OverrideFile
+from tasks.overrides.override import Override, Overrides
 from tasks.sources.budget import Account, kept_account
 from tasks.sources.failure import SourceFailureKind
 from tasks.sources.standing import RequestStanding, StandingsFile
@@ -30,7 +33,8 @@ _TAIL_BYTES = 64 * 1024
 class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One lane: its newest tick with ages in seconds, and its books by sink.
 
-    ``failing`` are all miners whose last poll failed, in whichever tick; ``left_alone`` of them are not asked at each.
+    ``failing`` are all miners whose last poll failed, in whichever tick, but those that an override is about;
+    ``left_alone`` of them are not asked at each.
     ``sources`` are the requests of a lane of pools or markets, as they stand; such a lane has no miners. ``credits``:
     how the month's budget stands of those that have one, by source.
     """
@@ -57,7 +61,7 @@ class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The whole host. ``reasons`` says why it is not healthy; it is healthy when there are none.
 
-    ``rolled_up``: how far each measurement is, where this host rolls up.
+    ``rolled_up``: how far each measurement is, where this host rolls up. ``overrides``: those that hold.
     """
 
     healthy: bool
@@ -65,6 +69,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     data_directory: str
     lanes: tuple[LaneStatus, ...]
     rolled_up: dict[str, Watermark] = {}
+    overrides: tuple[Override, ...] = ()
 
 
 def read_status(data_directory: Path, now: float) -> Status:
@@ -83,7 +88,12 @@ def read_status(data_directory: Path, now: float) -> Status:
     kept = books(data_directory / "spool")
     reports, faults = newest_reports(state)
     reasons += [f"{file} cannot be read: {fault}" for file, fault in faults.items()]
-    lanes = [_lane(report, file, kept.get(report.lane, {}), now) for file, report in reports.items()]
+    try:
+        by_hand = Overrides.at(OverrideFile(state).read(), now)
+    except NeedsHuman as error:
+        by_hand = Overrides()
+        reasons.append(str(error))
+    lanes = [_lane(report, file, kept.get(report.lane, {}), now, by_hand) for file, report in reports.items()]
     if not lanes and not reasons:
         reasons.append(f"nothing has been collected yet: there is no tick in {state}")
     without = {name for name in kept if name in LANES_WITHOUT_TICKS or name.startswith(AUDIT_LANES)}
@@ -103,14 +113,17 @@ def read_status(data_directory: Path, now: float) -> Status:
         data_directory=str(data_directory),
         lanes=tuple(lanes),
         rolled_up=watermarks.kept(state),
+        overrides=by_hand.all,
     )
 
 
-def _lane(report: TickReport, file: Path, sinks: dict[str, Books], now: float) -> LaneStatus:
+def _lane(report: TickReport, file: Path, sinks: dict[str, Books], now: float, by_hand: Overrides) -> LaneStatus:
+    paused, held = by_hand.miners_by_hand(), by_hand.sources_by_hand()
+    miners = [miner for miner in report.miners if miner.miner_id not in paused]
     sources = StandingsFile(file.parent, report.lane).read()
     told = [source.success_slot for source in sources] + [miner.last_success for miner in report.miners]
     answered = [success for success in told if success is not None]
-    failing = sorted((miner for miner in report.miners if miner.failure), key=lambda miner: miner.last_success or 0)
+    failing = sorted((miner for miner in miners if miner.failure), key=lambda miner: miner.last_success or 0)
     return LaneStatus(
         lane=report.lane,
         host=report.host,
@@ -129,8 +142,10 @@ def _lane(report: TickReport, file: Path, sinks: dict[str, Books], now: float) -
         failed_by_reason=report.failed_by_reason,
         failing=tuple(failing),
         left_alone=report.left_alone,
-        none_answers=_none_answers([miner.failures_in_a_row for miner in report.miners])
-        or _none_answers([source.failures_in_a_row for source in sources if source.failure not in _NOT_ASKED]),
+        none_answers=_none_answers([miner.failures_in_a_row for miner in miners])
+        or _none_answers(
+            [one.failures_in_a_row for one in sources if one.failure not in _NOT_ASKED and one.source not in held]
+        ),
         sinks=sinks,
         sources=tuple(sources),
         credits=_credits(file.parent, sources, now),

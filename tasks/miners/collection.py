@@ -16,6 +16,7 @@ from tasks.miners.fleet import Fleet, TickOutcome
 from tasks.miners.memory import MemoryFile
 from tasks.miners.report import TickReport
 from tasks.miners.settings import FleetSettings, MinerSettings
+from tasks.overrides.file import OverrideWatch
 from tasks.shift.journal import Journal
 from tasks.shift.recorder import Recorder
 from tasks.shift.slots import Slot, Slots
@@ -90,7 +91,15 @@ async def open_collection(
     keep = storage.lake.raw_payloads if "lake" in sinks else "off"  # no other store takes them
     watch = watching.begin([miner.target().miner for miner in miners]) if watching is not None else None
     watched = WatchFile(watch, storage.state_directory / f"{lane}.anomalies.npz") if watch is not None else None
-    fleet = Fleet(miners, limits, remembered=memory.read(), payloads=keep, watch=watch)
+    fleet = Fleet(
+        miners,
+        limits,
+        remembered=memory.read(),
+        payloads=keep,
+        watch=watch,
+        overrides=OverrideWatch(storage.state_directory).look,
+        host=host,
+    )
     try:
         writer = await asyncio.to_thread(Lane.open, storage.spool_directory, lane, cap_bytes=storage.spool.cap_bytes)
         with writer:

@@ -17,6 +17,7 @@ so; a single bad poll, and one that alternates, tells nothing. Uptime, counters 
 | pool_switched | the pool in use is another | warning |
 | counters_reset | shares at the same pool fell without a start | info |
 | anomaly_began, anomaly_ended | told by the detector on the stream: docs/anomalies.md | warning, info |
+| override_began, override_ended | somebody paused it or forced its state, or no more: docs/operations.md | info |
 """
 
 from __future__ import annotations

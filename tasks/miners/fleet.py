@@ -4,8 +4,9 @@ Miners that failed twice in a row are asked in a second lane with its own slots,
 make the tick of the others longer. Every miner has a time budget, with retries inside it. What a tick cannot start
 within its own budget is *skipped*: counted, without a row, since nobody asked the miner and its state is not known.
 
-When a miner is due is said by its pace (tasks/miners/cadence.py) and its breaker (tasks/miners/breaker.py). A host that
-is short of time gives up configurations before telemetry, but never all of them.
+When a miner is due is said by its pace (tasks/miners/cadence.py) and its breaker (tasks/miners/breaker.py); one that is
+paused by hand is not asked. A host that is short of time gives up raw payloads, and configurations, before telemetry,
+but never all configurations.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from tasks.miners.payloads import Keep, PolledPayloads, Recording, payload_frame
 from tasks.miners.report import MinerStanding
 from tasks.miners.settings import FleetSettings, MinerSettings
 from tasks.miners.transport import transport_for
+from tasks.overrides.override import NOTHING_BY_HAND, Overrides
 
 _LOG = logging.getLogger(__name__)
 _SECOND_LANE_FROM = 2
@@ -86,6 +88,7 @@ class TickOutcome:
     configurations: int
     configurations_failed: int
     configurations_dropped: int
+    payloads_dropped: int
     left_alone: int
     events: tuple[MinerEvent, ...]
     memories: tuple[MinerMemory, ...]
@@ -107,7 +110,7 @@ class TickOutcome:
 @dataclass(slots=True)
 class _Tick:
     """What is gathered while a tick runs. ``waiting`` miners are due and not yet asked. Of those whose configuration is
-    wanted, some are read ``at_any_rate``, however short of time the host is."""
+    wanted, some are read ``at_any_rate``, however short of time the host is. ``sheds``: it was told to be."""
 
     slot: int
     began: float
@@ -116,10 +119,12 @@ class _Tick:
     waiting: int
     wants_configuration: frozenset[str]
     at_any_rate: frozenset[str]
+    sheds: bool
     telemetry: list[MinerTelemetry] = field(default_factory=list)
     configurations: list[MinerConfiguration] = field(default_factory=list)
     configurations_failed: int = 0
     configurations_dropped: int = 0
+    payloads_dropped: int = 0
     polled: int = 0
     skipped: int = 0
     failures: list[tuple[Member, PollFailure]] = field(default_factory=list)
@@ -136,6 +141,8 @@ class Fleet:
         remembered: what is known of each miner by id, see tasks.miners.memory.MemoryFile.
         payloads: which of the miners' answers are kept as they came.
         watch: looks for anomalies in the readings of each tick; its state is the caller's to keep.
+        overrides: what is set by hand at an instant, in Unix seconds; asked once a tick.
+        host: name of this host, as overrides call it.
         tick_budget_s: no poll is started later than so long after the tick began; 0.8 of the usual interval by default.
 
     Raises:
@@ -150,6 +157,8 @@ class Fleet:
         remembered: Mapping[str, Mapping[str, Any]] | None = None,
         payloads: Keep = "off",
         watch: Watch | None = None,
+        overrides: Callable[[float], Overrides] = lambda _: NOTHING_BY_HAND,
+        host: str = "",
         tick_budget_s: float | None = None,
         drivers: Mapping[str, MinerDriver] = DRIVERS,
         open_transport: Opener = transport_for,
@@ -160,6 +169,10 @@ class Fleet:
         self._settings = settings or FleetSettings()
         self._keep: Keep = payloads
         self._watch = watch
+        self._overrides = overrides
+        self._host = host
+        self._redetected: set[str] = set()
+        self._ticked: int | None = None
         self._clock = clock
         self._random = random or Random()
         self.usual_s = min((miner.polling_interval_seconds for miner in miners), default=60)
@@ -204,8 +217,12 @@ class Fleet:
         return tuple(member.memory for member in self._members)
 
     def wanted(self, slot: int) -> bool:
-        """Whether any miner is due at ``slot``."""
-        return any(member.due(slot) for member in self._members)
+        """Whether any miner is due at ``slot``. With some paused by hand there is a tick at each usual interval all the
+        same: that nothing is asked must not look like a standstill."""
+        paused = self._overrides(slot).miners_paused()
+        if paused and (self._ticked is None or slot // self.usual_s != self._ticked // self.usual_s):
+            return True
+        return any(member.due(slot) for member in self._members if member.miner_id not in paused)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -215,15 +232,21 @@ class Fleet:
     async def tick(self, slot: int) -> TickOutcome:
         """Poll the miners that are due at ``slot`` (whole UTC seconds). Raises nothing on account of a miner."""
         began = self._clock()
-        left_alone = sum(member.left_alone(slot) for member in self._members)
+        self._ticked = slot
+        by_hand = self._overrides(slot)
+        paused = by_hand.miners_paused()
+        asked = [member for member in self._members if member.miner_id not in paused]
+        left_alone = sum(member.left_alone(slot) for member in asked)
         # Longest unasked first: what one tick had to skip is not skipped again by the next.
-        due = sorted((m for m in self._members if m.due(slot)), key=lambda member: member.memory.polled or 0)
+        due = sorted((m for m in asked if m.due(slot)), key=lambda member: member.memory.polled or 0)
         main = [member for member in due if member.memory.failures_in_a_row < _SECOND_LANE_FROM]
         second = [member for member in due if member.memory.failures_in_a_row >= _SECOND_LANE_FROM]
         turns = self._whose_configuration(due, slot)
         at_any_rate = frozenset(turns[: -(-len(turns) // _ALWAYS_ONE_OF)])
         async with LoopLag() as lag, asyncio.TaskGroup() as group:
-            tick = _Tick(slot, began, began + self._budget_s, lag, len(main), frozenset(turns), at_any_rate)
+            sheds = by_hand.shed(self._host) is not None
+            tick = _Tick(slot, began, began + self._budget_s, lag, len(main), frozenset(turns), at_any_rate, sheds)
+            self._obey(by_hand, tick)
             for lane, width, retries in (
                 (main, self._settings.concurrency, self._settings.retries),
                 (second, self._settings.second_lane, 0),
@@ -236,7 +259,7 @@ class Fleet:
             *configuration_frames(tick.configurations),
             *payload_frames(slot, tick.payloads),
         ]
-        self._settle(tick)
+        self._settle(tick, len(asked))
         frames += self._anomalies(tick)
         frames += event_frames(tick.events)
         reasons = Counter[str](failure.kind for _, failure in tick.failures)
@@ -253,16 +276,20 @@ class Fleet:
             configurations=len(tick.configurations),
             configurations_failed=tick.configurations_failed,
             configurations_dropped=tick.configurations_dropped,
+            payloads_dropped=tick.payloads_dropped,
             left_alone=left_alone,
             events=tuple(tick.events),
             memories=memories,
-            next_slot=self._next_slot(memories, slot),
+            next_slot=self._next_slot([memory for memory in memories if memory.miner_id not in paused], slot),
             tick_s=self._clock() - began,
             loop_lag_ms=lag.worst_ms,
         )
 
     def _next_slot(self, memories: Sequence[MinerMemory], slot: int) -> int | None:
         soonest = min((memory.next_poll(slot) for memory in memories), default=None)
+        if len(memories) < len(self._members):
+            usual = float((slot // self.usual_s + 1) * self.usual_s)
+            soonest = usual if soonest is None else min(soonest, usual)
         return None if soonest is None else max(slot + self.grid_s, math.ceil(soonest / self.grid_s) * self.grid_s)
 
     def _whose_configuration(self, due: list[Member], slot: int) -> list[str]:
@@ -282,7 +309,11 @@ class Fleet:
                 member.remember(failure="skipped", detail="the tick had no time left")
                 continue
             await self._poll(member, tick, retries)
-            tick.payloads += member.payloads()
+            taken = member.payloads()
+            if taken and self._overloaded(tick):
+                tick.payloads_dropped += 1
+            else:
+                tick.payloads += taken
 
     async def _poll(self, member: Member, tick: _Tick, retries: int) -> None:
         tick.polled += 1
@@ -328,8 +359,8 @@ class Fleet:
         return configuration
 
     def _overloaded(self, tick: _Tick) -> bool:
-        """Whether telemetry needs all the time there is: of this host's processor, or of the tick."""
-        if tick.lag.newest_ms >= self._settings.overload_lag_ms:
+        """Whether telemetry needs all the time there is: of this host's processor, or of the tick; or it is said so."""
+        if tick.sheds or tick.lag.newest_ms >= self._settings.overload_lag_ms:
             return True
         return tick.waiting > 0 and self._clock() - tick.began >= _CONFIGURATION_SHARE * self._budget_s
 
@@ -353,9 +384,22 @@ class Fleet:
                 _LOG.warning("%s", notice)
         return record
 
-    def _settle(self, tick: _Tick) -> None:
-        """Take the failures into account, when it is known whether anybody answered."""
-        most = 2 * tick.polled >= len(self._members) > 1
+    def _obey(self, by_hand: Overrides, tick: _Tick) -> None:
+        """Tell which miners are paused or forced to a state since this tick, or no more; forget drivers that are to be
+        found out anew."""
+        subjects = by_hand.miners_by_hand()
+        for member in self._members:
+            override = by_hand.of_miner(member.miner_id) if member.miner_id in subjects else None
+            tick.events += member.set_by_hand(override.in_words() if override is not None else None, tick.slot)
+        anew = {one.subject for one in by_hand.redetections() if one.id not in self._redetected}
+        self._redetected = {one.id for one in by_hand.redetections()}
+        for member in self._members:
+            if member.miner_id in anew:
+                member.redetect()
+
+    def _settle(self, tick: _Tick, asked: int) -> None:
+        """Take the failures into account, when it is known whether anybody answered of the ``asked`` that may be."""
+        most = 2 * tick.polled >= asked > 1
         outage = most and len(tick.failures) == tick.polled
         if outage:
             _LOG.warning("none of the %d miners asked answered: is it the network of this host?", tick.polled)

@@ -171,6 +171,34 @@ class Member:
                 self._detecting.detected = None
             self.remember(detected=self._detecting.detected)
 
+    def set_by_hand(self, override: str | None, slot: int) -> list[MinerEvent]:
+        """Take into account what is set by hand of it now (None: nothing); the event where that is news."""
+        before = self.memory.by_hand
+        if override == before:
+            return []
+        event = MinerEvent(
+            time=slot,
+            miner=self.target.miner,
+            kind="override_ended" if override is None else "override_began",
+            subject="miner",
+            severity="info",
+            message=f"over: {before}" if override is None else override,
+            old=before,
+            new=override,
+        )
+        self.remember(by_hand=override, events=(*self.memory.events, Happened(slot, event.message))[-_EVENTS_KEPT:])
+        return [event]
+
+    def redetect(self) -> None:
+        """Let its driver be found out anew at the next poll."""
+        if self._detecting is None:
+            _LOG.warning(
+                "miner %s: its driver %s is configured, there is nothing to detect", self.miner_id, self._driver
+            )
+            return
+        self._detecting.detected = None
+        self.remember(detected=None)
+
     def payloads(self) -> list[PolledPayloads]:
         """What it answered since the last call, where that is kept."""
         taken = self._transport.taken() if isinstance(self._transport, Recording) else []

@@ -40,7 +40,7 @@ class MinerMemory(msgspec.Struct, frozen=True, kw_only=True):
     ``polled`` and ``configured`` are the last tries, ``succeeded`` the last telemetry. ``failure`` is why the last poll
     gave none, with its ``detail`` for a human; ``skipped`` when there was no time to ask. ``detected`` is the driver
     that was found to fit, where that had to be found out. ``anomaly`` says what is odd about it while that
-    lasts. ``events`` are the newest few, oldest first; ``history`` and
+    lasts, ``by_hand`` what somebody has set. ``events`` are the newest few, oldest first; ``history`` and
     ``glimpse`` are what judging and events compare the next reading with.
     """
 
@@ -63,6 +63,7 @@ class MinerMemory(msgspec.Struct, frozen=True, kw_only=True):
     history: History | None = None
     glimpse: Glimpse | None = None
     anomaly: str | None = None
+    by_hand: str | None = None
     events: tuple[Happened, ...] = ()
 
     def next_poll(self, now: float) -> float:

@@ -35,7 +35,7 @@ class TickReport(msgspec.Struct, frozen=True, kw_only=True):
 
     ``missed`` counts the slots since the tick before that nobody ticked. ``next_slot`` is when the next tick is due.
     ``left_alone`` miners were not asked since their breaker is open; ``configurations_dropped`` were due and not read
-    since the host had no time for them.
+    since the host had no time for them, and the answers of ``payloads_dropped`` polls were not kept for that.
     """
 
     lane: str
@@ -59,6 +59,7 @@ class TickReport(msgspec.Struct, frozen=True, kw_only=True):
     next_slot: int | None = None
     left_alone: int = 0
     configurations_dropped: int = 0
+    payloads_dropped: int = 0
     run_id: str = ""
     miners: tuple[MinerStanding, ...] = ()
 

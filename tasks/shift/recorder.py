@@ -57,6 +57,11 @@ class Outcome(Protocol):
         ...
 
     @property
+    def payloads_dropped(self) -> int:
+        """Polls whose answers were not kept since the host had no time for them."""
+        ...
+
+    @property
     def next_slot(self) -> int | None:
         """When the next poll is due."""
         ...
@@ -151,6 +156,7 @@ class Recorder:
                 "missed": [slot.missed],
                 "left_alone": [outcome.left_alone],
                 "configurations_dropped": [outcome.configurations_dropped],
+                "payloads_dropped": [outcome.payloads_dropped],
                 "batch_id": [batch_id],
                 "sequence": [self._sequence + 1],
                 "run_id": [self._run_id],
@@ -184,6 +190,7 @@ class Recorder:
             next_slot=outcome.next_slot,
             left_alone=outcome.left_alone,
             configurations_dropped=outcome.configurations_dropped,
+            payloads_dropped=outcome.payloads_dropped,
             store=self._store,
             store_trouble=after.trouble,
             run_id=self._run_id,

@@ -19,6 +19,8 @@ from storage.frame import Frame, Value, build_frame
 from storage.settings import StorageSettings
 from storage.spool.lane import Lane
 from tasks.miners.report import MinerStanding, TickReport
+from tasks.overrides.file import OverrideWatch
+from tasks.overrides.override import NOTHING_BY_HAND, Overrides
 from tasks.shift.journal import Journal
 from tasks.shift.recorder import Recorder
 from tasks.shift.slots import Slot, Slots
@@ -68,6 +70,7 @@ class SourceOutcome:
     tick_s: float
     left_alone: int = 0
     configurations_dropped: int = 0
+    payloads_dropped: int = 0
     next_slot: int | None = None
     loop_lag_ms: float = 0.0
     standings: Sequence[MinerStanding] = field(default=())
@@ -87,6 +90,7 @@ class SourceCollection:
         run_id: str,
         budgets: Mapping[str, Budget] | None = None,
         paces: Paces | None = None,
+        overrides: Callable[[float], Overrides] = lambda _: NOTHING_BY_HAND,
         patience_s: float = PATIENCE_S,
         random: Random | None = None,
         clock: Callable[[], float] = time.time,
@@ -99,6 +103,8 @@ class SourceCollection:
         self._run_id = run_id
         self._budgets = dict(budgets or {})
         self._paces = paces
+        self._overrides = overrides
+        self._ticked: int | None = None
         self._patience_s = patience_s
         self._random = random or Random()
         self._clock = clock
@@ -113,6 +119,7 @@ class SourceCollection:
         Raises:
             NeedsHuman: the spool cannot take it.
         """
+        self._ticked = slot.time
         if self._last is None or self._last[0] != slot.time:
             self._last = await self._ask_due(slot.time)
         _, outcome, noted = self._last
@@ -173,14 +180,18 @@ class SourceCollection:
         """When the next tick will be, so that whoever looks can tell a pause from a standstill."""
         if self._asking:
             return slot + GRID_S
-        due = [
+        paused = self._overrides(slot).sources_by_hand()
+        due: list[int | None] = [
             next_due(
                 source.name, request, standings.get((source.name, request.name)), slot, grid_s=GRID_S,
                 held_until=_held_until(source.name, standings),
             )
             for source in self._sources
+            if source.name not in paused
             for request in source.requests
         ]  # fmt: skip
+        if any(source.name in paused for source in self._sources):
+            due.append((slot // self.slots.usual_s + 1) * self.slots.usual_s)
         return min((one for one in due if one is not None), default=None)
 
     async def _ask(self, source: Source, due: Sequence[Request], slot: int) -> list[Asked]:
@@ -292,7 +303,7 @@ class SourceCollection:
         return found
 
     def _due(self, source: Source, slot: int) -> list[Request]:
-        if slot < _held_until(source.name, self._standings):
+        if slot < _held_until(source.name, self._standings) or self._overrides(slot).paused_source(source.name):
             return []
         return [
             request
@@ -301,6 +312,12 @@ class SourceCollection:
         ]
 
     def _wanted(self, slot: int) -> bool:
+        """Whether there is anything to do. With a source paused by hand there is a tick at each usual interval all the
+        same: that nothing is asked must not look like a standstill."""
+        usual_s = self.slots.usual_s
+        anew = self._ticked is None or slot // usual_s != self._ticked // usual_s
+        if anew and any(self._overrides(slot).paused_source(source.name) for source in self._sources):
+            return True
         return bool(self._asking) or any(self._due(source, slot) or self._covered(source) for source in self._sources)
 
     def _current(self) -> list[RequestStanding]:
@@ -411,6 +428,7 @@ async def open_sources(
             run_id=run_id,
             budgets=budgets,
             paces=paces,
+            overrides=OverrideWatch(storage.state_directory).look,
         )
         _log.info("on shift: %s, run %s", ", ".join(source.name for source in sources) or "no source", run_id)
         try:

@@ -9,6 +9,8 @@ from deployments.page.model import MISSING, AlgorithmTotal, Condition, Fleet, Ro
 from storage.declaration.miner import MINER_STATES
 from storage.records.miner import MinerConfiguration, MinerTelemetry
 from tasks.miners.report import MinerStanding
+from tasks.overrides.override import NOTHING_BY_HAND, Kind, Overrides
+from tests.overrides.given import override
 from tests.page.fleet_rows import TH, configuration, fleet_at, mining, unreachable
 
 T = 1_795_478_400
@@ -43,9 +45,19 @@ def fleet(
     nominal: Mapping[str, float] | None = None,
     now: float = T + 20,
     configured: Sequence[str] = ("a1", "a2", "a3", "l1", "l2"),
+    by_hand: Overrides = NOTHING_BY_HAND,
 ) -> Fleet:
     configurations = rows(*(configuration(T, n, "ANTMINER_S19" if n[0] == "a" else "ANTMINER_L7") for n in configured))
-    return build_fleet(newest, configurations, roster(*names), standings, nominal or {}, now=now, assumed_interval_s=60)
+    return build_fleet(
+        newest,
+        configurations,
+        roster(*names),
+        standings,
+        nominal or {},
+        now=now,
+        assumed_interval_s=60,
+        by_hand=by_hand,
+    )
 
 
 def total(of: Fleet, algorithm: str | None) -> AlgorithmTotal:
@@ -182,3 +194,20 @@ def test_only_what_can_be_compared_is_compared():
     sha = total(fleet([said, silent]), "sha256d")
     assert (sha.hashrate_hs, sha.expected_hs, sha.delivered_hs, sha.expecting) == (185e12, 100e12, 95e12, 1)
     assert [(loss.hashrate_hs, loss.miners) for loss in sha.losses] == [(5e12, 1)]
+
+
+def test_what_is_by_hand_is_said_and_a_paused_miner_has_no_readings() -> None:
+    pause, forced = override("a1", made=T - 5.0), override("a2", Kind.FORCE, made=T - 5.0, state="maintenance")
+    told = fleet(
+        rows(*(mining(T, name, 100 * TH, 3000) for name in ("a1", "a2", "a3"))),
+        names=("a1", "a2", "a3"),
+        by_hand=Overrides((pause, forced)),
+    )
+    first, second, third = told.lines
+    assert (first.condition, first.state, first.hashrate_hs) == (Condition.BY_HAND, "paused by hand", None)
+    assert first.reason == pause.in_words()
+    assert first.condition in MISSING
+    assert (second.condition, second.state) == (Condition.MINING, "maintenance by hand")
+    assert second.hashrate_hs is not None
+    assert second.reason.startswith(forced.in_words())
+    assert third.state == "mining"

@@ -37,7 +37,7 @@ def polled(hashrate: float) -> Any:
     ]
     return SimpleNamespace(
         frames=frames, polled=MINERS, failed=0, failed_by_reason={}, standings=(), left_alone=0,
-        configurations_dropped=0, next_slot=None, tick_s=0.5, loop_lag_ms=1.0,
+        configurations_dropped=0, payloads_dropped=0, next_slot=None, tick_s=0.5, loop_lag_ms=1.0,
     )  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def readings(hashrate: float = 1.5) -> Frame:
 def outcome(*frames: Frame) -> Any:
     return SimpleNamespace(
         frames=frames, polled=READINGS, failed=0, failed_by_reason={}, standings=(), left_alone=0,
-        configurations_dropped=0, next_slot=None, tick_s=0.5, loop_lag_ms=1.0,
+        configurations_dropped=0, payloads_dropped=0, next_slot=None, tick_s=0.5, loop_lag_ms=1.0,
     )  # fmt: skip
 
 

@@ -46,10 +46,14 @@ def _finder(rule: Rule) -> Callable[[Facts, float | None], Found]:
 
 
 def crowds(findings: Sequence[Finding], facts: Facts, share: float) -> tuple[Finding, ...]:
-    """Sites, and racks of sites that are not among them, of which more than ``share`` of the miners are found."""
+    """Sites, and racks of sites that are not among them, of which more than ``share`` of the miners are found; those
+    that are paused or forced to a state by hand are not."""
     of_site: dict[str, set[str]] = defaultdict(set)
     of_rack: dict[tuple[str, str], set[str]] = defaultdict(set)
+    by_hand = facts.by_hand.miners_by_hand()
     for finding in findings:
+        if finding.entity in by_hand:
+            continue
         of_site[finding.site].add(finding.entity)
         if finding.rack:
             of_rack[finding.site, finding.rack].add(finding.entity)

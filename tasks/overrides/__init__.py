@@ -1,0 +1,1 @@
+"""What somebody has set by hand, or a response of Lodeline, for a while: docs/operations.md."""
