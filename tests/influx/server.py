@@ -27,7 +27,7 @@ bind-address = "127.0.0.1:0"
   cache-snapshot-write-cold-duration = "{cold}"
   compact-full-write-cold-duration = "{cold}"
 [http]
-  bind-address = "127.0.0.1:{port}"
+  bind-address = "{address}:{port}"
   auth-enabled = {auth}
   max-row-limit = {max_row_limit}
   log-enabled = false
@@ -42,14 +42,24 @@ bind-address = "127.0.0.1:0"
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Without it, httpx reads the system's certificates for every single request, though none is by TLS."""
 
-_LISTENING = re.compile(r"Listening on HTTP.*addr=127\.0\.0\.1:(\d+)")
+_LISTENING = re.compile(r"Listening on HTTP.*addr=[\d.]+:(\d+)")
 
 
 class InfluxServer:
     """One influxd with its data under ``directory``; it keeps data and port over a restart."""
 
-    def __init__(self, directory: Path, *, auth: bool = False, max_row_limit: int = 0, cold: str = "10m") -> None:
-        """``cold``: a shard without writes for so long is written out and compacted in full."""
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        auth: bool = False,
+        max_row_limit: int = 0,
+        cold: str = "10m",
+        address: str = "127.0.0.1",
+    ) -> None:
+        """``cold``: a shard without writes for so long is written out and compacted in full. ``address`` is listened
+        on; another than loopback only in a network namespace of the test's own."""
+        self._address = address
         self._program = program("influxd")
         self._directory = directory
         self._auth = auth
@@ -61,7 +71,7 @@ class InfluxServer:
     @property
     def url(self) -> str:
         """Address, known once started."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{self._address}:{self._port}"
 
     @property
     def pid(self) -> int:
@@ -75,6 +85,7 @@ class InfluxServer:
         config.write_text(
             _CONFIG.format(
                 directory=self._directory,
+                address=self._address,
                 port=self._port,
                 auth=str(self._auth).lower(),
                 max_row_limit=self._max_row_limit,
