@@ -13,7 +13,9 @@ from typing import TypeVar
 from deployments.page.answer import Answer, Answers
 from deployments.page.configured import Configured
 from deployments.page.day import Day, read_day
+from deployments.page.market import Market, read_market
 from deployments.page.money import Money, read_money
+from deployments.page.pools import Pools, read_pools
 from storage.store import Store
 
 T = TypeVar("T")
@@ -48,6 +50,14 @@ class Background:
     def money(self) -> Answer[Money]:
         """Profit of today and yesterday, and what was credited."""
         return self._ask("money", lambda store: read_money(store, self._configured, self._clock()))
+
+    def pools(self) -> Answer[Pools]:
+        """Accounts, and what pools say against what miners say."""
+        return self._ask("pools", lambda store: read_pools(store, self._configured, self._clock()))
+
+    def market(self) -> Answer[Market]:
+        """Prices, indicators and what mining is worth."""
+        return self._ask("market", lambda store: read_market(store, self._configured, self._clock()))
 
     def close(self) -> None:
         """Close the store and let the thread end."""

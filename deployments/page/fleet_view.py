@@ -12,9 +12,11 @@ from deployments.page.card import Markup
 from deployments.page.charts import Line
 from deployments.page.day_view import DayCard
 from deployments.page.history import FleetHistory
+from deployments.page.market_view import MarketCard
 from deployments.page.miners_view import MinersTable
 from deployments.page.model import Condition, Fleet
 from deployments.page.money_view import MoneyCard
+from deployments.page.pools_view import PoolsCard
 from deployments.page.reading import PageReader
 from deployments.page.states_view import states
 from deployments.page.tiles_view import tiles
@@ -42,6 +44,9 @@ class FleetPage:
                 self._day = DayCard(reader)
                 self._money = MoneyCard(reader)
             self._alerts = AlertsCard(reader)
+            with ui.element("div").classes("two"):
+                self._pools = PoolsCard(reader)
+                self._market = MarketCard(reader)
             with ui.element("div").classes("head"):
                 with ui.element("h2").classes("title"):
                     ui.label("Over time")
@@ -67,8 +72,8 @@ class FleetPage:
         self._frame.show_freshness(answer, answer.value.newest if answer.value else None, now)
         self._frame.show_pipeline(await self._reader.pipeline(), now)
         await self._alerts.update()
-        self._day.update()
-        self._money.update()
+        for card in (self._day, self._money, self._pools, self._market):
+            card.update()
         await self._update_history()
 
     def _on_condition(self, value: str) -> None:

@@ -104,7 +104,7 @@ def _sites(money: Money) -> Html:
 
 def _forecast(row: Row | None) -> Html:
     if row is None:
-        return markup.note(markup.text("No forecast of revenue yet: flow forecast makes it every day"))
+        return markup.note(markup.text("No forecast of revenue yet: flow forecast makes it every hour"))
     if row["value"] is None:
         return markup.note(markup.text(f"revenue of the next 24 h: not known, {row['reason']}"))
     span = f" ({usd(row['low'])} to {usd(row['high'])})" if row["low"] is not None else ""

@@ -57,3 +57,20 @@ def test_money(page: Page) -> None:
     expect(money.get_by_test_id("profit-yesterday")).to_contain_text("912 of 960 hours of miners known")
     expect(money.get_by_role("row", name="f2")).to_contain_text("388.00 USD")
     expect(money.get_by_role("row", name="f2")).to_contain_text("97.0%")
+
+
+def test_pools(page: Page) -> None:
+    pools = page.get_by_test_id("pools")
+    f2 = pools.get_by_role("row", name="f2").first
+    for words in ("live", "14, 1 not seen", "960 TH/s", "970 TH/s", "99.0%"):
+        expect(f2).to_contain_text(words)
+    expect(pools.get_by_role("link", name="s30")).to_be_visible()
+    expect(pools.get_by_role("row", name="f2 BTC")).to_contain_text("0.00388 BTC, 388.00 USD, 10 h ago")
+
+
+def test_market(page: Page) -> None:
+    market = page.get_by_test_id("market")
+    bitcoin = market.get_by_role("row", name="BTC").first
+    for words in ("100,000.00 USD", "+2.5 %", "72.3 overbought", "95,123.45 USD", "coingecko"):
+        expect(bitcoin).to_contain_text(words)
+    expect(market.get_by_role("row", name="SHA-256")).to_contain_text("0.05 USD per TH/s")

@@ -155,13 +155,86 @@ def reconciled(stop: int) -> Frame:
     return frame("pool_reconciliation", [{"time": day, "settlement_zone": "UTC", **row} for row in rows])
 
 
+def workers(stop: int) -> Frame:
+    """In the newest hour worked out f2 saw 96 of 97 TH/s of each of ten miners and nothing of s11, ltc 9.6 of 9.7 GH/s
+    of each of five; no pool knows s30."""
+
+    def match(pool: str | None, miner: str, status: str, **more: Any) -> dict[str, Any]:
+        worker = None if pool is None else f"farm.{miner}"
+        return {"pool_id": pool, "worker_id": worker, "miner_id": miner, "status": status, "reason": "", **more}
+
+    rows = [
+        match("f2", name, "matched", hashrate_miner_hs=97 * TH, hashrate_pool_hs=96 * TH, gap_unexplained_ratio=0.01)
+        for name in SHA[:10]
+    ]
+    rows.append(match("f2", "s11", "missing_worker", reason="f2 does not tell of farm.s11", hashrate_miner_hs=97 * TH))
+    rows += [
+        match("ltc", name, "matched", hashrate_miner_hs=9.7 * GH, hashrate_pool_hs=9.6 * GH, gap_unexplained_ratio=0.01)
+        for name in SCRYPT[3:8]
+    ]
+    rows.append(match(None, "s30", "wrong_pool", reason="it mines at thief.example"))
+    return frame("worker_match", [{"time": stop - 3 * HOUR, **row} for row in rows])
+
+
+def accounts(now: int) -> list[Frame]:
+    """f2 and ltc told two minutes ago, via never; f2 credited 0.00388 BTC ten hours ago."""
+    told = now - 120
+    rows: list[dict[str, Any]] = [
+        {"pool_id": "f2", "coin_id": "bitcoin", "workers_active": 14, "workers_inactive": 1, "unpaid": 0.00123}
+        | {"credited_24h": 0.0039, "hashrate_hs": 960 * TH},
+        {"pool_id": "ltc", "coin_id": "litecoin", "workers_active": 5, "unpaid": 0.25, "credited_24h": 0.49},
+        {"pool_id": "ltc", "coin_id": "dogecoin", "workers_active": 5, "unpaid": 40.0},
+    ]
+    credit = {"time": now - 10 * HOUR, "pool_id": "f2", "coin_id": "bitcoin", "kind": "credited", "reference": "1"}
+    older = {**credit, "time": now - 34 * HOUR, "reference": "0", "amount": 0.0041}
+    return [
+        frame("pool_account", [{"time": told, "status": "live", **row} for row in rows]),
+        frame("pool_payout", [older, {**credit, "amount": 0.00388, "usd_at_receipt": 388.0}]),
+    ]
+
+
+def market(now: int) -> list[Frame]:
+    """Bitcoin at 100,000 USD by CoinGecko, which goes first; Dogecoin was last told of three hours ago."""
+    stop, today = now // HOUR * HOUR, now // 86_400 * 86_400
+    prices: list[dict[str, Any]] = [
+        {"time": now - 60, "source": "coingecko", "coin_id": "bitcoin", "price_usd": 100_000.0}
+        | {"price_change_24h_percent": 2.54, "age_s": 30.0},
+        {"time": now - 30, "source": "coinmarketcap", "coin_id": "bitcoin", "price_usd": 100_100.0},
+        {"time": now - 60, "source": "coingecko", "coin_id": "litecoin", "price_usd": 101.25}
+        | {"price_change_24h_percent": -1.26},
+        {"time": now - 3 * HOUR, "source": "coingecko", "coin_id": "dogecoin", "price_usd": 0.31415},
+    ]
+    indicator = {"time": today - 86_400, "source": "coingecko", "coin_id": "bitcoin", "rsi_14": 72.34}
+    value = {"time": stop - HOUR, "source": "mempool_space", "quality_flags": ""}
+    return [
+        frame("market_data", prices),
+        frame("market_indicator", [indicator | {"ma_50_usd": 95_123.45, "ma_200_usd": 80_000.0, "closes": 365}]),
+        frame(
+            "mining_profitability",
+            [
+                value | {"algorithm": "sha256d", "coins": "bitcoin", "usd_th_day": 0.05, "btc_th_day": 5e-7},
+                value | {"algorithm": "scrypt", "coins": "litecoin+dogecoin", "source": "litesolo", "usd_th_day": 60.0},
+            ],
+        ),
+    ]
+
+
 def frames(now: int) -> Iterator[list[Frame]]:
     """All of it, as of ``now``."""
     slot, stop = now // 60 * 60, now // HOUR * HOUR
     yield configuration_frames([configuration(slot - 600, name, model(name)) for name in MINERS])
     ticks = [slot - ago for ago in range(0, 6 * HOUR, 300) if not 7_200 <= ago < 9_000]  # a hole of half an hour
     yield telemetry_frames([record for tick in sorted(ticks) for record in telemetry(tick)])
-    yield [operational(stop), pool_hours(stop), money(stop), summary(stop), forecasts(stop), reconciled(stop)]
+    yield [
+        operational(stop),
+        pool_hours(stop),
+        money(stop),
+        summary(stop),
+        forecasts(stop),
+        reconciled(stop),
+        workers(stop),
+    ]
+    yield [*accounts(now), *market(now)]
 
 
 def stored(folder: Path, *written: list[Frame]) -> EmbeddedStore:
@@ -193,5 +266,6 @@ def settings() -> dict[str, Any]:
             {"id": "via", "kind": "viabtc", "account": "farm", "api_key": "none", "coins": ["bitcoin"]},
             {"id": "ltc", "kind": "litecoinpool", "account": "farm", "api_key": "none"},
         ],
+        "market_data": {"coingecko": {"coins": ["bitcoin", "litecoin", "dogecoin"]}},
         "electricity": {"tariffs": [{"usd_per_kwh": 0.10}]},
     }
