@@ -10,6 +10,7 @@ from prefect.states import Cancelled, Completed, Crashed
 from flows import settings as flow_settings
 from storage.opening import open_sinks
 from tasks.derive.anomaly.watch_file import watching_of
+from tasks.health.sampling import Sampling
 from tasks.miners.collection import open_collection
 from tasks.miners.sites import lane_of, miners_of
 from tasks.miners.steps import telling
@@ -55,7 +56,11 @@ async def collect_miners(config: str | None = None, least_minutes: float = 5.0, 
             ) as miners,
         ):
             delivering.start()
-            with Watchdog.for_ticks(miners.slots.usual_s, storage.state_directory / f"{lane}.stacks.txt") as watchdog:
+            stacks = storage.state_directory / f"{lane}.stacks.txt"
+            with (
+                Sampling(storage, host=host, run_id=runtime.flow_run.id),
+                Watchdog.for_ticks(miners.slots.usual_s, stacks) as watchdog,
+            ):
                 tick = tick_step("collect_tick", telling(miners), miners.slots.usual_s)
                 terms = Terms(least_s=60 * least_minutes)
                 end = await serve(baton, miners.slots, tick, look=look_at_own_run, watchdog=watchdog, terms=terms)

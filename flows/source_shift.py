@@ -11,6 +11,7 @@ from prefect.states import Cancelled, Completed, Crashed
 
 from flows.settings import FlowSettings
 from storage.opening import open_sinks
+from tasks.health.sampling import Sampling
 from tasks.overrides.file import paused_now
 from tasks.shift.baton import Baton, NotNeeded
 from tasks.shift.delivering import Delivering
@@ -69,7 +70,10 @@ async def source_shift(
         ):
             delivering.start()
             usual_s = collection.slots.usual_s
-            with Watchdog.for_ticks(usual_s, storage.state_directory / f"{lane}.stacks.txt") as watchdog:
+            with (
+                Sampling(storage, host=host, run_id=runtime.flow_run.id),
+                Watchdog.for_ticks(usual_s, storage.state_directory / f"{lane}.stacks.txt") as watchdog,
+            ):
                 tick = tick_step(f"{lane}_tick", collection.tick, usual_s)
                 terms = Terms(least_s=60 * least_minutes)
                 end = await serve(baton, collection.slots, tick, look=look_at_own_run, watchdog=watchdog, terms=terms)

@@ -17,6 +17,7 @@ GRAFANA_UNIT = {
     "percent": "percent",
     "ratio": "percentunit",
     "count": "short",
+    "count/s": "cps",
     "shares": "short",
     "d1_shares": "short",
     "hashes": "short",

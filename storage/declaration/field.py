@@ -11,6 +11,7 @@ UNITS = frozenset(
         "H/s", "W", "degC", "J/TH", "J/MH", "MHz", "V", "s", "ms", "rpm", "percent", "ratio", "bytes",
         "d1_shares",  # work, counted as shares of difficulty 1
         "shares", "hashes", "coins", "USD", "BTC", "kWh", "USD/kWh", "USD/TH/day", "USD/day", "days", "count",
+        "count/s",
     }
 )  # fmt: skip
 """Units that a field may have. Storage holds base units only; TH/s is for the edges (page, exports)."""

@@ -23,6 +23,9 @@ COLLECTOR_TICK = Measurement(
         gauge("tick_s", "s", "time from the tick's start until all was read"),
         level("missed", "count", "slots since the last tick that nobody ticked: it ran over, or nobody was on shift"),
         gauge("loop_lag_ms", "ms", "worst delay of the event loop, tells a busy host from slow miners"),
+        gauge("latency_p50_ms", "ms", "time until an answer was whole, half of the answers; null: nobody answered"),
+        gauge("latency_p95_ms", "ms", "the same, 95 of 100 answers"),
+        gauge("latency_p99_ms", "ms", "the same, 99 of 100 answers"),
         text("batch_id", "what brought the rows of this slot: a batch of the spool"),
         level("sequence", "", "number of the spool's record that holds the batch"),
         text("run_id", "flow run that made it, or the run of a command"),
@@ -103,6 +106,53 @@ SOURCE_REQUEST = Measurement(
     {Tier.RAW: "mining_operational"},
 )
 
+SOURCE_HOUR = Measurement(
+    "source_hour",
+    "pipeline",
+    "how a pool or market source answered in an hour; its time is the hour's start. docs/metrics.md",
+    (Tag("source", "pool or provider"),),
+    (
+        level("asked", "count", "requests, those not sent for want of credits left out"),
+        level("answered", "count", "requests that brought data"),
+        gauge("success_ratio", "ratio", "answered / asked"),
+        text("failed_by_reason", "reason=count, comma-separated"),
+        gauge("latency_p50_ms", "ms", "time until an answer was whole, half of the answers"),
+        gauge("latency_p95_ms", "ms", "the same, 95 of 100 answers"),
+        gauge("latency_p99_ms", "ms", "the same, 99 of 100 answers"),
+        level("rows", "count", "rows made of the answers"),
+        text("reason", "why a value is null, as field:reason, comma-separated"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)
+
+FLEET_HEALTH = Measurement(
+    "fleet_health",
+    "pipeline",
+    "how the business stands, once an hour; its time is the hour's start. docs/metrics.md",
+    (Tag("scope", "fleet"),),
+    (
+        level("miners", "count", "miners of the configuration"),
+        level("miners_known", "count", "those whose newest row is not stale, answered or not"),
+        gauge("known_ratio", "ratio", "miners_known / miners"),
+        level("miners_answering", "count", "those that answered"),
+        gauge("hashrate_expected_hs", "H/s", "of the presets, mean of the last 24 hours", exact=True),
+        gauge("hashrate_delivered_hs", "H/s", "expected less what was lost, mean of the last 24 hours", exact=True),
+        gauge("delivered_ratio", "ratio", "delivered / expected"),
+        gauge("hashing_uptime_percent", "percent", "mean over miners of the last 24 hours"),
+        gauge(
+            "predicted_usd", "USD", "what pools should have credited for their newest day that they told", exact=True
+        ),
+        gauge("credited_usd", "USD", "what they did credit for it", exact=True),
+        gauge("credited_ratio", "ratio", "credited / predicted"),
+        gauge("profit_day_usd", "USD", "profit of the newest day that is worked out", exact=True),
+        gauge("profit_mean_usd", "USD", "mean of the seven days before, of those that are known", exact=True),
+        gauge("profit_change_usd", "USD", "the day less that mean", exact=True),
+        gauge("price_age_s", "s", "age of the newest price, of the coin whose is oldest"),
+        text("reason", "why a value is null, as field:reason, comma-separated"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)
+
 PIPELINE_DISK = Measurement(
     "pipeline_disk",
     "pipeline",
@@ -131,6 +181,76 @@ PIPELINE_VOLUME = Measurement(
         level("free", "bytes", "bytes that can still be written"),
         gauge("days_until_full", "days", "until it is full, all growth together; null where it never is or unknown"),
         text("actions", "steps of the guard that are due, comma-separated"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)
+
+PIPELINE_HOST = Measurement(
+    "pipeline_host",
+    "pipeline",
+    "a host that collects; its time is the end of the five minutes that it tells of. docs/metrics.md",
+    (Tag("host", "host that looked at itself"),),
+    (
+        gauge("cpu_busy", "ratio", "part of all cores' time that was not idle"),
+        level("cpus", "count", "cores"),
+        gauge("load_1m", "count", "processes that ran or waited to, mean of the last minute"),
+        level("memory_total", "bytes", "memory of the host, or the limit of its container"),
+        level("memory_available", "bytes", "the least in these minutes that could be had without swapping"),
+        level("swap_used", "bytes", "memory that was swapped out"),
+        level("disk_total", "bytes", "file system of the data directory"),
+        level("disk_free", "bytes", "bytes that can still be written there"),
+        gauge("temperature_c", "degC", "hottest sensor of the board, the most in these minutes"),
+        flag("throttled", "the processor was slowed down for heat or power"),
+        flag("under_voltage", "the power supply gave too little voltage"),
+        level("uptime_s", "s", "time since the host started"),
+        flag("clock_synchronised", "something keeps the clock right, as the kernel knows"),
+        gauge("clock_error_s", "s", "error that the clock may have, as the kernel knows"),
+        text("reason", "why a value is null, as field:reason, comma-separated"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)
+
+PIPELINE_PROCESS = Measurement(
+    "pipeline_process",
+    "pipeline",
+    "what the processes of one kind on a host take together; its time is that of pipeline_host",
+    (
+        Tag("host", "host that looked at itself"),
+        Tag("process", "shift-<lane>, flows (short ones), worker, server, page or up"),
+    ),
+    (
+        level("processes", "count", "processes of the kind"),
+        gauge("cpu_cores", "ratio", "processor time / time, 1 is one core; null: this is the first look"),
+        level("rss", "bytes", "memory, what several share counted in each"),
+        level("pss", "bytes", "memory, what several share counted once"),
+        level("open_files", "count", "open files and connections"),
+        level("threads", "count", "threads"),
+        text("reason", "why a value is null, as field:reason, comma-separated"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)
+
+PIPELINE_DELIVERY = Measurement(
+    "pipeline_delivery",
+    "pipeline",
+    "what a store took of a lane in five minutes, and what waits; its time is that of pipeline_host",
+    (
+        Tag("host", "host that delivers"),
+        Tag("lane", "spool lane, e.g. miners"),
+        Tag("sink", "store that it is delivered to"),
+    ),
+    (
+        gauge("accepted_per_s", "count/s", "points that the spool took; null: this is the first look"),
+        gauge("stored_per_s", "count/s", "points that the store took; null: this is the first look"),
+        level("backlog", "count", "points spooled and not yet stored"),
+        level("dead_lettered", "count", "points refused for good, over the life of the lane"),
+        level("shed", "count", "points dropped since the spool's limit was reached, over the life of the lane"),
+        gauge("waiting_s", "s", "time since the reading of the newest point stored while others wait; 0: none waits"),
+        gauge("lag_p50_s", "s", "from reading to being stored, half of the points stored in these minutes"),
+        gauge("lag_p95_s", "s", "the same, 95 of 100 points"),
+        gauge("lag_p99_s", "s", "the same, 99 of 100 points"),
+        text("trouble", "why the store takes nothing"),
+        text("reason", "why a value is null, as field:reason, comma-separated"),
     ),
     {Tier.RAW: "mining_operational"},
 )

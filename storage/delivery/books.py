@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from storage.delivery.lag import Lag, lag_of
 from storage.delivery.trouble import trouble_of
 from storage.spool.mark import Mark, marks_of
 from storage.spool.reader import Extent, LaneReader
@@ -16,6 +17,7 @@ class Books:
     """Points of one lane as one sink has them: ``accepted = stored + dead_lettered + shed + backlog``, always.
 
     ``accepted`` counts from the sink's first record on. ``trouble`` says why nothing moves, None when all is well.
+    ``lag`` tells how late the sink got them, None where it got none since that is counted.
     """
 
     accepted: int
@@ -24,6 +26,7 @@ class Books:
     shed: int
     backlog: int
     trouble: str | None
+    lag: Lag | None = None
 
 
 def lanes_of(spool_root: Path) -> list[Path]:
@@ -58,4 +61,5 @@ def _balance(mark: Mark, extent: Extent, lane: Path) -> Books:
         shed=mark.points_shed + shed_unseen,
         backlog=newest - mark.points - shed_unseen,
         trouble=trouble.message if trouble else None,
+        lag=lag_of(lane, mark.sink),
     )

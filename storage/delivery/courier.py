@@ -13,6 +13,7 @@ from typing import Literal
 
 from storage.delivery.backoff import Backoff
 from storage.delivery.dead_letters import DeadLetterFile
+from storage.delivery.lag import lag_of, noted, save_lag
 from storage.delivery.trouble import Trouble, clear_trouble, tell_trouble, trouble_of
 from storage.errors import NeedsHuman, TryAgain
 from storage.sink import Receipt, Sink
@@ -20,6 +21,7 @@ from storage.spool.lane import KEPT_SEGMENTS
 from storage.spool.lock import try_lock
 from storage.spool.mark import Mark, load_mark, marks_of, save_mark
 from storage.spool.reader import Extract, LaneReader, Position
+from storage.spool.record import SpoolRecord
 from storage.spool.segment import lane_id_of, segments_of
 
 POINTS_PER_DELIVERY = 20_000
@@ -134,8 +136,17 @@ class Courier:
         save_mark(self.lane, moved)
         self._mark = moved
         self._succeeded()
+        self._note_lag(extract.records)
         remove_delivered(self.lane, self._all_sinks)
         return True
+
+    def _note_lag(self, records: Sequence[SpoolRecord]) -> None:
+        if not records:
+            return
+        try:
+            save_lag(self.lane, self.sink.name, noted(lag_of(self.lane, self.sink.name), records, self._now()))
+        except OSError as error:  # what was delivered is delivered; the next one is counted again
+            _log.warning("%s: how late it was is not noted (%s)", self.lane, error)
 
     def _unlock(self) -> None:
         if self._lock_fd is not None:

@@ -6,6 +6,7 @@ Files of a lane, in the folder with its name:
 ``<sequence>-<points>.spool``   segments of records; the name says where it begins (segment.py, codec.py)
 ``lane.id``                     identity; another one when the lane is begun anew
 ``mark.<sink>.json``            how far a sink has come, and what became of every point until there (mark.py)
+``lag.<sink>.json``             how late the sink got what was read (storage/delivery)
 ``dead.<sink>.jsonl``           points that the sink will never take, with its words (storage/delivery)
 ``trouble.<sink>.json``         why the sink takes nothing just now; there only while it lasts (storage/delivery)
 ``shed.jsonl``                  segments that the size cap dropped (shed.py)

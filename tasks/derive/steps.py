@@ -19,8 +19,11 @@ from tasks.derive.money import FinancialReport, derive_financial
 from tasks.derive.operations import OperationalReport, derive_operational, kept_s
 from tasks.derive.opportunities.advising import AdviceReport, advise
 from tasks.derive.realised import derive_realised
+from tasks.derive.source_hours import derive_source_hours
 from tasks.derive.source_quality.deriving import SourceQualityReport, derive_source_quality
 from tasks.derive.source_quality.sources import Intervals
+from tasks.health.business import FleetHealth, frame_of, keep, look_at_fleet
+from tasks.miners.settings import MinerSettings
 from tasks.resilience.steps import as_task
 
 Report = TypeVar("Report")
@@ -134,3 +137,30 @@ async def source_quality_step(
 def source_quality_in_words(report: SourceQualityReport) -> str:
     """A run in one line."""
     return f"{report.rows} rows of source_quality of {report.days} days"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """Rows of ``source_hour`` written, and how the fleet stands."""
+
+    source_hours: int
+    fleet: FleetHealth
+
+
+async def health_step(storage: StorageSettings, miners: Sequence[MinerSettings]) -> HealthReport:
+    """Write how sources answered in the hours that are over, and how the fleet of ``miners`` stands now."""
+
+    def derive(store: Store, now: int) -> HealthReport:
+        fleet = look_at_fleet(store, miners, now)
+        hours = derive_source_hours(store, now)
+        store.write([frame_of(fleet)])
+        keep(storage.state_directory, fleet)
+        return HealthReport(hours, fleet)
+
+    return await derive_from_store("derive_health", storage, derive, health_in_words)
+
+
+def health_in_words(report: HealthReport) -> str:
+    """A run in one line."""
+    fleet = report.fleet
+    return f"{report.source_hours} hours of sources; {fleet.miners_known} of {fleet.miners} miners known"

@@ -24,8 +24,8 @@ STALE_TICKS = 3
 """Ticks that may be missed before a lane counts as standing still."""
 LANES_WITHOUT_TICKS = frozenset({"backfill", "configuration", "replay"})
 """Lanes of work that is done now and then; a test holds them to those of their rooms."""
-AUDIT_LANES = "audit-"
-"""How the lanes of audit trails begin, one per host."""
+OWN_BOOKS = ("audit-", "disk-", "health-")
+"""How the lanes begin, one per host, of what Lodeline keeps of itself: audit trail, disk, samples of the host."""
 _ASSUMED_TICK_S = 300
 _TAIL_BYTES = 64 * 1024
 
@@ -96,7 +96,7 @@ def read_status(data_directory: Path, now: float) -> Status:
     lanes = [_lane(report, file, kept.get(report.lane, {}), now, by_hand) for file, report in reports.items()]
     if not lanes and not reasons:
         reasons.append(f"nothing has been collected yet: there is no tick in {state}")
-    without = {name for name in kept if name in LANES_WITHOUT_TICKS or name.startswith(AUDIT_LANES)}
+    without = {name for name in kept if name in LANES_WITHOUT_TICKS or name.startswith(OWN_BOOKS)}
     for name in sorted(set(kept) - {lane.lane for lane in lanes} - without):
         reasons.append(f"lane {name} has a spool, but no tick in {state}")
     for name in sorted(without):

@@ -7,9 +7,12 @@ processes of one host tell each other.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
+
+from storage.histogram import SECONDS, Histogram, continued, empty
 
 
 class MinerStanding(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,12 +33,35 @@ class MinerStanding(msgspec.Struct, frozen=True, kw_only=True):
     next_poll: float | None = None
 
 
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """What ticks gave over the life of a lane's report, restarts included; ``answers`` by the time that they took."""
+
+    ticks: int = 0
+    missed: int = 0
+    asked: int = 0
+    failed: dict[str, int] = {}
+    answers: Histogram = empty(SECONDS)
+
+    def plus(self, *, missed: int, asked: int, failed: Mapping[str, int], answers_s: Iterable[float]) -> Tally:
+        """With one tick more."""
+        return Tally(
+            ticks=self.ticks + 1,
+            missed=self.missed + missed,
+            asked=self.asked + asked,
+            failed={
+                reason: self.failed.get(reason, 0) + failed.get(reason, 0) for reason in sorted({*self.failed, *failed})
+            },
+            answers=continued(self.answers, SECONDS).plus(answers_s),
+        )
+
+
 class TickReport(msgspec.Struct, frozen=True, kw_only=True):
     """One tick of one lane. Times are Unix seconds; ``points_*`` and ``backlog`` count over the life of the lane.
 
     ``missed`` counts the slots since the tick before that nobody ticked. ``next_slot`` is when the next tick is due.
     ``left_alone`` miners were not asked since their breaker is open; ``configurations_dropped`` were due and not read
-    since the host had no time for them, and the answers of ``payloads_dropped`` polls were not kept for that.
+    since the host had no time for them, and the answers of ``payloads_dropped`` polls were not kept for that. ``tally``
+    is what all ticks gave so far.
     """
 
     lane: str
@@ -62,6 +88,7 @@ class TickReport(msgspec.Struct, frozen=True, kw_only=True):
     payloads_dropped: int = 0
     run_id: str = ""
     miners: tuple[MinerStanding, ...] = ()
+    tally: Tally = Tally()
 
 
 class _Whose(msgspec.Struct):

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from storage.delivery.books import Books, books_of_lane
 from storage.frame import Frame, build_frame
 from storage.spool.lane import Lane, LaneReader
 from storage.spool.record import Batch, SpoolRecord
-from tasks.miners.report import MinerStanding, TickReport
+from tasks.miners.report import MinerStanding, Tally, TickReport
 from tasks.shift.journal import Journal
 from tasks.shift.parts import parts_of
 from tasks.shift.slots import Slot
+
+PERCENTILES = (50, 95, 99)
 
 
 class Outcome(Protocol):
@@ -107,6 +111,25 @@ class LaneBooks:
         )
 
 
+_ANSWERED = {"miner_telemetry": ("reachable", "poll_ms"), "source_request": ("ok", "latency_ms")}
+"""By measurement the column that tells whether an answer came, and the one that tells how long it took."""
+
+
+def answers_ms_of(frames: Sequence[Frame]) -> list[float]:
+    """How long each of the answers in ``frames`` took, milliseconds; who did not answer has no time."""
+    found: list[float] = []
+    for frame in frames:
+        came, took = (frame.columns.get(name, ()) for name in _ANSWERED.get(frame.measurement, ("", "")))
+        found += [took_ms for ok, took_ms in zip(came, took, strict=False) if ok and took_ms is not None]
+    return found
+
+
+def _percentiles(values: Sequence[float]) -> dict[int, float | None]:
+    if not values:
+        return dict.fromkeys(PERCENTILES)
+    return dict(zip(PERCENTILES, np.percentile(values, PERCENTILES).tolist(), strict=True))
+
+
 class Recorder:
     """Writes the ticks of ``lane``, which lies in ``folder`` and is delivered to ``sinks``, by run ``run_id``.
 
@@ -125,6 +148,8 @@ class Recorder:
         self._run_id = run_id
         reader = LaneReader(folder)
         self._accepted, self._sequence = reader.points_accepted, reader.last_sequence
+        newest = journal.newest()
+        self._tally = newest.tally if newest is not None else Tally()
 
     def record(self, slot: Slot, outcome: Outcome) -> TickReport:
         """Spool ``outcome`` in its parts and report the tick once all are in.
@@ -137,6 +162,7 @@ class Recorder:
         """
         before = LaneBooks.of(self._folder, self._sinks, self._accepted)
         points = sum(len(frame) for frame in outcome.frames) + 1
+        answers_ms = answers_ms_of(outcome.frames)
         readings, *answers = parts_of(outcome.frames)
         tick_id = f"{self._folder.name}/{slot.time}"
         batch_id = f"{tick_id}/0"
@@ -153,6 +179,7 @@ class Recorder:
                 "backlog": [before.backlog],
                 "tick_s": [outcome.tick_s],
                 "loop_lag_ms": [outcome.loop_lag_ms],
+                **{f"latency_p{part}_ms": [value] for part, value in _percentiles(answers_ms).items()},
                 "missed": [slot.missed],
                 "left_alone": [outcome.left_alone],
                 "configurations_dropped": [outcome.configurations_dropped],
@@ -195,8 +222,15 @@ class Recorder:
             store_trouble=after.trouble,
             run_id=self._run_id,
             miners=tuple(outcome.standings),
+            tally=self._tally.plus(
+                missed=slot.missed,
+                asked=outcome.polled,
+                failed=outcome.failed_by_reason,
+                answers_s=(milliseconds / 1e3 for milliseconds in answers_ms),
+            ),
         )
         self._journal.write(report)
+        self._tally = report.tally
         return report
 
     def push(self, frames: Sequence[Frame]) -> SpoolRecord:

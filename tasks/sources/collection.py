@@ -29,7 +29,7 @@ from tasks.sources.failure import SourceFailure, SourceFailureKind
 from tasks.sources.paces import Paces
 from tasks.sources.pacing import is_due, next_due, wait_after
 from tasks.sources.source import Answer, Gathered, Request, Source
-from tasks.sources.standing import RequestStanding, StandingsFile
+from tasks.sources.standing import RequestStanding, RequestTally, StandingsFile
 
 GRID_S = 15
 """Slots of pools and markets; the shortest interval that anything is asked at."""
@@ -264,6 +264,9 @@ class SourceCollection:
     def _noted(self, one: Asked) -> RequestStanding:
         """The standing of a request after it was asked."""
         before = self._standings.get((one.source, one.request.name))
+        tally = (before.tally if before else RequestTally()).plus(
+            one.latency_ms / 1e3, None if one.failure is None else str(one.failure.kind)
+        )
         if one.failure is None:
             return RequestStanding(
                 source=one.source,
@@ -275,6 +278,7 @@ class SourceCollection:
                 rows=_rows(one.gathered) if one.gathered is not None else 0,
                 latency_ms=one.latency_ms,
                 credits_left=one.credits_left,
+                tally=tally,
             )
         failures = (before.failures_in_a_row if before else 0) + 1
         wait = wait_after(one.failure, failures, one.request.every_s, self._random)
@@ -289,6 +293,7 @@ class SourceCollection:
             covered_by=None,
             not_before=self._clock() + wait,
             credits_left=one.credits_left,
+            tally=tally,
         )
 
     def _covered(self, source: Source) -> list[RequestStanding]:
@@ -298,8 +303,9 @@ class SourceCollection:
             before = self._standings.get((source.name, request.name))
             if request.covered_by is not None and (before is None or before.covered_by != request.covered_by):
                 fresh = RequestStanding(source=source.name, request=request.name, every_s=request.every_s)
-                success = before.success_slot if before is not None else None
-                found.append(msgspec.structs.replace(fresh, success_slot=success, covered_by=request.covered_by))
+                success, tally = (before.success_slot, before.tally) if before is not None else (None, RequestTally())
+                covered = request.covered_by
+                found.append(msgspec.structs.replace(fresh, success_slot=success, covered_by=covered, tally=tally))
         return found
 
     def _due(self, source: Source, slot: int) -> list[Request]:

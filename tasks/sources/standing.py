@@ -7,6 +7,24 @@ from pathlib import Path
 
 import msgspec
 
+from storage.histogram import SECONDS, Histogram, continued, empty
+
+
+class RequestTally(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a request so often as it was asked; ``answers`` by the time that they took."""
+
+    asked: int = 0
+    failed: dict[str, int] = {}
+    answers: Histogram = empty(SECONDS)
+
+    def plus(self, latency_s: float, failure: str | None) -> RequestTally:
+        """With one try more."""
+        if failure is not None:
+            failed = {**self.failed, failure: self.failed.get(failure, 0) + 1}
+            return RequestTally(asked=self.asked + 1, failed=failed, answers=self.answers)
+        answers = continued(self.answers, SECONDS).plus([latency_s])
+        return RequestTally(asked=self.asked + 1, failed=self.failed, answers=answers)
+
 
 class RequestStanding(msgspec.Struct, frozen=True, kw_only=True):
     """One request after it was asked. Times are Unix seconds, slots where they say so.
@@ -14,7 +32,7 @@ class RequestStanding(msgspec.Struct, frozen=True, kw_only=True):
     ``not_before``: the source, its budget or the back-off forbids to ask earlier. ``failure`` is a
     tasks.sources.failure.SourceFailureKind and ``message`` its text; both None after a success. ``rows`` and
     ``latency_ms`` are of the newest success. ``cost``: credits that a success takes, where the account has a budget.
-    ``covered_by``: not asked now, since that brings the same.
+    ``covered_by``: not asked now, since that brings the same. ``tally``: all tries so far, restarts included.
     """
 
     source: str
@@ -31,6 +49,7 @@ class RequestStanding(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: float | None = None
     credits_left: float | None = None
     covered_by: str | None = None
+    tally: RequestTally = RequestTally()
 
 
 class StandingsFile:

@@ -6,7 +6,9 @@ import time
 
 import pytest
 
+from storage.declaration import MEASUREMENTS, Tier
 from storage.lake.store import EmbeddedStore
+from tasks.health.business import kept
 from tests.derive.source_quality.test_deriving import DAY_S, arrive, polls
 
 pytestmark = [
@@ -34,6 +36,14 @@ async def test_a_day_that_is_over_is_derived_once(api, tmp_path, monkeypatch):
     store.close()
     state = await derive_quality(config, return_state=True)
     # the day before yesterday, and yesterday, of which nothing is there
-    assert state.message in {"2 rows of source_quality of 2 days", "1 rows of source_quality of 1 days"}
+    quality, health = str(state.message).split("; ", 1)
+    assert quality in {"2 rows of source_quality of 2 days", "1 rows of source_quality of 1 days"}
+    assert health == "0 hours of sources; 0 of 1 miners known"
     state = await derive_quality(config, return_state=True)
-    assert state.message == "0 rows of source_quality of 0 days"
+    assert str(state.message).startswith("0 rows of source_quality of 0 days; ")
+    told = kept(tmp_path / "state")
+    assert told is not None
+    store = EmbeddedStore(tmp_path / "lake")
+    rows = store.read(MEASUREMENTS["fleet_health"], Tier.RAW, told.time - 7_200, told.time + 1).to_pylist()
+    store.close()
+    assert {(row["scope"], row["miners"], row["known_ratio"]) for row in rows} == {("fleet", 1, 0.0)}

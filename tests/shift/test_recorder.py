@@ -212,3 +212,48 @@ def test_answers_of_another_poll_of_the_slot_are_not_put_beside_the_readings_of_
 def test_a_usual_small_fleet_has_one_record_a_tick():
     assert parts.PART_TEXT > 1_000 * 2 * 2_600
     assert len(parts_of([readings(), answers(("x" * 2_600,) * 2_000)])) == 1
+
+
+def polled(*answers_ms: float | None) -> Frame:
+    """A miner of each time; None: it did not answer, and its time-out is no answer's time."""
+    names = [f"m{number}" for number in range(len(answers_ms))]
+    columns: dict[str, list[Any]] = {
+        "miner_id": names,
+        "reachable": [took is not None for took in answers_ms],
+        "poll_ms": [5000.0 if took is None else took for took in answers_ms],
+    }
+    return build_frame("miner_telemetry", [SLOT] * len(names), columns)
+
+
+def test_a_tick_tells_how_long_answers_took_and_counts_on(tmp_path, lane):
+    told = outcome(polled(100.0, 200.0, 300.0, None))
+    told.polled, told.failed, told.failed_by_reason = 4, 1, {"timeout": 1}
+    a_recorder(tmp_path, lane).record(Slot(SLOT), told)
+    records = spooled(tmp_path)
+    # straight between the answers: 0.95 x 2 = 1.9 of the way from the first to the third
+    assert [rows(records, "collector_tick", f"latency_p{part}_ms")[0] for part in (50, 95, 99)] == [200.0, 290.0, 298.0]
+
+    told.failed_by_reason = {"timeout": 1, "refused": 1}
+    again = a_recorder(tmp_path, lane)  # another process: it counts on
+    tally = again.record(Slot(SLOT + 60, missed=2), told).tally
+    assert (tally.ticks, tally.missed, tally.asked, tally.failed) == (2, 2, 8, {"refused": 1, "timeout": 2})
+    assert tally.answers.count == 6
+    assert tally.answers.sum == pytest.approx(1.2)
+
+
+def test_who_asks_nobody_that_answers_has_no_latency(tmp_path, lane):
+    a_recorder(tmp_path, lane).record(Slot(SLOT), outcome(polled(None)))
+    assert rows(spooled(tmp_path), "collector_tick", "latency_p50_ms") == [None]
+
+
+def test_a_tick_that_the_disk_did_not_take_is_counted_once(tmp_path, lane, monkeypatch):
+    recorder = a_recorder(tmp_path, lane)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "write", full)
+        with pytest.raises(OSError, match="space"):
+            recorder.record(Slot(SLOT), outcome(polled(100.0)))
+    assert recorder.record(Slot(SLOT), outcome(polled(100.0))).tally.ticks == 1

@@ -230,6 +230,22 @@ async def test_a_restart_goes_on_where_it_was(host: Host) -> None:
     assert source.asked == [("price", SLOT)]
 
 
+async def test_tries_are_counted_over_restarts_and_a_failure_takes_no_answers_time(host: Host) -> None:
+    source = Scripted("gecko")
+    async with host.shift(source) as shift:
+        await shift.tick(Slot(SLOT))
+        source.then = lambda _: SourceFailure(SourceFailureKind.UNREACHABLE, "down")
+        await shift.tick(Slot(SLOT + 60))
+    source.then = lambda _: None
+    host.now += 600
+    async with host.shift(source) as shift:
+        await shift.tick(Slot(SLOT + 600))
+        await shift.tick(Slot(SLOT + 600))
+    (standing,) = StandingsFile(host.folder / "state", LANE).read()
+    assert (standing.tally.asked, standing.tally.failed) == (3, {"unreachable": 1})
+    assert standing.tally.answers.count == 2
+
+
 async def test_credits_are_reserved_taken_and_refused(host: Host) -> None:
     source = Scripted("cmc", Request("listings", 600, cost=2))
     budget = Budget(host.folder, "cmc", 300, clock=lambda: host.now)

@@ -1,0 +1,185 @@
+"""``fleet_health``: the few figures that say whether the business goes well, from what is stored.
+
+Kept beside the store, too (``state/fleet_health.json``), for those who read files: ``/metrics`` and ``lodeline
+status`` tell it while no store answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from storage.declaration.bucket import Tier
+from storage.declaration.derived import FINANCIAL_SUMMARY, OPERATIONAL_METRICS
+from storage.declaration.market import MARKET_DATA
+from storage.declaration.measurement import Measurement
+from storage.declaration.miner import MINER_TELEMETRY
+from storage.declaration.pipeline import FLEET_HEALTH
+from storage.declaration.pool import POOL_RECONCILIATION
+from storage.downsample.rollup import DAY_S, HOUR_S, window_of
+from storage.downsample.windows import unix_seconds
+from storage.frame import Frame, Value, build_frame
+from storage.store import Store
+from tasks.alerts.facts import STALE_INTERVALS, judged, roster_of
+from tasks.miners.settings import MinerSettings
+
+FILE = "fleet_health.json"
+_DAYS = 7
+_SETTLED_S = 10 * DAY_S
+"""How long after its end a pool may still tell of a day (docs/pools.md)."""
+
+
+class FleetHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of ``fleet_health``; see storage/declaration/pipeline.py. ``time``: Unix seconds when it was looked."""
+
+    time: int
+    miners: int
+    miners_known: int
+    miners_answering: int
+    known_ratio: float | None = None
+    hashrate_expected_hs: float | None = None
+    hashrate_delivered_hs: float | None = None
+    delivered_ratio: float | None = None
+    hashing_uptime_percent: float | None = None
+    predicted_usd: float | None = None
+    credited_usd: float | None = None
+    credited_ratio: float | None = None
+    profit_day_usd: float | None = None
+    profit_mean_usd: float | None = None
+    profit_change_usd: float | None = None
+    price_age_s: float | None = None
+    reason: str | None = None
+
+
+def look_at_fleet(store: Store, miners: Sequence[MinerSettings], now: int) -> FleetHealth:
+    """The figures at ``now`` (Unix seconds) of the configured ``miners``.
+
+    Raises:
+        TryAgain: the store does not answer.
+    """
+    reasons: dict[str, str] = {}
+    roster = roster_of(miners)
+    told: dict[str, Any] = {"miners_known": 0, "miners_answering": 0}
+    if roster.empty:
+        reasons["known_ratio"] = "no_miners"
+    else:
+        look_back_s = int(STALE_INTERVALS * roster["interval_s"].max()) + 1
+        standing = judged(roster, _newest(store, MINER_TELEMETRY, now - look_back_s, now))
+        told["miners_known"], told["miners_answering"] = int(standing["fresh"].sum()), int(standing["answers"].sum())
+        told["known_ratio"] = told["miners_known"] / len(roster)
+    told |= _work(store, now, reasons)
+    told |= _credited(store, now, reasons)
+    told |= _profit(store, now, reasons)
+    told |= _price(store, now, reasons)
+    reason = ",".join(f"{name}:{why}" for name, why in sorted(reasons.items())) or None
+    return FleetHealth(time=now, miners=len(roster), reason=reason, **told)
+
+
+def frame_of(health: FleetHealth) -> Frame:
+    """The row of the hour in which it was looked; looked again in that hour it replaces the row."""
+    columns: dict[str, list[Value]] = {
+        name: [value] for name, value in msgspec.structs.asdict(health).items() if name != "time"
+    }
+    return build_frame(FLEET_HEALTH.name, [window_of(health.time, HOUR_S)], {"scope": ["fleet"], **columns})
+
+
+def keep(state: Path, health: FleetHealth) -> None:
+    """Put it beside the store, in ``state``."""
+    state.mkdir(parents=True, exist_ok=True)
+    draft = state / f"{FILE}.new"
+    draft.write_bytes(msgspec.json.encode(health))
+    draft.replace(state / FILE)
+
+
+def kept(state: Path) -> FleetHealth | None:
+    """What was kept last; None where this host has not looked, or another version did."""
+    try:
+        return msgspec.json.decode((state / FILE).read_bytes(), type=FleetHealth)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+
+
+def _work(store: Store, now: int, reasons: dict[str, str]) -> dict[str, float]:
+    stop = window_of(now, HOUR_S)
+    names = ("hashrate_expected_hs", "hashrate_lost_hs", "hashing_uptime_percentage")
+    rows = _read(store, OPERATIONAL_METRICS, stop - DAY_S, stop, {"time_period": "1h"}, *names)
+    told: dict[str, float] = {}
+    known = rows.dropna(subset=["hashrate_expected_hs", "hashrate_lost_hs"])
+    hours = known["at"].nunique()
+    if hours:
+        expected = float(known["hashrate_expected_hs"].sum()) / hours
+        told["hashrate_expected_hs"] = expected
+        told["hashrate_delivered_hs"] = expected - float(known["hashrate_lost_hs"].sum()) / hours
+        if expected > 0:
+            told["delivered_ratio"] = told["hashrate_delivered_hs"] / expected
+    if "delivered_ratio" not in told:
+        reasons["delivered_ratio"] = "no_operational_metrics" if not hours else "nothing_expected"
+    uptime = rows["hashing_uptime_percentage"].dropna()
+    if len(uptime):
+        told["hashing_uptime_percent"] = float(uptime.mean())
+    else:
+        reasons["hashing_uptime_percent"] = "no_operational_metrics"
+    return told
+
+
+def _credited(store: Store, now: int, reasons: dict[str, str]) -> dict[str, float]:
+    """Of each pool and coin the newest day of which both are known."""
+    rows = _read(store, POOL_RECONCILIATION, now - _SETTLED_S, now, None, "predicted_usd", "credited_usd")
+    rows = rows.dropna(subset=["predicted_usd", "credited_usd"]).sort_values("at")
+    newest = rows.drop_duplicates(["pool_id", "coin_id"], keep="last")
+    if newest.empty:
+        reasons["credited_ratio"] = "nothing_reconciled"
+        return {}
+    predicted, credited = float(newest["predicted_usd"].sum()), float(newest["credited_usd"].sum())
+    told = {"predicted_usd": predicted, "credited_usd": credited}
+    if predicted > 0:
+        return {**told, "credited_ratio": credited / predicted}
+    reasons["credited_ratio"] = "nothing_predicted"
+    return told
+
+
+def _profit(store: Store, now: int, reasons: dict[str, str]) -> dict[str, float]:
+    where = {"scope": "fleet", "time_period": "1d"}
+    days = _read(store, FINANCIAL_SUMMARY, now - (_DAYS + 3) * DAY_S, now, where, "profit")
+    days = days.dropna(subset=["profit"]).sort_values("at")
+    if days.empty:
+        reasons["profit_day_usd"] = reasons["profit_mean_usd"] = "no_financial_metrics"
+        return {}
+    newest = days.iloc[-1]
+    told = {"profit_day_usd": float(newest["profit"])}
+    before = days[(days["at"] < newest["at"]) & (days["at"] >= newest["at"] - _DAYS * DAY_S)]
+    if before.empty:
+        reasons["profit_mean_usd"] = "one_day_only"
+        return told
+    mean = float(before["profit"].mean())
+    return {**told, "profit_mean_usd": mean, "profit_change_usd": told["profit_day_usd"] - mean}
+
+
+def _price(store: Store, now: int, reasons: dict[str, str]) -> dict[str, float]:
+    prices = _newest(store, MARKET_DATA, now - DAY_S, now)
+    ages = prices[prices["price_usd"].notna()].groupby("coin_id")["age_s"].min()
+    if ages.empty:
+        reasons["price_age_s"] = "no_price_for_a_day"
+        return {}
+    return {"price_age_s": float(ages.max())}
+
+
+def _newest(store: Store, measurement: Measurement, since: int, now: int) -> pd.DataFrame:
+    table = store.newest(measurement, since)
+    rows: pd.DataFrame = table.to_pandas()
+    rows["age_s"] = float(now) - unix_seconds(table)
+    return rows
+
+
+def _read(
+    store: Store, measurement: Measurement, start: int, stop: int, where: dict[str, str] | None, *columns: str
+) -> pd.DataFrame:
+    """Rows of ``[start, stop)`` with ``at``, Unix seconds."""
+    table = store.read(measurement, Tier.RAW, start, stop, where=where, columns=list(columns))
+    rows: pd.DataFrame = table.to_pandas()
+    rows["at"] = unix_seconds(table)
+    return rows
