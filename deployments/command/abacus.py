@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deployments.command.abacus_drift import drift, monitor
 from deployments.command.abacus_status import said, status, utc
 from deployments.command.options import ConfigOption, JsonOption
 
@@ -25,6 +26,8 @@ class Action(StrEnum):
     STREAM = "stream"
     PREDICT = "predict"
     PREDICTIONS = "predictions"
+    MONITOR = "monitor"
+    DRIFT = "drift"
     RETRAIN = "retrain"
     ASK = "ask"
     LOOKUP = "lookup"
@@ -38,8 +41,9 @@ def abacus(
             help="status: how every feature group stands, here and at Abacus.AI, and what is otherwise there than "
             "declared; where it does not answer, how they stand here. register: make and mend them there. export: send "
             "what is new now. stream: send windows that are closed now. predict: start batch predictions that are due, "
-            "fetch those that are over, and score. predictions: how each stands. retrain: start trainings that are due "
-            "by time or drift. "
+            "fetch those that are over, and score. predictions: how each stands. monitor: run the drift monitors there "
+            "whose day is due, and fetch what they saw. drift: that beside the drift that is measured here. "
+            "retrain: start trainings that are due by time or drift. "
             "ask NAME ENTITY: what a prediction says of an entity's features of now. lookup NAME ENTITY: the row of a "
             "feature group that is served over there. "
             "rejected: rows that did not go, or did not come, with the reason."
@@ -87,6 +91,9 @@ def abacus(
     if action is Action.PREDICTIONS:
         _predictions(settings, settings.abacus, as_json=as_json)
         return
+    if action is Action.DRIFT:
+        drift(settings, settings.abacus, as_json=as_json)
+        return
     from tasks.abacus.connection import find_endpoints
     from tasks.abacus.definition import definitions_of
     from tasks.abacus.exporting import find_endpoints_for
@@ -105,6 +112,8 @@ def abacus(
         _register(settings.abacus, endpoints, as_json=as_json)
     elif action is Action.EXPORT:
         _export(settings, settings.abacus, endpoints, as_json=as_json)
+    elif action is Action.MONITOR:
+        monitor(settings, settings.abacus, endpoints, as_json=as_json)
     elif action is Action.PREDICT:
         _predict(settings, settings.abacus, endpoints, as_json=as_json)
     elif name is not None and entity is not None:

@@ -34,6 +34,10 @@ MEASURE_EXPORT, MEASURE_EXPORT_CRON = "measure-export", "10,25,40,55 * * * *"
 PREDICT, PREDICT_CRON = "fetch-predictions", "8,23,38,53 * * * *"
 """The deployment that has a schedule where abacus_integration_config.yaml has predictions, and that schedule."""
 
+MONITOR, MONITOR_CRON = "monitor-drift", "13,28,43,58 * * * *"
+"""The deployment that has a schedule where that file has drift_monitors, and that schedule: most runs find nothing due.
+"""
+
 RETRAIN, RETRAIN_CRON = "retrain-models", "45 4 * * *"
 """The deployment that has a schedule where that file has retraining: daily, after the drift of the day was measured."""
 
@@ -178,8 +182,8 @@ class Plan(_Part):
 
     def scheduled(self, retention: RetentionSettings, abacus: AbacusSettings | None = None) -> Plan:
         """The plan with what a user's configuration says of when runs start: the archive's schedule and time zone, and
-        that of the export to Abacus.AI, which is in UTC; how it is measured, its stream, predictions and retraining,
-        where there are.
+        that of the export to Abacus.AI, which is in UTC; how it is measured, its stream, predictions, monitors and
+        retraining, where there are.
         """
         weekly = Schedule(slug="weekly", cron=retention.archiving.schedule, timezone=retention.general.timezone)
         said = {ARCHIVE: [weekly]}
@@ -189,6 +193,8 @@ class Plan(_Part):
                 said[MEASURE_EXPORT] = [Schedule(slug="quarter-hourly", cron=MEASURE_EXPORT_CRON, timezone="UTC")]
             if abacus.real_time.enabled:
                 said[STREAM] = [Schedule(slug="five-minutely", cron=STREAM_CRON, timezone="UTC")]
+            if abacus.drift_monitors:
+                said[MONITOR] = [Schedule(slug="quarter-hourly", cron=MONITOR_CRON, timezone="UTC")]
             if abacus.retraining:
                 said[RETRAIN] = [Schedule(slug="daily", cron=RETRAIN_CRON, timezone="UTC")]
             if abacus.predictions:

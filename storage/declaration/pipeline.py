@@ -276,6 +276,27 @@ FEATURE_DRIFT = Measurement(
     {Tier.RAW: "mining_operational"},
 )
 
+MONITOR_DRIFT = Measurement(
+    "monitor_drift",
+    "pipeline",
+    "the same as feature_drift as a monitor at Abacus.AI sees it; its time is the day's start. docs/abacus.md",
+    (
+        Tag("feature_group", "feature group of abacus_integration_config.yaml"),
+        Tag("feature", "feature of its view"),
+    ),
+    (
+        state("status", ("stable", "shifting", "drifted", "unknown"), "by psi: below 0.1, below 0.25, else drifted"),
+        gauge("psi", "ratio", "population stability index over the service's own bins", exact=True),
+        gauge("ks", "ratio", "Kolmogorov-Smirnov distance at the ends of those bins", exact=True),
+        level("reference_rows", "count", "rows of the weeks before, where the service counts"),
+        level("current_rows", "count", "rows of the day, where the service counts"),
+        text("view", "feature view and version, e.g. miner_hourly_v1"),
+        text("version", "run of the monitor that said it"),
+        text("reason", "why psi or ks is null"),
+    ),
+    {Tier.RAW: "mining_operational"},
+)
+
 SOURCE_QUALITY = Measurement(
     "source_quality",
     "pipeline",

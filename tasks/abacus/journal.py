@@ -111,6 +111,24 @@ class RetrainingJournal(msgspec.Struct, kw_only=True):
     before: str | None = None
 
 
+class MonitorJournal(msgspec.Struct, kw_only=True):
+    """State of one drift monitor. ``day``: start (Unix seconds) of the last day whose drift was fetched. ``going``: the
+    day under way. ``materialised``: versions of the two groups that are compared, taken for it, by table. ``starting``:
+    a run was asked for, nobody knows yet whether it came to be; ``before`` was the newest until then. ``version``: the
+    run under way. ``failures``: how often in a row runs failed.
+    """
+
+    table: str
+    day: int | None = None
+    going: int | None = None
+    materialised: dict[str, str] = {}
+    starting: bool = False
+    before: str | None = None
+    version: str | None = None
+    failures: int = 0
+    finished_at: int | None = None
+
+
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     """A row that did not go. ``by``: ``lodeline``, before it was sent, or ``service``."""
 
@@ -120,7 +138,7 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     row: dict[str, Any] = {}
 
 
-Kept = TypeVar("Kept", Journal, StreamJournal, PredictionJournal, RetrainingJournal)
+Kept = TypeVar("Kept", Journal, StreamJournal, PredictionJournal, RetrainingJournal, MonitorJournal)
 
 
 class JournalFile:
@@ -163,6 +181,14 @@ class JournalFile:
         """
         return self._load(RetrainingJournal) or RetrainingJournal(table=self._table)
 
+    def load_monitor(self) -> MonitorJournal:
+        """The journal of a drift monitor; a new one where there is none.
+
+        Raises:
+            NeedsHuman: it cannot be read.
+        """
+        return self._load(MonitorJournal) or MonitorJournal(table=self._table)
+
     def _load(self, kind: type[Kept]) -> Kept | None:
         try:
             content = self.path.read_bytes()
@@ -176,7 +202,7 @@ class JournalFile:
                 remedy="Restore it from a backup: without it nobody knows what Abacus.AI has already",
             ) from error
 
-    def save(self, journal: Journal | StreamJournal | PredictionJournal | RetrainingJournal) -> None:
+    def save(self, journal: Journal | StreamJournal | PredictionJournal | RetrainingJournal | MonitorJournal) -> None:
         """Make ``journal`` durable."""
         make_folder(self.folder)
         replace_file(self.path, msgspec.json.format(msgspec.json.encode(journal), indent=1))

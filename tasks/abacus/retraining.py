@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow.compute as pc
-
 from storage.audit.entry import AuditKind
 from storage.audit.trail import Trail
 from storage.errors import ConfigurationError, LodelineError, NeedsHuman, TryAgain
@@ -25,12 +23,13 @@ from tasks.abacus.connection import SOURCE, Abacus, Endpoints, Refusal
 from tasks.abacus.definition import Definition, definitions_of
 from tasks.abacus.exporting import connected, journal_folder
 from tasks.abacus.journal import JournalFile, RetrainingJournal
+from tasks.abacus.monitoring import drift_here, drift_there, drifted_days, watched_groups
 from tasks.abacus.retraining_rules import Decision, DriftedDay, Training, decide
 from tasks.abacus.settings import FILE_NAME, AbacusSettings, RetrainingSettings
-from tasks.features.drifting import newest_drift
 
 RETRAINING = "retraining"
 KEPT_STARTS = 100
+BY_SERVICE, BY_BOTH = " by Abacus.AI's monitor", " here and by Abacus.AI's monitor"
 
 
 @dataclass(slots=True)
@@ -73,7 +72,7 @@ def retrain_models(
                     result = RetrainingResult(one.name)
                     try:
                         file, now = JournalFile(folder / RETRAINING, one.name), int(clock())
-                        drifted = drifted_day(store, groups.get(one.name), now)
+                        drifted = drifted_of(store, groups.get(one.name), one.drift_by, now)
                         decision = Retraining(abacus, one, file, trail, actor).run(drifted, now)
                         result.started, result.why = decision
                     except LodelineError as error:
@@ -97,26 +96,34 @@ def groups_of(settings: AbacusSettings) -> dict[str, Definition]:
         for name, group in wanted.items()
         if group not in known
     ]
+    watched = watched_groups(settings)
+    faults += [
+        f"{FILE_NAME}: retraining {one.name}: drift_by is {one.drift_by}, and {one.drift_of} is not in drift_monitors"
+        for one in settings.retraining
+        if one.drift_by != "here" and one.drift_of is not None and one.drift_of not in watched
+    ]
     if faults:
         raise ConfigurationError(faults)
     return {name: known[group] for name, group in wanted.items()}
 
 
-def drifted_day(store: Store, group: Definition | None, now: int) -> DriftedDay | None:
-    """What measurement ``feature_drift`` says of the group's features on its newest day; None where it says nothing.
+def drifted_of(store: Store, group: Definition | None, drift_by: str, now: int) -> list[DriftedDay]:
+    """The newest day of each whose word counts by ``drift_by``, as measurements ``feature_drift`` (here) and
+    ``monitor_drift`` (the service) have it; ``both``: the newest that both have, with the features that both name.
 
     Raises:
         TryAgain: the store does not answer.
     """
     if group is None:
-        return None
-    rows = newest_drift(store, now, group.view)
-    if not rows.num_rows:
-        return None
-    own = {column.sent.feature for column in group.columns}
-    drifted = rows.filter(pc.equal(rows["status"], "drifted"))["feature"].to_pylist()
-    (day, *_) = rows["time"].to_pylist()
-    return DriftedDay(int(day.timestamp()), tuple(sorted(feature for feature in drifted if feature in own)))
+        return []
+    here = drifted_days(drift_here(store, group, now)) if drift_by != "service" else {}
+    there = drifted_days(drift_there(store, group.name, now)) if drift_by != "here" else {}
+    if drift_by == "both":
+        day = max(here.keys() & there.keys(), default=None)
+        if day is None:
+            return []
+        return [DriftedDay(day, tuple(one for one in here[day] if one in there[day]), BY_BOTH)]
+    return [DriftedDay(max(days), days[max(days)], by) for days, by in ((here, ""), (there, BY_SERVICE)) if days]
 
 
 class Retraining:
@@ -131,7 +138,7 @@ class Retraining:
         self._trail = trail
         self._actor = actor
 
-    def run(self, drifted: DriftedDay | None, now: int) -> Decision:
+    def run(self, drifted: Sequence[DriftedDay], now: int) -> Decision:
         """Start a training if one is due.
 
         Raises:

@@ -21,10 +21,11 @@ class Training(NamedTuple):
 
 
 class DriftedDay(NamedTuple):
-    """The newest day (Unix seconds of its start) that drift was measured of, and the group's features that drifted."""
+    """A day (Unix seconds of its start), the group's features that drifted on it, and who says so."""
 
     day: int
     features: tuple[str, ...]
+    by: str = ""
 
 
 class Decision(NamedTuple):
@@ -38,10 +39,11 @@ def decide(
     settings: RetrainingSettings,
     trainings: Sequence[Training],
     own_starts: Sequence[int],
-    drifted: DriftedDay | None,
+    drifted: Sequence[DriftedDay],
     now: int,
 ) -> Decision:
-    """``trainings``: newest first. ``own_starts``: Unix seconds when we began some. A status that is not known counts
+    """``trainings``: newest first. ``own_starts``: Unix seconds when we began some. ``drifted``: the newest day of
+    everybody whose word counts; any of them may ask for a training. A status that is not known counts
     as going on where it is the newest's: rather one training too few than two at once.
     """
     going = [one for one in trainings if one.status in GOING_ON]
@@ -62,15 +64,15 @@ def decide(
     return Decision(True, cause)
 
 
-def _cause(settings: RetrainingSettings, last: int | None, drifted: DriftedDay | None, now: int) -> str:
+def _cause(settings: RetrainingSettings, last: int | None, drifted: Sequence[DriftedDay], now: int) -> str:
     causes = []
     if settings.every_days is not None:
         if last is None:
             causes.append("no training is known")
         elif now - last >= settings.every_days * DAY_S:
             causes.append(f"{(now - last) // DAY_S} days since the last training")
-    if settings.drift_of is not None and drifted is not None and (last is None or drifted.day >= last):
-        count = len(drifted.features)
-        if count >= settings.drifted_features:
-            causes.append(f"{count} features of {settings.drift_of} drifted: {', '.join(drifted.features)}")
+    for day in drifted if settings.drift_of is not None else ():
+        count = len(day.features)
+        if count >= settings.drifted_features and (last is None or day.day >= last):
+            causes.append(f"{count} features of {settings.drift_of} drifted{day.by}: {', '.join(day.features)}")
     return "; ".join(causes)

@@ -100,6 +100,15 @@ class PredictionSettings(Section):
     """A batch is started once in so many hours, counted from 1970 in UTC."""
 
 
+class DriftMonitorSettings(Section):
+    """A feature group whose drift the service watches too."""
+
+    feature_group: Column
+    """Feature group of this file; its newest day is compared with the four weeks before, as it is here."""
+    features: tuple[Column, ...] = ()
+    """Features of it that are asked for; empty: all."""
+
+
 class RetrainingSettings(Section):
     """When a model at Abacus.AI is trained again: by time, by drift, or both."""
 
@@ -113,6 +122,9 @@ class RetrainingSettings(Section):
     """Days after the start of the last training; null: not by time."""
     drift_of: Column | None = None
     """Feature group of this file whose features' drift (docs/features.md) starts a training; null: not by drift."""
+    drift_by: Literal["here", "service", "either", "both"] = "here"
+    """Whose word counts: what is measured here, the service's monitor (drift_monitors), either of them, or only
+    features of which both say so of the same day."""
     drifted_features: int = Field(default=1, ge=1, le=1000)
     """So many features of it must have drifted on a day after the last training."""
     most_per_week: int = Field(default=1, ge=1, le=50)
@@ -174,6 +186,8 @@ class AbacusSettings(Section):
     """Feature groups; a name may be there once."""
     predictions: Annotated[tuple[PredictionSettings, ...], Unique(("name",))] = ()
     """Predictions that are fetched; a name may be there once."""
+    drift_monitors: Annotated[tuple[DriftMonitorSettings, ...], Unique(("feature_group",))] = ()
+    """Feature groups whose drift the service watches too; a group may be there once."""
     retraining: Annotated[tuple[RetrainingSettings, ...], Unique(("name",))] = ()
     """Models that are trained again; a name may be there once."""
     real_time: RealTimeSettings = RealTimeSettings()

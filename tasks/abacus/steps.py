@@ -20,6 +20,7 @@ from tasks.abacus.exporting import (
     raise_troubles,
     stream_groups,
 )
+from tasks.abacus.monitoring import MonitorResult, monitors_in_words, run_monitors
 from tasks.abacus.predicting import PredictionResult, fetch_predictions, predictions_in_words
 from tasks.abacus.retraining import RetrainingResult, retrain_models, retraining_in_words
 from tasks.abacus.run_notes import Way
@@ -30,7 +31,7 @@ from tasks.resilience.steps import as_task
 
 FIRST_DELAY_S = 60
 
-Results = TypeVar("Results", GroupResult, StreamResult, PredictionResult, RetrainingResult)
+Results = TypeVar("Results", GroupResult, StreamResult, PredictionResult, RetrainingResult, MonitorResult)
 
 
 async def export_step(settings: AbacusSettings, storage: StorageSettings) -> list[GroupResult]:
@@ -58,6 +59,15 @@ async def predict_step(settings: AbacusSettings, storage: StorageSettings) -> li
         TryAgain, NeedsHuman: predictions were in trouble, each named; all others were fetched and scored.
     """
     return await _as_task("fetch_predictions", 0, settings, storage, fetch_predictions, predictions_in_words)
+
+
+async def monitor_step(settings: AbacusSettings, storage: StorageSettings) -> list[MonitorResult]:
+    """Run drift monitors and fetch what they saw. Not tried again: the next run comes soon and goes on.
+
+    Raises:
+        TryAgain, NeedsHuman: monitors were in trouble, each named; all others were seen to.
+    """
+    return await _as_task("monitor_drift", 0, settings, storage, run_monitors, monitors_in_words)
 
 
 async def retrain_step(settings: AbacusSettings, storage: StorageSettings, host: str) -> list[RetrainingResult]:

@@ -55,7 +55,7 @@ def measure_due(
     Raises:
         TryAgain: the store or the lake cannot answer. NeedsHuman: a table is damaged.
     """
-    newest = (now - _SETTLED_AFTER_S) // DAY_S * DAY_S - DAY_S
+    newest = newest_due(now)
     first = newest - (LOOKED_BACK_DAYS - 1) * DAY_S
     told = store.read(FEATURE_DRIFT, Tier.RAW, first, newest + 1, columns=["status"])
     measured = {(int(row["time"].timestamp()), row["view"]) for row in told.to_pylist()}
@@ -85,16 +85,28 @@ def newest_drift(store: Store, now: int, view: FeatureView | None = None) -> pa.
     return rows.filter(pc.equal(rows["time"], pc.max(rows["time"])))
 
 
-def drift_of_day(root: LakeLocation, view: FeatureView, day: int) -> Frame:
-    """Rows of ``feature_drift``, one a feature, of the UTC day that begins at ``day``; none where there are no rows."""
+def newest_due(now: int) -> int:
+    """Start (Unix seconds) of the newest UTC day that is measured at ``now``."""
+    return (now - _SETTLED_AFTER_S) // DAY_S * DAY_S - DAY_S
+
+
+def compared_windows(view: FeatureView, day: int) -> tuple[int, int, int]:
+    """Event times (Unix seconds) that are compared of the UTC day that begins at ``day``: the reference is from the
+    first to before the second, what is new from the second to before the third."""
     after = day + DAY_S + view.width_s  # a row is of the end of its window
     current_days = CURRENT_DAYS_OF_DAILY if view.width_s >= DAY_S else CURRENT_DAYS
     middle = after - current_days * DAY_S
+    return middle - REFERENCE_DAYS * DAY_S, middle, after
+
+
+def drift_of_day(root: LakeLocation, view: FeatureView, day: int) -> Frame:
+    """Rows of ``feature_drift``, one a feature, of the UTC day that begins at ``day``; none where there are no rows."""
+    first, middle, after = compared_windows(view, day)
     columns: dict[str, list[Value]] = {}
     for at in range(0, len(view.features), _FEATURES_AT_ONCE):
         features = view.features[at : at + _FEATURES_AT_ONCE]
         names, table = [feature.name for feature in features], feature_table(root, view)
-        old = newest_versions(published(table, view, middle - REFERENCE_DAYS * DAY_S, middle, columns=names))
+        old = newest_versions(published(table, view, first, middle, columns=names))
         new = newest_versions(published(table, view, middle, after, columns=names))
         if not new.num_rows:
             return build_frame(FEATURE_DRIFT.name, [], {})

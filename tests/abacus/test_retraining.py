@@ -22,7 +22,7 @@ from storage.frame import build_frame
 from storage.lake.store import EmbeddedStore
 from tasks.abacus.connection import find_endpoints
 from tasks.abacus.definition import definitions_of
-from tasks.abacus.retraining import Retraining, drifted_day, groups_of
+from tasks.abacus.retraining import Retraining, drifted_of, groups_of
 from tasks.abacus.retraining_rules import DAY_S, Decision, DriftedDay, Training, decide
 from tasks.abacus.settings import AbacusSettings, RetrainingSettings
 from tests.abacus.conftest import KEY, MINER, Killed, settings
@@ -66,7 +66,7 @@ MOVED = DriftedDay(NOW - DAY_S, ("hashrate_hs", "power_w"))
     ],
 )  # fmt: skip
 def test_when_a_model_is_trained_again(more, trainings, own, drifted, expected):
-    found = decide(said(**more), trainings, own, drifted, NOW)
+    found = decide(said(**more), trainings, own, [] if drifted is None else [drifted], NOW)
     assert (found.due, found.why[: len(expected[1])]) == expected
 
 
@@ -91,9 +91,9 @@ def test_drift_of_the_newest_day_and_of_the_group_alone_counts():
             "status": list(states),
         }
         store.write([build_frame("feature_drift", [day] * 3, columns)])
-    assert drifted_day(store, group, NOW) == DriftedDay(NOW - DAY_S, ("hashrate_hs",))
-    assert drifted_day(MemoryStore(), group, NOW) is None
-    assert drifted_day(store, None, NOW) is None
+    assert drifted_of(store, group, "here", NOW) == [DriftedDay(NOW - DAY_S, ("hashrate_hs",))]
+    assert drifted_of(MemoryStore(), group, "here", NOW) == []
+    assert drifted_of(store, None, "here", NOW) == []
 
 
 class Host:
@@ -111,7 +111,7 @@ class Host:
             file = SteppedFile(self.root / "retraining", "hashrate")
             file.host = self
             one = said(drift_of=None, deployment_ids=["deployment_1"])
-            return Retraining(abacus, one, file, Trail.open(self.root, "host"), "the test").run(None, now)
+            return Retraining(abacus, one, file, Trail.open(self.root, "host"), "the test").run([], now)
         finally:
             abacus.close()
 

@@ -152,6 +152,13 @@ SNAPSHOT = {
         "schedules": {},
         "reruns": {},
     },
+    "monitor-drift": {
+        "entrypoint": "flows.monitor_drift.monitor_drift",
+        "queue": "batch",
+        "limit": (1, "CANCEL_NEW"),
+        "schedules": {},
+        "reruns": {},
+    },
     "retrain-models": {
         "entrypoint": "flows.retrain_models.retrain_models",
         "queue": "batch",
@@ -263,7 +270,12 @@ def test_the_export_runs_when_the_configuration_says():
         "value_column": "price",
     }  # fmt: skip
     again = {"name": "again", "model_id": "m", "every_days": 30}
-    asked = type(abacus).model_validate(abacus.model_dump() | {"predictions": [one], "retraining": [again]})
+    asked = type(abacus).model_validate(
+        abacus.model_dump()
+        | {"predictions": [one], "retraining": [again], "drift_monitors": [{"feature_group": "market_data"}]}
+    )
+    assert _schedules(plan, "monitor-drift") == []
+    assert _schedules(read_plan().scheduled(RetentionSettings(), asked), "monitor-drift") == ["13,28,43,58 * * * *"]
     (fetch,) = (
         d for d in read_plan().scheduled(RetentionSettings(), asked).deployments if d.name == "fetch-predictions"
     )

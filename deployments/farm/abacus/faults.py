@@ -22,6 +22,8 @@ FaultKind = Literal[
     "rows_short",
     "torn",
     "prediction_failed",
+    "monitor_failed",
+    "strange_distribution",
 ]
 FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 """``error_500``, ``rate_limited`` (429 with Retry-After), ``html`` (a page with status 200): instead of doing anything;
@@ -29,7 +31,8 @@ FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 ``slow``: the answer comes after ``seconds``; ``outage``: every connection ends at once; ``wrong_md5``: a part is kept
 damaged, and the MD5 of that is told; ``join_failed``, ``import_failed``: an upload, a version ends as FAILED;
 ``rows_short``: the last row of a version is not imported, without a word; ``torn``: the connection ends amid the
-answer; ``prediction_failed``: a batch prediction ends as FAILED."""
+answer; ``prediction_failed``, ``monitor_failed``: a batch prediction, a run of a monitor ends as FAILED;
+``strange_distribution``: a distribution in a form that nobody knows."""
 
 
 @dataclass(slots=True)

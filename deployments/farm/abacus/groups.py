@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+import duckdb
+import pyarrow as pa
 
 from deployments.farm.abacus.call import Backend, Refused, Sent, call, not_found, now_text
 from deployments.farm.abacus.datasets import claim_table_name, rows_of_dataset
@@ -66,6 +70,55 @@ def create_merge(backend: Backend, sent: Sent) -> Item:
     }  # fmt: skip
     backend.shelf.put("featureGroup", key, made)
     return made
+
+
+@call("createFeatureGroup", "POST")
+def create_by_sql(backend: Backend, sent: Sent) -> Item:
+    """A group that is a statement over others."""
+    table, sql = sent.need("tableName"), sent.need("sql")
+    claim_table_name(backend, table)
+    source = _source_of(backend, sql)
+    key = backend.shelf.fresh_id("featureGroup")
+    made: Item = {
+        "featureGroupId": key, "tableName": table, "name": table, "featureGroupSourceType": "SQL", "tags": [],
+        "sql": sql, "sourceTables": [source["tableName"]], "featureTags": {}, "features": [],
+        "description": sent.values.get("description"), "primaryKey": None, "updateTimestampKey": None,
+        "lookupKeys": [], "createdAt": now_text(),
+    }  # fmt: skip
+    backend.shelf.put("featureGroup", key, made)
+    return made
+
+
+@call("updateFeatureGroupSqlDefinition", "PATCH")
+def update_sql(backend: Backend, sent: Sent) -> Item:
+    """Another statement."""
+    group, sql = _group(backend, sent), sent.need("sql")
+    if group["featureGroupSourceType"] != "SQL":
+        raise Refused(400, "InvalidRequest", f"{group['tableName']} is no SQL feature group")
+    return _kept(backend, group | {"sql": sql, "sourceTables": [_source_of(backend, sql)["tableName"]]})
+
+
+def _source_of(backend: Backend, sql: str) -> Item:
+    """The one group that a statement reads."""
+    found = re.findall(r"\bFROM\s+([A-Za-z][A-Za-z0-9_]*)", sql, re.IGNORECASE)
+    if len(found) != 1:
+        raise Refused(400, "InvalidSQLError", "only statements over one table are run here")
+    return group_of_table(backend, found[0])
+
+
+def _selected(backend: Backend, group: Item) -> list[dict[str, Any]]:
+    """Rows of a statement, by DuckDB in UTC."""
+    source = _source_of(backend, group["sql"])
+    rows = rows_of_group(backend, source)
+    if not rows:
+        return []
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register(source["tableName"], pa.Table.from_pylist(rows))
+        try:
+            return list(connection.sql(group["sql"]).to_arrow_table().to_pylist())
+        except duckdb.Error as error:
+            raise Refused(400, "InvalidSQLError", str(error)) from error
 
 
 @call("updateFeatureGroup", "PATCH")
@@ -195,6 +248,8 @@ def rows_of_group(backend: Backend, group: Item) -> list[dict[str, Any]]:
     """Rows of a group; of one that is merged and has a primary key the newest row of each key."""
     if group["featureGroupSourceType"] == "ONLINE":
         return rows_online(backend, group)
+    if group["featureGroupSourceType"] == "SQL":
+        return _selected(backend, group)
     if group["featureGroupSourceType"] == "DATASET":
         return rows_of_dataset(backend, group["datasetId"])
     source = backend.need("featureGroup", group["sourceFeatureGroupId"])
@@ -215,7 +270,9 @@ def _group(backend: Backend, sent: Sent) -> Item:
 
 
 def _resolved(backend: Backend, group: Item) -> Item:
-    """A merged group has the features of its source, once that has any."""
+    """A merged group, and one by SQL, has the features of its source, once that has any."""
+    if group["featureGroupSourceType"] == "SQL":
+        return group | {"features": group_of_table(backend, group["sourceTables"][0])["features"]}
     if group["featureGroupSourceType"] == "MERGE" and not group["features"]:
         return group | {"features": backend.need("featureGroup", group["sourceFeatureGroupId"])["features"]}
     return group
