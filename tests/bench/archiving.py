@@ -129,8 +129,8 @@ def _fill(folder: Path, miners: int, days: int) -> float:
     """Fills the lake; its bytes."""
     table = LakeTable(folder / "lake", TELEMETRY, Tier.RAW)
     chance = np.random.default_rng(1)
-    for first in range(START, START + days * DAY, 6 * HOUR):
-        table.append([(0, _rows(chance, miners, np.arange(first, first + 6 * HOUR, 60), Tier.RAW))])
+    for first in range(START, START + days * DAY, HOUR):  # as many at a time as the upkeep merges of an hour
+        table.append([(0, _rows(chance, miners, np.arange(first, first + HOUR, 60), Tier.RAW))])
     compact(table, int(time.time()) + 30 * DAY)
     snapshot = table.snapshot(fresh=True)
     return float(sum(part.size for part in snapshot.parts) if snapshot else 0)
