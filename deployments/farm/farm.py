@@ -126,6 +126,22 @@ class Farm:
         """
         return self._web(miner_id).truth(self.clock() if at is None else at)
 
+    def pool_side(self, miner_id: str) -> Truth:
+        """What is true of a miner now as its pool sees it, also where its firmware is frozen.
+
+        Raises:
+            KeyError: no such miner.
+        """
+        return self._web(miner_id).pool_side(self.clock())
+
+    def refused_ratio(self, miner_id: str, start: float, stop: float) -> float:
+        """Part of a miner's shares of ``[start, stop)`` that its pool does not pay.
+
+        Raises:
+            KeyError: no such miner.
+        """
+        return self._web(miner_id).miner.refused_ratio(start, stop)
+
     def accepted_work(self, miner_id: str, start: float, stop: float) -> float:
         """Work in difficulty 1 that a miner's pool accepts in ``[start, stop)``, over restarts.
 

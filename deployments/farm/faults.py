@@ -8,7 +8,8 @@ import msgspec
 
 FaultKind = Literal[
     "dead", "hanging", "slow_drip", "http_500", "html", "truncated_json", "wrong_password", "board_lost", "fan_lost",
-    "overheating", "paused", "unit_switched", "reboot", "latency",
+    "overheating", "paused", "unit_switched", "reboot", "latency", "throttled", "fans_held", "frozen", "pool_changed",
+    "skimmed", "shares_refused",
 ]  # fmt: skip
 
 FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
@@ -46,6 +47,13 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     unit_switched   hashrates in the other unit (GH/s for MH/s or back), and the unit's name says so
     reboot          uptime and counters start again at ``start``; no hashrate for ``boot_s``. ``end`` is not used
     latency         every answer comes ``ms`` late, or evenly spread over ``ms`` to ``ms_max``
+    throttled       every board mines, and delivers ``ratio`` of what it did; 0 is nothing at all
+    fans_held       the fans' control stands still at a low duty; the firmware holds the chips just below their limit
+                    by delivering less
+    frozen          the firmware answers what it knew at ``start``, whatever happens since
+    pool_changed    the miner mines at ``url`` as ``user``; its own pool gets nothing more
+    skimmed         ``ratio`` of the work goes to somebody else, and the miner does not say so
+    shares_refused  the pool refuses ``ratio`` of the shares
     =============== ======================================================================================
     """
 
@@ -56,6 +64,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     fan: int | None = None
     ms: float | None = None
     ms_max: float | None = None
+    ratio: float | None = None
+    url: str | None = None
+    user: str | None = None
     bytes_per_s: float = 20.0
     boot_s: float = 20.0
 
@@ -78,6 +89,9 @@ _PARAMETERS: dict[str, set[FaultKind]] = {
     "fan": {"fan_lost"},
     "ms": {"latency"},
     "ms_max": {"latency"},
+    "ratio": {"throttled", "skimmed", "shares_refused"},
+    "url": {"pool_changed"},
+    "user": {"pool_changed"},
 }
 
 
@@ -94,6 +108,10 @@ def check(fault: Fault, boards: int, fans: int) -> None:
         raise ValueError(f"board_lost needs board, 1 to {boards} for this miner, not {fault.board}")
     if fault.kind == "fan_lost" and (fault.fan is None or not 0 <= fault.fan < fans):
         raise ValueError(f"fan_lost needs fan, 0 to {fans - 1} for this miner, not {fault.fan}")
+    if fault.kind in _PARAMETERS["ratio"] and (fault.ratio is None or not 0 <= fault.ratio <= 1):
+        raise ValueError(f"{fault.kind} needs ratio, from 0 to 1, not {fault.ratio}")
+    if fault.kind == "pool_changed" and not (fault.url and fault.user):
+        raise ValueError(f"pool_changed needs url and user, not {fault.url!r} and {fault.user!r}")
     if fault.kind == "latency" and (fault.ms is None or not 0 <= fault.ms <= (fault.ms_max or fault.ms)):
         raise ValueError(
             f"latency needs ms >= 0, and ms_max >= ms where it is given; not {fault.ms} and {fault.ms_max}"

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from deployments.farm.faults import EXPECTED_FAILURE, Fault, FaultKind
 from deployments.farm.models import HASHES_PER_D1, Nameplate, Preset, Variant
-from deployments.farm.physics import DAY_S, Climate, cooling, silicon, warm_up
+from deployments.farm.physics import DAY_S, Climate, Cooling, cooling, silicon, warm_up
 from deployments.farm.shares import ShareStream
-from deployments.farm.truth import BoardTruth, FanTruth, PoolTruth, Truth
+from deployments.farm.truth import BoardTruth, CreditTruth, FanTruth, PoolTruth, Truth
 
 DEVFEE = 0.028
 FEE_DIFFICULTY_DIVISOR = 16
@@ -21,7 +21,13 @@ _TUNING_S = 1_800.0
 _OVERHEATING_INTAKE_C = 50.0
 _OVERHEATING_OBSTRUCTION = 2.0
 _LOGINS = ("vnish-cgi", "antminer-stock", "antminer-legacy")
-_SWITCHES_HASHING: tuple[FaultKind, ...] = ("board_lost", "paused", "dead")
+_HELD_DUTY_PERCENT = 30.0
+_HELD_CHIP_C = 90.0
+_HELD_RATIO = 0.8
+_STOPS: tuple[FaultKind, ...] = ("paused", "dead")
+_SWITCHES_HASHING: tuple[FaultKind, ...] = (
+    "board_lost", *_STOPS, "throttled", "fans_held", "pool_changed", "skimmed", "shares_refused",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +67,31 @@ class Boot(NamedTuple):
     mines_from: float
 
 
+class Fates(NamedTuple):
+    """What becomes of hashes, in parts of them or in numbers: as the miner counts, and as the user's pool does."""
+
+    accepted: float
+    rejected: float
+    stale: float
+    credited: float
+    credit_rejected: float
+    credit_stale: float
+
+
 class Stretch(NamedTuple):
-    """A time in which the same boards mine.
+    """A time in which the same boards mine, all at ``pace`` of their rate, for the same fates.
 
     For each board: whether it mines, and at the start, its hashes delivered since boot and its ripple's antiderivative.
+    ``fates`` are parts of what is delivered, ``met`` hashes since boot at the start.
     """
 
     start: float
     mining: tuple[bool, ...]
     delivered: tuple[float, ...]
     ripple: tuple[float, ...]
+    pace: float
+    fates: Fates
+    met: Fates
 
 
 class Glance(NamedTuple):
@@ -155,7 +176,8 @@ class SimulatedMiner:
         boards, heat = self._boards(at, boot, stretch, board_hashes, active)
         hashrate = sum(board.hashrate_hs for board in boards)
         uptime = int(at - boot.at) if powered else 0
-        pools = self._pools(boot, at, delivered, active)
+        met = self._met(stretch, delivered)
+        pools = self._pools(boot, at, delivered, met, active)
         user = pools[0]
         lost = sum(board.lost for board in boards)
         if not powered or ("paused" in kinds and at >= boot.mines_from):
@@ -202,7 +224,8 @@ class SimulatedMiner:
             last_share_at=user.last_share_at,
             hardware_errors=sum(board.hardware_errors for board in boards),
             devfee_percent=100 * self._fee,
-            accepted_fraction=(1 - self._fee) * self._accepted,
+            accepted_fraction=(1 - self._fee) * stretch.fates.credited,
+            credit=self._credit(boot, at, met),
             uptime_s=uptime,
             booted_at=boot.at,
             hashes_delivered=delivered,
@@ -232,11 +255,32 @@ class SimulatedMiner:
                 return float(found * self.model.difficulty)
             end, boot = boot.at, self.boot(boot.at - 1.0)  # not closer: restarts by themselves are at whole seconds
 
+    def refused_ratio(self, start: float, stop: float) -> float:
+        """Part of the shares of ``[start, stop)`` that the user's pool does not pay, over restarts; without luck."""
+        paid, refused, end, boot = 0.0, 0.0, stop, self.boot(stop)
+        while True:
+            last, first = self._met_since(boot, end), self._met_since(boot, max(start, boot.at))
+            paid += last.credited - first.credited
+            refused += last.credit_rejected + last.credit_stale - first.credit_rejected - first.credit_stale
+            if boot.at <= start:
+                every = paid + refused  # below a share it is what is left of differences of great numbers
+                return refused / every if self._shares(every) >= 1.0 else 0.0
+            end, boot = boot.at, self.boot(boot.at - 1.0)
+
     def _accepted_since(self, boot: Boot, at: float) -> int:
-        """Shares accepted from a boot to an instant before the next."""
+        """Shares that the user's pool accepted from a boot to an instant before the next."""
+        return self._streams_since(boot).accepted.count(self._shares(self._met_since(boot, at).credited))
+
+    def _met_since(self, boot: Boot, at: float) -> Fates:
+        """What became of the hashes from a boot to an instant before the next."""
         stretch = self._stretch(boot, at)
-        delivered = sum(self._delivered(stretch, at)) if at >= boot.mines_from else 0.0
-        return self._streams_since(boot).accepted.count(self._shares(delivered) * self._accepted)
+        return self._met(stretch, sum(self._delivered(stretch, at)) if at >= boot.mines_from else 0.0)
+
+    @staticmethod
+    def _met(stretch: Stretch, delivered: float) -> Fates:
+        """What became of the hashes since boot, ``delivered`` of which are there at an instant of the stretch."""
+        news = delivered - sum(stretch.delivered)
+        return Fates(*(before + part * news for before, part in zip(stretch.met, stretch.fates, strict=True)))
 
     def _shares(self, delivered: float) -> float:
         """Shares that so many hashes are expected to find for the user."""
@@ -254,17 +298,18 @@ class SimulatedMiner:
         edges = {boot.mines_from} | {
             edge for fault in relevant for edge in fault.span if boot.mines_from < edge < float("inf")
         }
-        delivered = (0.0,) * self.model.boards
+        delivered, met = (0.0,) * self.model.boards, Fates(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
         stretches: list[Stretch] = []
         for edge in sorted(edges):
             if stretches:
                 delivered = self._delivered(stretches[-1], edge)
+                met = self._met(stretches[-1], sum(delivered))
             on = [fault for fault in relevant if fault.active(edge)]
-            stopped = any(fault.kind != "board_lost" for fault in on)
-            lost = {fault.board for fault in on}
+            stopped = any(fault.kind in _STOPS for fault in on)
+            lost = {fault.board for fault in on if fault.kind == "board_lost"}
             mining = tuple(not stopped and number not in lost for number in range(1, self.model.boards + 1))
             ripple = tuple(board.hashrate_ripple.antiderivative(edge) for board in self.silicon)
-            stretches.append(Stretch(edge, mining, delivered, ripple))
+            stretches.append(Stretch(edge, mining, delivered, ripple, _pace(on), self._fates(on), met))
         if len(self._stretches) > 64:
             self._stretches.clear()
         self._stretches[boot.at] = stretches
@@ -276,15 +321,37 @@ class SimulatedMiner:
 
     def _delivered(self, stretch: Stretch, at: float) -> tuple[float, ...]:
         """Hashes each board delivered since boot, up to an instant in the stretch."""
-        start, mining, before, ripple = stretch
+        start, mining, before, ripple, pace, *_ = stretch
         return tuple(
             [
-                done + rate * board.even_seconds(start, at, rippled) if mines else done
+                done + pace * rate * board.even_seconds(start, at, rippled) if mines else done
                 for mines, done, rippled, rate, board in zip(
                     mining, before, ripple, self._rates_hs, self.silicon, strict=True
                 )
             ]
         )
+
+    def _fates(self, on: list[Fault]) -> Fates:
+        """What becomes of hashes while these faults are on."""
+        refused = max((fault.ratio or 0.0 for fault in on if fault.kind == "shares_refused"), default=0.0)
+        arrives = math.prod(1.0 - (fault.ratio or 0.0) for fault in on if fault.kind == "skimmed")
+        own = 0.0 if any(fault.kind == "pool_changed" for fault in on) else 1.0
+        told = (
+            self._accepted * (1 - refused) * arrives,
+            (self._rejected + self._accepted * refused) * arrives,
+            self._stale * arrives,
+        )
+        return Fates(*told, *(own * part for part in told))
+
+    def _when_met(self, boot: Boot, fate: int, hashes: float, latest: float) -> float:
+        """The instant at which so many hashes had met a fate (its place in Fates) since boot; see _when_delivered."""
+        stretches = self._stretches_since(boot)
+        number = max(0, bisect_right(stretches, hashes, key=lambda item: item.met[fate]) - 1)
+        while number and not stretches[number].fates[fate]:
+            number -= 1
+        stretch = stretches[number]
+        delivered = sum(stretch.delivered) + (hashes - stretch.met[fate]) / (stretch.fates[fate] or 1.0)
+        return self._when_delivered(boot, delivered, latest)
 
     def _when_delivered(self, boot: Boot, hashes: float, latest: float) -> float:
         """The instant at which so many hashes had been delivered since boot, by Newton on an almost straight line.
@@ -294,11 +361,11 @@ class SimulatedMiner:
         stretches = self._stretches_since(boot)
         number = max(0, bisect_right(stretches, hashes, key=lambda item: sum(item.delivered)) - 1)
         # Nothing is delivered while no board mines: then the hashes came at the end of the stretch before.
-        while number and not any(stretches[number].mining):
+        while number and not (any(stretches[number].mining) and stretches[number].pace):
             number -= 1
         stretch = stretches[number]
         end = min(latest, stretches[number + 1].start) if number + 1 < len(stretches) else latest
-        rate = sum(rate for rate, on in zip(self._rates_hs, stretch.mining, strict=True) if on)
+        rate = stretch.pace * sum(rate for rate, on in zip(self._rates_hs, stretch.mining, strict=True) if on)
         if not rate:
             return end
         at = end  # the newest share is never far from it, so that two steps come within milliseconds
@@ -329,7 +396,7 @@ class SimulatedMiner:
                     number=number,
                     mining=on,
                     lost=gone,
-                    hashrate_hs=board.hashrate(self._ideal_hs, at) if on else 0.0,
+                    hashrate_hs=stretch.pace * board.hashrate(self._ideal_hs, at) if on else 0.0,
                     hashrate_nominal_hs=self._ideal_hs,
                     chip_temp_c=None if gone else heat.intake_c + rise,
                     chip_temp_min_c=None if gone else heat.intake_c + 0.75 * rise,
@@ -358,6 +425,8 @@ class SimulatedMiner:
             1 - len(still) / self.model.fans,
             _OVERHEATING_OBSTRUCTION if hot else 1.0,
         )
+        if power_w and any(fault.kind == "fans_held" for fault in active):
+            balance = Cooling(_HELD_DUTY_PERCENT, _HELD_CHIP_C - intake)
         return _Heat(intake, balance.rise_c, balance.duty_percent)
 
     def _fans(self, duty: float, active: list[Fault], *, powered: bool) -> tuple[FanTruth, ...]:
@@ -385,31 +454,42 @@ class SimulatedMiner:
     def _fee(self) -> float:
         return DEVFEE if self.identity.variant.is_vnish else 0.0
 
-    def _pools(self, boot: Boot, at: float, delivered: float, active: list[Fault]) -> tuple[PoolTruth, ...]:
+    def _credit(self, boot: Boot, at: float, met: Fates) -> CreditTruth:
+        streams = self._streams_since(boot)
+        accepted, last = streams.accepted.count_and_last(self._shares(met.credited))
+        return CreditTruth(
+            accepted=accepted,
+            rejected=streams.rejected.count(self._shares(met.credit_rejected)),
+            stale=streams.stale.count(self._shares(met.credit_stale)),
+            work_accepted_d1=float(accepted * self.model.difficulty),
+            last_share_at=None
+            if last is None
+            else self._when_met(boot, Fates._fields.index("credited"), last / self._shares(1.0), at),
+        )
+
+    def _pools(self, boot: Boot, at: float, delivered: float, met: Fates, active: list[Fault]) -> tuple[PoolTruth, ...]:
         streams = self._streams_since(boot)
         difficulty = self.model.difficulty
-        hashes_per_share = difficulty * HASHES_PER_D1[self.model.algorithm]
-        shares = self._shares(delivered)
-        fraction = self._accepted
-        accepted, last = streams.accepted.count_and_last(shares * fraction)
+        accepted, last = streams.accepted.count_and_last(self._shares(met.accepted))
+        other = next((fault for fault in active if fault.kind == "pool_changed"), None)
         fee_difficulty = difficulty // FEE_DIFFICULTY_DIVISOR
         fee_hashes = fee_difficulty * HASHES_PER_D1[self.model.algorithm]
         fee, last_fee = streams.fee.count_and_last(delivered * DEVFEE / fee_hashes)
         stopped = any(fault.kind in ("paused", "dead") for fault in active) or at < boot.mines_from
         user = PoolTruth(
             slot=0,
-            url=self.identity.pool_url,
-            user=f"lodeline.{self.identity.miner_id}",
+            url=(other.url if other else None) or self.identity.pool_url,
+            user=(other.user if other else None) or f"lodeline.{self.identity.miner_id}",
             is_fee=False,
             status="working" if stopped else "active",
             difficulty=difficulty,
             accepted=accepted,
-            rejected=streams.rejected.count(shares * self._rejected),
-            stale=streams.stale.count(shares * self._stale),
+            rejected=streams.rejected.count(self._shares(met.rejected)),
+            stale=streams.stale.count(self._shares(met.stale)),
             work_accepted_d1=float(accepted * difficulty),
             last_share_at=None
             if last is None
-            else self._when_delivered(boot, last / fraction / (1 - self._fee) * hashes_per_share, at),
+            else self._when_met(boot, Fates._fields.index("accepted"), last / self._shares(1.0), at),
             ping_ms=self._ping_ms,
         )
         spare = PoolTruth(
@@ -425,6 +505,13 @@ class SimulatedMiner:
             ping_ms=self._ping_ms + 30,
         )  # fmt: skip
         return user, spare, maker
+
+
+def _pace(on: list[Fault]) -> float:
+    """Part of their rate that boards deliver while these faults are on."""
+    slowed = [fault.ratio or 0.0 for fault in on if fault.kind == "throttled"]
+    slowed += [_HELD_RATIO for fault in on if fault.kind == "fans_held"]
+    return min(slowed, default=1.0)
 
 
 class _Heat(NamedTuple):

@@ -55,13 +55,24 @@ class PoolTruth(msgspec.Struct, frozen=True, kw_only=True):
     ping_ms: int
 
 
+class CreditTruth(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user's pool has counted since the miner's boot; the miner says otherwise where work is stolen."""
+
+    accepted: int
+    rejected: int
+    stale: int
+    work_accepted_d1: float
+    last_share_at: float | None
+
+
 class Truth(msgspec.Struct, frozen=True, kw_only=True):
     """One miner at the instant ``time``.
 
     ``state`` is a word of storage.declaration.miner.MINER_STATES (never ``unreachable``: that is for a reader to say),
     ``answering`` whether a poll must succeed, ``failure`` the kind of failure it must come to where it must not.
     The shares are the user's; what goes to the firmware's maker stands in ``pools``. ``accepted_fraction`` is the part
-    of the hashes that the user's pool pays for: without the maker's fee and what is rejected or comes too late.
+    of the hashes that the user's pool pays for: without the maker's fee, what is rejected or comes too late, and what
+    is stolen. ``credit`` is what that pool has counted.
     """
 
     miner_id: str
@@ -92,6 +103,7 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     hardware_errors: int
     devfee_percent: float
     accepted_fraction: float
+    credit: CreditTruth
     uptime_s: int
     booted_at: float
     hashes_delivered: float

@@ -73,6 +73,10 @@ class MinerWeb:
         """What answers given at an instant are written from: the figures as last renewed."""
         return self.miner.truth(self._renewed(at))
 
+    def pool_side(self, at: float) -> Truth:
+        """The same for what the miner's pool sees of it: a firmware that is frozen mines on."""
+        return self.miner.truth(at - at % self._refresh_s)
+
     def serve(self, request: Request) -> Delivery:
         """What is sent back now, and how it travels."""
         now = self._clock()
@@ -118,6 +122,9 @@ class MinerWeb:
 
     def _renewed(self, at: float) -> float:
         renewed = at - at % self._refresh_s
+        frozen = [fault.span[0] for fault in self.miner.active(at) if fault.kind == "frozen"]
+        if frozen:
+            return min(frozen)
         if self._edges and (past := bisect_right(self._edges, at)):
             return max(renewed, self._edges[past - 1])
         return renewed

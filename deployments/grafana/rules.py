@@ -231,6 +231,7 @@ NOT_EXPRESSED: dict[str, str] = {
     **{rule.name: "needs the number of configured miners of the site or rack, which is not stored" for rule in CROWDS},
     "miner_stale": "needs the configured miners and the interval of each: one that was never polled has no rows",
     "work_astray": "of several workers that fit a miner in one hour it takes the one that is matched",
+    "pool_switched": "compares the first and the last switch of three hours with each other",
     "work_not_credited": "joins what a pool credited in an hour with what the miner does now",
     "pool_away": "needs to know which sources are pools, and what was asked of each: that is configuration",
     "pool_all_offline": "compares all coins of an account with each other",

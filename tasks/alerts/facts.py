@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from storage.declaration import Measurement, Tier
 from storage.declaration.derived import ANOMALY_SCORE
+from storage.declaration.event import MINER_EVENT
 from storage.declaration.market import MARKET_DATA
 from storage.declaration.miner import MINER_FAN, MINER_TELEMETRY
 from storage.declaration.pipeline import PIPELINE_VOLUME, SOURCE_REQUEST
@@ -28,6 +29,8 @@ STALE_INTERVALS = 2.5
 _LEAST_LOOK_BACK_S = 900
 _POOL_LOOK_BACK_S = 6 * 3_600
 _MATCH_LOOK_BACK_S = 3 * 3_600
+_SWITCH_LOOK_BACK_S = 3 * 3_600
+"""By then the hour after a switch is compared with what pools credit, and the match says where the work goes."""
 _ANOMALY_LOOK_BACK_S = 2 * 3_600
 _DAY_S = 86_400
 
@@ -54,6 +57,8 @@ class Facts:
         fans: rows of miner_fan of miners that answer.
         workers, accounts: of pool_performance and pool_account, last six hours.
         matches: of worker_match, the newest of each configured miner in the last three hours.
+        switches: one row a configured miner that mines at another pool than three hours ago: ``old``, ``new``,
+            ``age_s`` since it changed last.
         anomalies: of anomaly_score by hour, of the last two hours.
         prices: of market_data, last day.
         requests: one row a request of a pool or market source in the last six hours, whichever host asked: ``source``,
@@ -74,6 +79,7 @@ class Facts:
     workers: pd.DataFrame
     accounts: pd.DataFrame
     matches: pd.DataFrame
+    switches: pd.DataFrame
     anomalies: pd.DataFrame
     prices: pd.DataFrame
     requests: pd.DataFrame
@@ -134,6 +140,12 @@ def gather(
     if store is not None:
         start, stop = int(now) - _POOL_LOOK_BACK_S, int(now) + 1
         requests = store.read(SOURCE_REQUEST, Tier.RAW, start, stop, columns=["ok", "failure"]).to_pandas()
+    switched = _empty(MINER_EVENT)
+    if store is not None:
+        start, stop = int(now) - _SWITCH_LOOK_BACK_S, int(now) + 1
+        switched = store.read(
+            MINER_EVENT, Tier.RAW, start, stop, where={"kind": "pool_switched"}, columns=["old", "new"]
+        ).to_pandas()
     accounts = newest(POOL_ACCOUNT, int(now) - _POOL_LOOK_BACK_S)
     answering = standing.index[standing["answers"]]
     return Facts(
@@ -143,6 +155,7 @@ def gather(
         workers=newest(POOL_PERFORMANCE, int(now) - _POOL_LOOK_BACK_S),
         accounts=accounts[~accounts["pool_id"].isin(closed_pool_ids)],
         matches=_of_miners(newest(WORKER_MATCH, int(now) - _MATCH_LOOK_BACK_S), standing),
+        switches=_at_another_pool(_with_age(switched, now), standing),
         anomalies=_of_miners(newest(ANOMALY_SCORE, int(now) - _ANOMALY_LOOK_BACK_S), standing),
         prices=newest(MARKET_DATA, int(now) - _DAY_S),
         requests=tried(requests[~requests["source"].isin(closed_pool_ids)], now),
@@ -191,6 +204,15 @@ def _of_miners(rows: pd.DataFrame, standing: pd.DataFrame) -> pd.DataFrame:
         known = known[known["time_period"] == "1h"].sort_values("age_s")
     newest = known.drop_duplicates("miner_id").drop(columns=["site", "rack"], errors="ignore")
     return newest.join(standing[["site", "rack"]], on="miner_id")
+
+
+def _at_another_pool(events: pd.DataFrame, standing: pd.DataFrame) -> pd.DataFrame:
+    """Miners whose last switch did not lead back to where the first one began, with their site and rack."""
+    rows = events[events["miner_id"].isin(standing.index)].sort_values("age_s", ascending=False)
+    found = rows.groupby("miner_id", as_index=False).agg(
+        old=("old", "first"), new=("new", "last"), age_s=("age_s", "min")
+    )
+    return found[found["old"] != found["new"]].join(standing[["site", "rack"]], on="miner_id")
 
 
 def tried(requests: pd.DataFrame, now: float) -> pd.DataFrame:

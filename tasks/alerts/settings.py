@@ -10,8 +10,9 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from storage.configuration import CronExpression, Name, Section, TimeZoneName, Unique, WebAddress
 from storage.configuration.section import nearest
-from tasks.alerts.rule import Level, Rule
+from tasks.alerts.rule import About, Level, Rule
 from tasks.alerts.rules import RULES
+from tasks.alerts.rules.crowd import crowd_name, crowds_of
 
 Label = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 """A name of the configuration: lower case letters, digits, ``_`` and ``-``."""
@@ -145,4 +146,9 @@ class AlertSettings(Section):
                 "keep_s": own.keep_seconds,
             }
             found[name] = replace(rule, **{key: value for key, value in changed.items() if value is not None})
+        of_miners = {name: found.get(name, rule) for name, rule in RULES.items() if rule.about is About.MINER}
+        others = {name for name, rule in of_miners.items() if rule != RULES[name]}
+        for name, rule in of_miners.items():  # a crowd is of what is found with the limits in force
+            if (crowd := crowd_name(name)) in found and others & {name, *rule.muted_by}:
+                found[crowd] = replace(found[crowd], find=crowds_of(rule, of_miners))
         return found

@@ -410,8 +410,10 @@ async def open_sources(
     host: str,
     sinks: Sequence[str],
     run_id: str,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[SourceCollection]:
-    """Open ``lane`` (``pools`` or ``market``) for ``sources``; go on where its last run ended.
+    """Open ``lane`` (``pools`` or ``market``) for ``sources``; go on where its last run ended. ``clock`` says how long
+    one that failed is left alone.
 
     Raises:
         LaneBusy: another process writes the lane.
@@ -435,6 +437,7 @@ async def open_sources(
             budgets=budgets,
             paces=paces,
             overrides=OverrideWatch(storage.state_directory).look,
+            clock=clock,
         )
         _log.info("on shift: %s, run %s", ", ".join(source.name for source in sources) or "no source", run_id)
         try:

@@ -27,9 +27,11 @@ class Shelf:
                 kept[(*(row.get(tag) for tag in frame.declared.tag_names), time)] = row
 
     def read(
-        self, measurement: Measurement, tier: Tier, start: int, stop: int, *, columns: Sequence[str] | None = None
-    ) -> pa.Table:
+        self, measurement: Measurement, tier: Tier, start: int, stop: int, *, columns: Sequence[str] | None = None,
+        where: Mapping[str, str] | None = None,
+    ) -> pa.Table:  # fmt: skip
         rows = [row for row in self._rows.get(measurement.name, {}).values() if start <= int(str(row["time"])) < stop]
+        rows = [row for row in rows if all(row.get(tag) == value for tag, value in (where or {}).items())]
         return _table(measurement, rows, columns)
 
     def newest(self, measurement: Measurement, since: int) -> pa.Table:

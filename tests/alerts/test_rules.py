@@ -12,6 +12,7 @@ from storage.frame import Value
 from storage.store import Store
 from tasks.alerts.facts import Facts, gather, rack_of
 from tasks.alerts.rules import RULES
+from tasks.alerts.settings import AlertSettings, RuleSettings
 from tasks.miners.settings import MinerSettings
 from tests.alerts.shelf import Shelf, rows
 
@@ -21,6 +22,7 @@ WELL: dict[str, Value] = {
     "reachable": True, "state": "mining", "hashrate_hs": 100 * TH, "hashrate_nominal_hs": 100 * TH,
     "chip_temp_max_c": 70.0, "fan_duty_percent": 60.0, "fans_running": 4, "boards_mining": 3, "boards_expected": 3,
 }  # fmt: skip
+IDS: dict[str, Value] = {"model": "S19", "site": "north"}
 AWAY: dict[str, Value] = {"reachable": False, "state": "unreachable", "failure": "connect_timeout"}
 AWAY_UNTOLD: dict[str, Value] = {"reachable": False, "state": "unreachable"}
 
@@ -336,3 +338,54 @@ def test_rules_are_declared_whole() -> None:
         assert rule.meaning.endswith(".")
         assert rule.remedy
         assert (rule.limit is None) == (not rule.unit), name
+
+
+def test_a_crowd_is_of_what_is_found_with_the_limit_in_force(tmp_path: Path) -> None:
+    hot = World(tmp_path, miners=4)
+    hot.put("miner_telemetry", *({"miner_id": f"m{n}", **IDS, **WELL, "chip_temp_max_c": 85.0} for n in range(1, 5)))
+    for limit, found in ((95, 0), (80, 1)):
+        rule = AlertSettings(rules={"chip_too_hot": RuleSettings(limit=limit)}).rules_in_force()["many_chip_too_hot"]
+        assert len(rule.find(hot.facts(), rule.limit).findings) == found
+
+
+def test_what_another_rule_explains_makes_no_crowd_of_its_own(tmp_path: Path) -> None:
+    """Four of four have lost a board, so hashrate is low as well: one crowd, not two."""
+    lost: dict[str, Value] = {"boards_mining": 2, "hashrate_hs": 66 * TH}
+    site = World(tmp_path, miners=4)
+    site.put("miner_telemetry", *({"miner_id": f"m{n}", **IDS, **WELL, **lost} for n in range(1, 5)))
+    assert len(site.find("hashrate_low")) == 4
+    assert (len(site.find("many_board_lost")), len(site.find("many_hashrate_low"))) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [({}, True), ({"state": "paused", "hashrate_hs": 0.0}, False), (AWAY, False), ({"hashrate_hs": 0.0}, False)],
+)
+def test_a_worker_is_missed_unless_its_miner_says_that_it_does_not_work(
+    world: World, fields: Mapping[str, Value], found: bool
+) -> None:
+    world.telemetry(**fields)
+    world.put("worker_match", {**MATCH, "pool_id": "ltc", "worker_id": "a.m1", "status": "matched"})
+    worker = {"pool_id": "ltc", "worker_id": "a.m1", "algorithm": "scrypt", "status": "offline"}
+    world.put("pool_performance", {**worker, "last_share_age_s": 3_600.0})
+    assert bool(world.find("worker_offline")) == found
+
+
+@pytest.mark.parametrize(
+    ("events", "found"),
+    [
+        ([], {}),
+        ([("a", "b", 600)], {"m1": "mines at b, until 10 min ago at a"}),
+        ([("a", "b", 1_200), ("b", "a", 600)], {}),  # back again
+        ([("a", "b", 1_200), ("b", "c", 600)], {"m1": "mines at c, until 10 min ago at a"}),
+        ([("a", "b", 4 * 3_600)], {}),  # by now the match says where the work goes
+    ],
+)
+def test_a_miner_at_another_pool_is_told_until_it_is_back(
+    world: World, events: list[tuple[str, str, int]], found: dict[str, str]
+) -> None:
+    world.telemetry()
+    for old, new, ago_s in events:
+        event: dict[str, Value] = {"kind": "pool_switched", "subject": "pool", "old": old, "new": new}
+        world.put("miner_event", {"miner_id": "m1", **IDS, **event, "time": T - ago_s})
+    assert world.find("pool_switched", now=T) == found

@@ -38,6 +38,7 @@ class Worker(NamedTuple):
     booted_at: float
     hashrate_24h_hs: float
     hashes_24h: float
+    refused_ratio_24h: float
 
     @property
     def stale_ratio(self) -> float:
@@ -93,21 +94,23 @@ class Account:
         now = self.now()
         found = []
         for miner_id in self._miners:
-            truth = self._farm.truth(miner_id)
+            truth = self._farm.pool_side(miner_id)
+            credit = truth.credit
             hashes = self._farm.accepted_work(miner_id, now - DAY_S, now) * HASHES_PER_D1[self.algorithm]
             found.append(
                 Worker(
                     name=miner_id,
-                    online=truth.hashrate_hs > 0,
+                    online=truth.hashrate_hs * truth.accepted_fraction > 0,
                     hashrate_hs=truth.hashrate_hs * truth.accepted_fraction,
-                    accepted_d1=truth.work_accepted_d1,
-                    accepted=truth.shares_accepted,
-                    stale=truth.shares_stale,
-                    rejected=truth.shares_rejected,
-                    last_share_at=truth.last_share_at,
+                    accepted_d1=credit.work_accepted_d1,
+                    accepted=credit.accepted,
+                    stale=credit.stale,
+                    rejected=credit.rejected,
+                    last_share_at=credit.last_share_at,
                     booted_at=truth.booted_at,
                     hashrate_24h_hs=hashes / DAY_S,
                     hashes_24h=hashes,
+                    refused_ratio_24h=self._farm.refused_ratio(miner_id, now - DAY_S, now),
                 )
             )
         return found

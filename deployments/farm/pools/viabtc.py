@@ -106,7 +106,7 @@ def _worker(worker: Worker, symbol: str) -> dict[str, Any]:
         "hashrate_10min": _text(worker.hashrate_hs),
         "hashrate_1hour": _text(worker.hashrate_hs),
         "hashrate_24hour": _text(worker.hashrate_24h_hs),
-        "reject_rate": f"{worker.stale_ratio:.4f}",
+        "reject_rate": f"{worker.refused_ratio_24h:.4f}",
         "last_active": int(worker.last_share_at or 0),
         "worker_status": "active" if worker.online else "unactive",
     }

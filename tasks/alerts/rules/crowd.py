@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tasks.alerts.facts import Facts
-from tasks.alerts.rule import About, Finding, Found, Level, Rule
+from tasks.alerts.rule import About, Finding, Found, Level, Rule, named
 from tasks.alerts.rules.miners import MINER_RULES
 
 LEAST_MINERS = 3
@@ -23,24 +23,35 @@ def crowd_name(rule: str) -> str:
     return f"many_{rule}"
 
 
-def _crowd(rule: Rule) -> Rule:
+def _crowd(rule: Rule, rules: Mapping[str, Rule]) -> Rule:
     return Rule(
         crowd_name(rule.name),
         Level.CRITICAL,
         About.SITE,
         f"Much of a site or rack at once: {rule.meaning[0].lower()}{rule.meaning[1:]}",
         "Look for what they share: power, switch, cooling, pool or a change of settings.",
-        _finder(rule),
+        crowds_of(rule, rules),
         for_s=rule.for_s,
         keep_s=rule.keep_s,
         limit=0.3,
         unit="ratio",
+        muted_by=rule.muted_by - rules.keys(),
     )
 
 
-def _finder(rule: Rule) -> Callable[[Facts, float | None], Found]:
+def crowds_of(rule: Rule, rules: Mapping[str, Rule]) -> Callable[[Facts, float | None], Found]:
+    """A search for crowds of what ``rule`` finds. A miner of which one of ``rules`` says the cause is in none: where
+    boards are lost, hashrate is low as well, and a second alert of the site would say nothing new.
+    """
+    causes = [rules[name] for name in sorted(rule.muted_by & rules.keys())]
+
     def find(facts: Facts, limit: float | None) -> Found:
-        return Found(crowds(rule.find(facts, rule.limit).findings, facts, limit if limit is not None else 1.0))
+        share = limit if limit is not None else 1.0
+        findings = rule.find(facts, rule.limit).findings
+        if not crowds(findings, facts, share):
+            return Found(())
+        explained = {one.entity for cause in causes for one in cause.find(facts, cause.limit).findings}
+        return Found(crowds([one for one in findings if one.entity not in explained], facts, share))
 
     return find
 
@@ -87,4 +98,4 @@ def _finding(site: str, rack: str, found: int, size: int) -> Finding:
     )
 
 
-CROWDS = tuple(_crowd(rule) for rule in MINER_RULES)
+CROWDS = tuple(_crowd(rule, named(MINER_RULES)) for rule in MINER_RULES)

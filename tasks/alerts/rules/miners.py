@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.alerts.facts import Facts
 from tasks.alerts.rule import About, Finding, Found, Level, Rule, missing, said
-from tasks.quantity import hashrate
+from tasks.quantity import age, hashrate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,6 +117,21 @@ def _not_credited(facts: Facts, limit: float | None) -> Found:
             for _, row in rows.iterrows()
         ),
         frozenset(map(str, facts.miners.index[~facts.miners["answers"]])),
+    )
+
+
+def _switched(facts: Facts, _limit: float | None) -> Found:
+    return Found(
+        tuple(
+            _finding(
+                row["miner_id"],
+                row,
+                f"mines at {said(row['new'], 'a pool without a name')}, until {age(row['age_s'])} ago at "
+                f"{said(row['old'], 'a pool without a name')}",
+                row["age_s"],
+            )
+            for _, row in facts.switches.iterrows()
+        )
     )
 
 
@@ -230,7 +245,7 @@ MINER_RULES = (
         keep_s=600,
         limit=0.9,
         unit="ratio",
-        muted_by=_DOWN | {"no_hashrate", "board_lost"},
+        muted_by=_DOWN | {"no_hashrate", "board_lost", "chip_too_hot", "cooling_failing"},
     ),
     Rule(
         "board_lost",
@@ -308,6 +323,17 @@ MINER_RULES = (
         muted_by=_DOWN | {"pool_away"},
     ),
     Rule(
+        "pool_switched",
+        Level.WARNING,
+        About.MINER,
+        "The miner mines at another pool than some hours ago.",
+        "If its first pool failed, it does as it should; if nobody changed it, it may be theft. Look at its settings.",
+        _switched,
+        for_s=0,
+        keep_s=0,
+        muted_by=_DOWN | {"work_astray"},
+    ),
+    Rule(
         "work_not_credited",
         Level.CRITICAL,
         About.MINER,
@@ -331,6 +357,8 @@ MINER_RULES = (
         keep_s=0,
         limit=0.8,
         unit="ratio",
-        muted_by=_DOWN | {"no_hashrate", "hashrate_low", "board_lost", "fan_lost", "chip_too_hot", "cooling_failing"},
+        muted_by=_DOWN
+        | {"no_hashrate", "hashrate_low", "board_lost", "fan_lost", "chip_too_hot", "cooling_failing", "work_astray"}
+        | {"pool_switched"},
     ),
 )

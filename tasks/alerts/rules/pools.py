@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tasks.alerts.facts import Facts
 from tasks.alerts.rule import About, Finding, Found, Level, Rule, missing
+from tasks.alerts.rules.miners import HASHING
 from tasks.alerts.rules.sources import failing_sources
 from tasks.quantity import age
 
@@ -12,6 +13,8 @@ def _offline(facts: Facts, limit: float | None) -> Found:
     rows = facts.workers[facts.workers["status"].isin(["offline", "expired"])]
     silent_s = rows["last_share_age_s"].astype("float64") + rows["age_s"].astype("float64")
     rows = rows[silent_s.isna() | (silent_s >= (limit or 0.0))]
+    known = _workers_of_idle_miners(facts)
+    rows = rows[[key not in known for key in zip(rows["pool_id"], rows["worker_id"], strict=True)]]
     return Found(
         tuple(
             Finding(
@@ -29,6 +32,20 @@ def _offline(facts: Facts, limit: float | None) -> Found:
             for _, row in rows.iterrows()
         )
     )
+
+
+def _workers_of_idle_miners(facts: Facts) -> set[tuple[str, str]]:
+    """Pool and worker of miners that say themselves that they do not mine, or say nothing: their own rules tell that,
+    and of one that was paused on purpose there is nothing to tell."""
+    placed = facts.matches[facts.matches["pool_id"].notna() & facts.matches["worker_id"].notna()]
+    miners = facts.miners
+    idle = miners.index[
+        ~miners["answers"]
+        | ~miners["state"].isin(HASHING)
+        | (miners["hashrate_hs"].astype("float64") <= 0.0).fillna(value=False)
+    ]
+    placed = placed[placed["miner_id"].isin(idle)]
+    return set(zip(placed["pool_id"], placed["worker_id"], strict=True))
 
 
 def _rejecting(facts: Facts, limit: float | None) -> Found:
@@ -91,6 +108,7 @@ POOL_RULES = (
         keep_s=0,
         limit=1_800.0,
         unit="s",
+        muted_by=frozenset({"pool_account_lost"}),
     ),
     Rule(
         "pool_account_lost",

@@ -32,12 +32,16 @@ CAUGHT_UP_H = 48
 PERIOD = "1h"
 KNOWN = 0.5
 """Part of an hour that must be known."""
+IDLE = 0.1
+"""Part of the known hour that a miner may have been paused, stopped or starting. Beyond that the hour's means of power
+and heat are of another thing than of a miner at work."""
 
 _COLUMNS = (
     "hashrate_hs_integral", "hashrate_hs_seconds", "hashrate_hs_min", "hashrate_hs_max", "hashrate_hs_count",
     "hashrate_nominal_hs_last", "chip_temp_max_c_mean", "pcb_temp_max_c_mean", "power_w_mean", "power_limit_w_last",
     "boards_mining_mean", "boards_expected_mean", "fans_running_mean", "shares_accepted_inc", "shares_rejected_inc",
     "shares_stale_inc", "state_mining_seconds", "state_degraded_seconds", "state_failed_seconds",
+    "state_paused_seconds", "state_stopped_seconds", "state_starting_seconds",
 )  # fmt: skip
 _READ_S = 7 * 24 * HOUR_S
 
@@ -120,7 +124,8 @@ def _hours(of: dict[str, Floats], flagged: Bools, stale: Bools, kinds: Any, othe
     limit = _reference(of["power_limit_w_last"], of["power_w_mean"])
     heat = np.where(np.isnan(of["chip_temp_max_c_mean"]), of["pcb_temp_max_c_mean"], of["chip_temp_max_c_mean"])
     hashed = sum(np.nan_to_num(of[f"state_{state}_seconds"]) for state in ("mining", "degraded", "failed"))
-    working = np.asarray(hashed >= KNOWN * HOUR_S)
+    idle = sum(np.nan_to_num(of[f"state_{state}_seconds"]) for state in ("paused", "stopped", "starting"))
+    working = np.asarray((hashed >= KNOWN * HOUR_S) & (idle <= IDLE * (hashed + idle)))
     same = (of["hashrate_hs_min"] == of["hashrate_hs_max"]) & (of["hashrate_hs_max"] > 0)
     still = np.where((same & (of["hashrate_hs_count"] >= LEAST_TICKS)) | stale, LEAST_TICKS, 0)
     values = np.stack([rate / nominal, heat, of["power_w_mean"] / limit])
