@@ -37,6 +37,11 @@ class Histogram(msgspec.Struct, frozen=True, kw_only=True):
             total += weight * length
         return Histogram(bounds=self.bounds, counts=tuple(counts), sum=total)
 
+    def merged(self, other: Histogram) -> Histogram:
+        """Both together, which have the same bounds."""
+        counts = tuple(one + more for one, more in zip(self.counts, other.counts, strict=True))
+        return Histogram(bounds=self.bounds, counts=counts, sum=self.sum + other.sum)
+
     def since(self, before: Histogram | None) -> Histogram:
         """What came after ``before``; all of it where that is none, of other bounds, or has counted more."""
         if before is None or before.bounds != self.bounds:

@@ -18,7 +18,7 @@ from storage.declaration.derived import FINANCIAL_SUMMARY, OPERATIONAL_METRICS
 from storage.declaration.market import MARKET_DATA
 from storage.declaration.measurement import Measurement
 from storage.declaration.miner import MINER_TELEMETRY
-from storage.declaration.pipeline import FLEET_HEALTH
+from storage.declaration.pipeline import FLEET_HEALTH, SOURCE_QUALITY
 from storage.declaration.pool import POOL_RECONCILIATION
 from storage.downsample.rollup import DAY_S, HOUR_S, window_of
 from storage.downsample.windows import unix_seconds
@@ -33,8 +33,29 @@ _SETTLED_S = 10 * DAY_S
 """How long after its end a pool may still tell of a day (docs/pools.md)."""
 
 
+_QUALITY = ("score", "completeness", "timeliness", "accuracy", "consistency")
+_QUALITY_S = 4 * DAY_S
+"""A day is worked out once it is over; in this time an outage of that work is told by its age."""
+
+
+class QualityOfSource(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest day (``day``: its start, Unix seconds) of ``source_quality`` of one source; of all miners the mean."""
+
+    source: str
+    kind: str
+    day: int
+    score: float | None = None
+    completeness: float | None = None
+    timeliness: float | None = None
+    accuracy: float | None = None
+    consistency: float | None = None
+
+
 class FleetHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of ``fleet_health``; see storage/declaration/pipeline.py. ``time``: Unix seconds when it was looked."""
+    """One row of ``fleet_health``; see storage/declaration/pipeline.py. ``time``: Unix seconds when it was looked.
+
+    ``sources``: quality of sources as far as it is worked out, for those who read files.
+    """
 
     time: int
     miners: int
@@ -53,6 +74,7 @@ class FleetHealth(msgspec.Struct, frozen=True, kw_only=True):
     profit_change_usd: float | None = None
     price_age_s: float | None = None
     reason: str | None = None
+    sources: tuple[QualityOfSource, ...] = ()
 
 
 def look_at_fleet(store: Store, miners: Sequence[MinerSettings], now: int) -> FleetHealth:
@@ -76,13 +98,13 @@ def look_at_fleet(store: Store, miners: Sequence[MinerSettings], now: int) -> Fl
     told |= _profit(store, now, reasons)
     told |= _price(store, now, reasons)
     reason = ",".join(f"{name}:{why}" for name, why in sorted(reasons.items())) or None
-    return FleetHealth(time=now, miners=len(roster), reason=reason, **told)
+    return FleetHealth(time=now, miners=len(roster), reason=reason, sources=_qualities(store, now), **told)
 
 
 def frame_of(health: FleetHealth) -> Frame:
     """The row of the hour in which it was looked; looked again in that hour it replaces the row."""
     columns: dict[str, list[Value]] = {
-        name: [value] for name, value in msgspec.structs.asdict(health).items() if name != "time"
+        name: [value] for name, value in msgspec.structs.asdict(health).items() if name not in ("time", "sources")
     }
     return build_frame(FLEET_HEALTH.name, [window_of(health.time, HOUR_S)], {"scope": ["fleet"], **columns})
 
@@ -166,6 +188,20 @@ def _price(store: Store, now: int, reasons: dict[str, str]) -> dict[str, float]:
         reasons["price_age_s"] = "no_price_for_a_day"
         return {}
     return {"price_age_s": float(ages.max())}
+
+
+def _qualities(store: Store, now: int) -> tuple[QualityOfSource, ...]:
+    rows = _read(store, SOURCE_QUALITY, now - _QUALITY_S, now, None, *_QUALITY)
+    rows.loc[rows["kind"] == "miner", "source"] = "miners"
+    newest = rows[rows["at"] == rows.groupby(["kind", "source"])["at"].transform("max")]
+    means = newest.groupby(["kind", "source", "at"])[list(_QUALITY)].mean()
+    return tuple(
+        QualityOfSource(
+            kind=str(kind), source=str(source), day=int(day),
+            **{name: None if pd.isna(value) else float(value) for name, value in zip(_QUALITY, values, strict=True)},
+        )
+        for (kind, source, day), values in zip(means.index, means.itertuples(index=False), strict=True)
+    )  # fmt: skip
 
 
 def _newest(store: Store, measurement: Measurement, since: int, now: int) -> pd.DataFrame:

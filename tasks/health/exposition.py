@@ -1,25 +1,42 @@
-"""The state of a host as Prometheus reads it: text format 0.0.4, names after its conventions (base units, ``_total``).
+"""The state of a host as Prometheus reads it: text format 0.0.4; what there is stands in metrics.py.
 
 Everything comes from files, so that it is told while the store is down. Ages are told as the Unix times they are of:
-``time() - lodeline_lane_last_tick_timestamp_seconds`` is right at whatever time it is scraped.
+``time() - lodeline_lane_last_tick_timestamp_seconds`` is right at whatever time it is scraped. What is not known has
+no sample: it is never 0.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator
+from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from storage.histogram import SECONDS, Histogram, continued, empty
 from tasks.alerts.book import Book
 from tasks.alerts.rule import Level
+from tasks.health import business
+from tasks.health.host import look
+from tasks.health.metrics import METRICS, PREFIX, Kind, MetricDeclaration
+from tasks.health.processes import FLOWS, processes, usage
+from tasks.health.rows import LANES_OF_THE_PAST, waiting_s
 from tasks.health.status import Status, read_status
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_PREFIX = "lodeline_"
+_ASPECTS = ("score", "completeness", "timeliness", "accuracy", "consistency")
+
+
+class Sample(NamedTuple):
+    """One value of a metric; None: it is not known, and left out."""
+
+    metric: str
+    labels: tuple[str, ...]
+    value: float | Histogram | None
 
 
 def exposition(data_directory: Path, now: float) -> bytes:
@@ -42,180 +59,192 @@ class _Collector:
 
     def collect(self) -> Iterator[Metric]:
         """What prometheus_client asks a collector for."""
-        status = read_status(self._data_directory, self._now)
-        yield _gauge("healthy", "1 while nothing is wrong with the pipeline of this host", [], [((), status.healthy)])
-        yield from _lanes(status, self._now)
-        yield from _delivery(status)
-        yield from _sources(status)
-        yield from _rolled_up(status)
-        yield from _alerts(self._data_directory / "state")
-        yield from _host(self._data_directory)
+        found: dict[str, list[Sample]] = defaultdict(list)
+        for sample in samples(self._data_directory, self._now):
+            if sample.value is not None:
+                found[sample.metric].append(sample)
+        return (_family(declared, found[name]) for name, declared in METRICS.items() if found[name])
 
 
-Sample = tuple[tuple[str, ...], float | None]
+def samples(data_directory: Path, now: float) -> Iterator[Sample]:
+    """All that is known, metric by metric."""
+    status = read_status(data_directory, now)
+    yield Sample("healthy", (), status.healthy)
+    yield Sample("build_info", (version("lodeline"),), 1)
+    yield Sample("overrides", (), len(status.overrides))
+    yield from _lanes(status, now)
+    yield from _delivery(status, now)
+    yield from _sources(status)
+    for name, mark in status.rolled_up.items():
+        yield Sample("rolled_up_until_timestamp_seconds", (name,), mark.complete_until)
+    yield from _alerts(data_directory / "state")
+    yield from _host(data_directory, now)
+    yield from _processes(data_directory / "locks")
+    yield from _fleet(data_directory / "state")
 
 
-def _gauge(name: str, meaning: str, labels: Sequence[str], samples: Sequence[Sample]) -> Metric:
-    from prometheus_client.core import GaugeMetricFamily
+def _family(declared: MetricDeclaration, told: list[Sample]) -> Metric:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-    family = GaugeMetricFamily(_PREFIX + name, meaning, labels=labels)
-    for values, value in samples:
-        if value is not None:
-            family.add_metric(values, float(value))
+    name, labels = PREFIX + declared.name, declared.labels
+    if declared.kind is Kind.HISTOGRAM:
+        histogram = HistogramMetricFamily(name, declared.meaning, labels=labels)
+        for sample in told:
+            if isinstance(sample.value, Histogram):
+                histogram.add_metric(sample.labels, _buckets(sample.value), sample.value.sum)
+        return histogram
+    family: Metric
+    if declared.kind is Kind.COUNTER:
+        family = CounterMetricFamily(name, declared.meaning, labels=labels)
+    else:
+        family = GaugeMetricFamily(name, declared.meaning, labels=labels)
+    for sample in told:
+        if not isinstance(sample.value, Histogram | None):
+            family.add_metric(sample.labels, float(sample.value))
     return family
 
 
-def _counter(name: str, meaning: str, labels: Sequence[str], samples: Sequence[Sample]) -> Metric:
-    from prometheus_client.core import CounterMetricFamily
+def _buckets(told: Histogram) -> list[tuple[str, float]]:
+    """Cumulative counts by upper bound."""
+    from prometheus_client.utils import floatToGoString
 
-    family = CounterMetricFamily(_PREFIX + name, meaning, labels=labels)
-    for values, value in samples:
-        if value is not None:
-            family.add_metric(values, float(value))
-    return family
+    bounds = [*map(floatToGoString, told.bounds), "+Inf"]
+    return list(zip(bounds, map(float, accumulate(told.counts)), strict=True))
 
 
-def _lanes(status: Status, now: float) -> Iterator[Metric]:
-    def each(name: str, meaning: str, value: str) -> Metric:
-        return _gauge(name, meaning, ["lane"], [((lane.lane,), getattr(lane, value)) for lane in status.lanes])
-
-    yield _gauge(
-        "lane_last_tick_timestamp_seconds",
-        "slot of the newest tick",
-        ["lane"],
-        [((lane.lane,), now - lane.tick_age_s) for lane in status.lanes],
-    )
-    yield _gauge(
-        "lane_newest_data_timestamp_seconds",
-        "newest reading",
-        ["lane"],
-        [
-            ((lane.lane,), None if lane.newest_data_age_s is None else now - lane.newest_data_age_s)
-            for lane in status.lanes
-        ],
-    )
-    yield each("lane_tick_interval_seconds", "seconds between two ticks", "tick_every_s")
-    yield each("lane_tick_duration_seconds", "time that the newest tick took", "tick_s")
-    yield each("lane_polled", "miners or requests asked at the newest tick", "polled")
-    yield each("lane_failed", "of them, those that gave no reading", "failed")
-    yield each("lane_left_alone", "miners not asked since their circuit breaker is open", "left_alone")
-    yield _gauge(
-        "lane_failed_by_reason",
-        "those that gave no reading, by reason",
-        ["lane", "reason"],
-        [((lane.lane, reason), number) for lane in status.lanes for reason, number in lane.failed_by_reason.items()],
-    )
+def _lanes(status: Status, now: float) -> Iterator[Sample]:
+    for lane in status.lanes:
+        named = (lane.lane,)
+        newest = None if lane.newest_data_age_s is None else now - lane.newest_data_age_s
+        yield Sample("lane_last_tick_timestamp_seconds", named, now - lane.tick_age_s)
+        yield Sample("lane_newest_data_timestamp_seconds", named, newest)
+        yield Sample("lane_tick_interval_seconds", named, lane.tick_every_s)
+        yield Sample("lane_tick_duration_seconds", named, lane.tick_s)
+        yield Sample("lane_loop_lag_seconds", named, lane.loop_lag_ms / 1e3)
+        yield Sample("lane_polled", named, lane.polled)
+        yield Sample("lane_failed", named, lane.failed)
+        yield Sample("lane_left_alone", named, lane.left_alone)
+        for reason, number in lane.failed_by_reason.items():
+            yield Sample("lane_failed_by_reason", (lane.lane, reason), number)
+        if lane.tally.ticks:
+            yield Sample("ticks", named, lane.tally.ticks)
+            yield Sample("slots_missed", named, lane.tally.missed)
+            yield Sample("polls", named, lane.tally.asked)
+            yield Sample("poll_duration_seconds", named, lane.tally.answers)
+        for reason, number in lane.tally.failed.items():
+            yield Sample("polls_failed", (lane.lane, reason), number)
 
 
-def _delivery(status: Status) -> Iterator[Metric]:
-    sinks = [(lane, sink, account) for lane in status.lanes for sink, account in lane.sinks.items()]
-
-    def counted(name: str, meaning: str, value: str) -> Metric:
-        return _counter(
-            name, meaning, ["lane", "sink"], [((lane.lane, sink), getattr(a, value)) for lane, sink, a in sinks]
-        )
-
-    yield counted("points_accepted", "points that the spool took", "accepted")
-    yield counted("points_stored", "points that the store took", "stored")
-    yield counted("points_dead_lettered", "points that the store refused for good", "dead_lettered")
-    yield counted("points_shed", "points dropped since the spool's limit was reached", "shed")
-    yield _gauge(
-        "backlog_points",
-        "points spooled and not stored yet",
-        ["lane", "sink"],
-        [((lane.lane, sink), account.backlog) for lane, sink, account in sinks],
-    )
-    yield _gauge(
-        "sink_up",
-        "0 while the store does not take what it is given",
-        ["lane", "sink"],
-        [((lane.lane, sink), account.trouble is None) for lane, sink, account in sinks],
-    )
+def _delivery(status: Status, now: float) -> Iterator[Sample]:
+    for lane in status.lanes:
+        for sink, account in lane.sinks.items():
+            named = (lane.lane, sink)
+            yield Sample("points_accepted", named, account.accepted)
+            yield Sample("points_stored", named, account.stored)
+            yield Sample("points_dead_lettered", named, account.dead_lettered)
+            yield Sample("points_shed", named, account.shed)
+            yield Sample("backlog_points", named, account.backlog)
+            yield Sample("sink_up", named, account.trouble is None)
+            if lane.lane not in LANES_OF_THE_PAST:
+                yield Sample("delivery_waiting_seconds", named, waiting_s(account, now))
+                yield Sample("delivery_lag_seconds", named, account.lag.delays if account.lag else None)
 
 
-def _sources(status: Status) -> Iterator[Metric]:
-    found = [(lane, source) for lane in status.lanes for source in lane.sources]
-    labels = ["source", "request"]
-
-    def each(name: str, meaning: str, value: str, scale: float = 1.0) -> Metric:
-        samples: list[Sample] = []
-        for _, source in found:
-            number = getattr(source, value)
-            samples.append(((source.source, source.request), None if number is None else number * scale))
-        return _gauge(name, meaning, labels, samples)
-
-    yield each("source_last_success_timestamp_seconds", "slot at which data last came", "success_slot")
-    yield each("source_failures_in_a_row", "tries since then that gave none", "failures_in_a_row")
-    yield each("source_latency_seconds", "time of the newest answer", "latency_ms", 1e-3)
-    credits = [(name, account) for lane in status.lanes for name, account in lane.credits.items()]
-    yield _gauge("source_credits_left", "credits left this month", ["source"], [((n,), a.left) for n, a in credits])
-    yield _gauge(
-        "source_credits_forecast",
-        "credits that the month will have used at its end",
-        ["source"],
-        [((name,), account.forecast) for name, account in credits],
-    )
+def _sources(status: Status) -> Iterator[Sample]:
+    answers: dict[str, Histogram] = {}
+    for lane in status.lanes:
+        for source in lane.sources:
+            named = (source.source, source.request)
+            latency = None if source.latency_ms is None else source.latency_ms / 1e3
+            yield Sample("source_last_success_timestamp_seconds", named, source.success_slot)
+            yield Sample("source_failures_in_a_row", named, source.failures_in_a_row)
+            yield Sample("source_latency_seconds", named, latency)
+            if source.tally.asked:
+                yield Sample("source_requests", named, source.tally.asked)
+                so_far = answers.get(source.source, empty(SECONDS))
+                answers[source.source] = so_far.merged(continued(source.tally.answers, SECONDS))
+            for reason, number in source.tally.failed.items():
+                yield Sample("source_requests_failed", (*named, reason), number)
+        for name, account in lane.credits.items():
+            yield Sample("source_credits_left", (name,), account.left)
+            yield Sample("source_credits_forecast", (name,), account.forecast)
+    for name, told in answers.items():
+        yield Sample("source_request_duration_seconds", (name,), told)
 
 
-def _rolled_up(status: Status) -> Iterator[Metric]:
-    yield _gauge(
-        "rolled_up_until_timestamp_seconds",
-        "before it all closed hours are rolled up",
-        ["measurement"],
-        [((name,), mark.complete_until) for name, mark in status.rolled_up.items()],
-    )
-
-
-def _alerts(state: Path) -> Iterator[Metric]:
+def _alerts(state: Path) -> Iterator[Sample]:
     book = Book.look_into(state)
     if book is None:
         return
     try:
-        alerts, look, channels = book.alerts(), book.last_look(), book.channels()
+        alerts, last, channels = book.alerts(), book.last_look(), book.channels()
     finally:
         book.close()
-    muted = look.muted if look is not None else {}
+    muted = last.muted if last is not None else {}
     firing = [alert for alert in alerts.values() if alert.firing]
-    yield _gauge(
-        "alerts_firing",
-        "alerts that fire; muted ones are told nobody",
-        ["level", "muted"],
-        [
-            ((str(level), str(quiet).lower()), sum(a.level is level and (a.id in muted) is quiet for a in firing))
-            for level in Level
-            for quiet in (False, True)
-        ],
-    )
-    yield _gauge(
-        "alerts_last_look_timestamp_seconds", "when the watch last looked", [], [((), look.at if look else None)]
-    )
-    yield _gauge(
-        "channel_last_success_timestamp_seconds",
-        "when a channel last took a message",
-        ["channel"],
-        [((one.name,), one.last_success) for one in channels],
-    )
-    yield _gauge(
-        "channel_waiting",
-        "messages that wait for a channel",
-        ["channel"],
-        [((one.name,), one.waiting) for one in channels],
-    )
+    for level in Level:
+        for quiet in (False, True):
+            number = sum(alert.level is level and (alert.id in muted) is quiet for alert in firing)
+            yield Sample("alerts_firing", (str(level), str(quiet).lower()), number)
+    yield Sample("alerts_last_look_timestamp_seconds", (), last.at if last else None)
+    for channel in channels:
+        yield Sample("channel_last_success_timestamp_seconds", (channel.name,), channel.last_success)
+        yield Sample("channel_waiting", (channel.name,), channel.waiting)
 
 
-def _host(data_directory: Path) -> Iterator[Metric]:
-    where = next(folder for folder in (data_directory, *data_directory.parents) if folder.exists())
-    volume = os.statvfs(where)
-    yield _gauge("disk_free_bytes", "bytes free where the data is", [], [((), volume.f_bavail * volume.f_frsize)])
-    yield _gauge("disk_size_bytes", "bytes of that file system", [], [((), volume.f_blocks * volume.f_frsize)])
-    yield _gauge("host_load1", "processes that ran or waited to, mean of a minute", [], [((), os.getloadavg()[0])])
-    yield _gauge("host_cpus", "processors", [], [((), os.cpu_count())])
-    memory = Path("/proc/meminfo")
-    if memory.exists():
-        sizes = dict(line.split(":", 1) for line in memory.read_text().splitlines() if ":" in line)
-        yield _gauge("host_memory_available_bytes", "memory that can be had", [], [((), _kib(sizes["MemAvailable"]))])
-        yield _gauge("host_memory_bytes", "memory of the host", [], [((), _kib(sizes["MemTotal"]))])
+def _host(data_directory: Path, now: float) -> Iterator[Sample]:
+    host = look(data_directory)
+    yield Sample("disk_free_bytes", (), host.disk_free)
+    yield Sample("disk_size_bytes", (), host.disk_total)
+    yield Sample("host_load1", (), host.load_1m)
+    yield Sample("host_cpus", (), host.cpus)
+    yield Sample("host_memory_available_bytes", (), host.memory_available)
+    yield Sample("host_memory_bytes", (), host.memory_total)
+    yield Sample("host_swap_used_bytes", (), host.swap_used)
+    yield Sample("host_temperature_celsius", (), host.temperature_c)
+    yield Sample("host_throttled", (), host.throttled)
+    yield Sample("host_under_voltage", (), host.under_voltage)
+    yield Sample("host_boot_timestamp_seconds", (), None if host.uptime_s is None else now - host.uptime_s)
+    if host.cpu is not None:
+        yield Sample("host_cpu_seconds", ("busy",), host.cpu.busy_s)
+        yield Sample("host_cpu_seconds", ("idle",), host.cpu.whole_s - host.cpu.busy_s)
+    if host.clock is not None:
+        yield Sample("host_clock_synchronised", (), host.clock.synchronised)
+        yield Sample("host_clock_error_seconds", (), host.clock.error_s)
 
 
-def _kib(text: str) -> float:
-    return float(text.split(maxsplit=1)[0]) * 1024
+def _processes(lock_directory: Path) -> Iterator[Sample]:
+    found = processes(lock_directory, pss=False)
+    for kind in usage(found, None, 0.0):
+        named = (kind.kind,)
+        yield Sample("processes", named, kind.processes)
+        yield Sample("process_resident_memory_bytes", named, kind.rss)
+        yield Sample("process_open_fds", named, kind.open_files)
+        yield Sample("process_threads", named, kind.threads)
+        if kind.processes == 1 and kind.kind != FLOWS:  # a sum over processes that come and go is no counter
+            (only,) = (one for one in found if one.kind == kind.kind)
+            yield Sample("process_cpu_seconds", named, only.cpu_s)
+
+
+def _fleet(state: Path) -> Iterator[Sample]:
+    fleet = business.kept(state)
+    if fleet is None:
+        return
+    uptime = fleet.hashing_uptime_percent
+    yield Sample("fleet_looked_timestamp_seconds", (), fleet.time)
+    yield Sample("fleet_miners", (), fleet.miners)
+    yield Sample("fleet_miners_known", (), fleet.miners_known)
+    yield Sample("fleet_miners_answering", (), fleet.miners_answering)
+    yield Sample("fleet_hashrate_expected_hashes_per_second", (), fleet.hashrate_expected_hs)
+    yield Sample("fleet_hashrate_delivered_hashes_per_second", (), fleet.hashrate_delivered_hs)
+    yield Sample("fleet_hashing_uptime_ratio", (), None if uptime is None else uptime / 100.0)
+    yield Sample("fleet_predicted_usd", (), fleet.predicted_usd)
+    yield Sample("fleet_credited_usd", (), fleet.credited_usd)
+    yield Sample("fleet_profit_day_usd", (), fleet.profit_day_usd)
+    yield Sample("fleet_profit_mean_usd", (), fleet.profit_mean_usd)
+    oldest = None if fleet.price_age_s is None else fleet.time - fleet.price_age_s
+    yield Sample("fleet_oldest_price_timestamp_seconds", (), oldest)
+    for source in fleet.sources:
+        yield Sample("source_quality_day_timestamp_seconds", (source.source, source.kind), source.day)
+        for aspect in _ASPECTS:
+            yield Sample("source_quality_ratio", (source.source, source.kind, aspect), getattr(source, aspect))

@@ -19,6 +19,8 @@ _UNDER_VOLTAGE, _SLOWED = 0b0001, 0b1110
 _COLDEST_C, _HOTTEST_C = -40.0, 150.0
 """A sensor that tells less or more is broken: 0x7fff is read as 32,767 degrees."""
 _IDLE, _IOWAIT = 3, 4
+TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
+"""Unit of times in /proc, seconds."""
 _WHOLE = 8
 """Of the times in ``cpu`` of /proc/stat the first eight make up the whole; guests are in user and nice already."""
 _STA_UNSYNC, _TIME_ERROR = 0x0040, 5
@@ -26,10 +28,10 @@ _STA_UNSYNC, _TIME_ERROR = 0x0040, 5
 
 @dataclass(frozen=True, slots=True)
 class CpuTimes:
-    """Time that all processors together spent since the start, in ticks: ``busy`` of ``whole``."""
+    """Time that all processors together spent since the start, seconds: ``busy_s`` of ``whole_s``."""
 
-    busy: int
-    whole: int
+    busy_s: float
+    whole_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def _cpu_times(proc: Path, reasons: dict[str, str]) -> CpuTimes | None:
         return None
     times = [int(word) for word in text.split("\n", 1)[0].split()[1 : 1 + _WHOLE]]
     whole = sum(times)
-    return CpuTimes(busy=whole - times[_IDLE] - times[_IOWAIT], whole=whole)
+    return CpuTimes(busy_s=(whole - times[_IDLE] - times[_IOWAIT]) * TICK_S, whole_s=whole * TICK_S)
 
 
 def _memory(root: Path, reasons: dict[str, str]) -> tuple[int | None, int | None, int | None]:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from tasks.health.host import TICK_S
 from tasks.shift.baton import Baton
 
 PROC = Path("/proc")
-_TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 FLOWS = "flows"
 
@@ -134,7 +134,7 @@ def _state(folder: Path, kind: str, *, pss: bool) -> ProcessState:
         pid=int(folder.name),
         began=int(fields[19]),
         kind=kind,
-        cpu_s=(int(fields[11]) + int(fields[12])) * _TICK_S,
+        cpu_s=(int(fields[11]) + int(fields[12])) * TICK_S,
         rss=int(fields[21]) * _PAGE,
         pss=_pss(folder) if pss else None,
         open_files=_open_files(folder),

@@ -28,8 +28,8 @@ def host_frame(looks: Sequence[HostState], before: HostState | None, host: str, 
     if now.cpu is not None and (before is None or before.cpu is None):
         reasons["cpu_busy"] = FIRST
     elif now.cpu is not None and before is not None and before.cpu is not None:
-        whole = now.cpu.whole - before.cpu.whole
-        busy = (now.cpu.busy - before.cpu.busy) / whole if whole > 0 else None
+        whole_s = now.cpu.whole_s - before.cpu.whole_s
+        busy = (now.cpu.busy_s - before.cpu.busy_s) / whole_s if whole_s > 0 else None
     columns: dict[str, Value] = {
         "host": host,
         "cpu_busy": None if busy is None else min(1.0, max(0.0, busy)),

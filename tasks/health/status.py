@@ -13,7 +13,7 @@ from storage.delivery.books import Books, books
 from storage.downsample import watermarks
 from storage.downsample.watermarks import Watermark
 from storage.errors import NeedsHuman
-from tasks.miners.report import MinerStanding, TickReport, newest_reports
+from tasks.miners.report import MinerStanding, Tally, TickReport, newest_reports
 from tasks.overrides.file import OverrideFile
 from tasks.overrides.override import Override, Overrides
 from tasks.sources.budget import Account, kept_account
@@ -36,7 +36,7 @@ class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
     ``failing`` are all miners whose last poll failed, in whichever tick, but those that an override is about;
     ``left_alone`` of them are not asked at each.
     ``sources`` are the requests of a lane of pools or markets, as they stand; such a lane has no miners. ``credits``:
-    how the month's budget stands of those that have one, by source.
+    how the month's budget stands of those that have one, by source. ``tally``: what all ticks gave so far.
     """
 
     lane: str
@@ -56,6 +56,8 @@ class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
     sinks: dict[str, Books]
     sources: tuple[RequestStanding, ...] = ()
     credits: dict[str, Account] = {}
+    loop_lag_ms: float = 0.0
+    tally: Tally = Tally()
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,6 +151,8 @@ def _lane(report: TickReport, file: Path, sinks: dict[str, Books], now: float, b
         sinks=sinks,
         sources=tuple(sources),
         credits=_credits(file.parent, sources, now),
+        loop_lag_ms=report.loop_lag_ms,
+        tally=report.tally,
     )
 
 

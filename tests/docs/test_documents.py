@@ -13,10 +13,13 @@ from deployments.configuration_reference import DOCUMENT as CONFIGURATION
 from deployments.configuration_reference import rendered, settings_of
 from deployments.data_dictionary import DOCUMENT as DICTIONARY
 from deployments.data_dictionary import data_dictionary
+from deployments.metrics_reference import DOCUMENT as METRICS_DOCUMENT
+from deployments.metrics_reference import metrics_reference
 from deployments.settings import FURTHER_VARIABLES, MODELS, unknown_variables
 from storage.configuration.variables import variable_names
 from storage.declaration import BUCKETS, MEASUREMENTS
 from storage.settings import PREFIX
+from tasks.health.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +35,12 @@ def test_the_configuration_reference_is_fresh() -> None:
 
 def test_the_command_reference_is_fresh() -> None:
     assert COMMANDS_DOCUMENT.read_text() == command_reference(), "run python -m deployments.command_reference"
+
+
+def test_the_metrics_reference_is_fresh() -> None:
+    document = METRICS_DOCUMENT.read_text()
+    assert document == metrics_reference(), "run python -m deployments.metrics_reference"
+    assert [one.told_name for one in METRICS.values() if f"| `{one.told_name}`" not in document] == []
 
 
 def test_every_measurement_field_tag_and_bucket_is_in_the_dictionary() -> None:

@@ -87,6 +87,22 @@ def test_all_of_it(store: EmbeddedStore) -> None:
     assert told.reason is None
 
 
+def test_quality_of_sources_is_that_of_the_newest_day_and_of_miners_the_mean(store: EmbeddedStore) -> None:
+    put(
+        store, "source_quality",
+        (DAY - DAY_S, {"kind": "miner", "source": "m1", "score": 0.5, "accuracy": 1.0}),
+        (DAY - DAY_S, {"kind": "miner", "source": "m2", "score": 1.0}),
+        (DAY - 2 * DAY_S, {"kind": "miner", "source": "m1", "score": 0.0}),
+        (DAY - 2 * DAY_S, {"kind": "price", "source": "gecko", "score": 0.25, "timeliness": 0.75}),
+        (DAY - 5 * DAY_S, {"kind": "pool", "source": "gone", "score": 0.25}),
+    )  # fmt: skip
+    told = {one.source: one for one in look_at_fleet(store, [], NOW).sources}
+    assert set(told) == {"miners", "gecko"}
+    assert (told["miners"].score, told["miners"].accuracy, told["miners"].day) == (0.75, 1.0, DAY - DAY_S)
+    assert told["miners"].completeness is None
+    assert (told["gecko"].kind, told["gecko"].timeliness, told["gecko"].day) == ("price", 0.75, DAY - 2 * DAY_S)
+
+
 def test_what_is_not_known_is_null_with_a_reason(store: EmbeddedStore) -> None:
     told = look_at_fleet(store, [miner("m1")], NOW)
     assert (told.miners, told.miners_known, told.known_ratio) == (1, 0, 0.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.health.host import Clock, HostState, kernel_clock, look
+from tasks.health.host import TICK_S, Clock, HostState, kernel_clock, look
 
 GIB = 2**30
 # As proc(5) has them: user nice system idle iowait irq softirq steal guest guest_nice; guests are in user already.
@@ -42,7 +42,8 @@ def test_a_raspberry_pi_that_is_hot_and_badly_supplied(tmp_path: Path) -> None:
     assert state.temperature_c == 84.25, "and not what a broken sensor tells"
     assert (state.throttled, state.under_voltage) == (True, True)
     assert state.cpu is not None
-    assert (state.cpu.busy, state.cpu.whole) == (170, 1000), "idle and waiting for the disk are not busy"
+    assert state.cpu.busy_s == pytest.approx(170 * TICK_S), "idle and waiting for the disk are not busy"
+    assert state.cpu.whole_s == pytest.approx(1000 * TICK_S)
     assert (state.memory_total, state.memory_available) == (3884364 * 1024, 971091 * 1024)
     assert state.swap_used == 100_000 * 1024
     assert state.uptime_s == 12345
@@ -130,4 +131,4 @@ def test_this_very_host(tmp_path: Path) -> None:
     assert state.memory_total is not None
     assert state.memory_total <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert state.cpu is not None
-    assert 0 < state.cpu.busy < state.cpu.whole
+    assert 0 < state.cpu.busy_s < state.cpu.whole_s

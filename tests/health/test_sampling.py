@@ -32,8 +32,9 @@ assert T % sampling.ROW_S == 0
 
 def state(**given: Any) -> HostState:
     usual: dict[str, Any] = {
-        "cpus": 4, "load_1m": 0.5, "cpu": CpuTimes(busy=100, whole=1000), "memory_total": 1000, "memory_available": 600,
-        "swap_used": 0, "disk_total": 10**9, "disk_free": 10**8, "temperature_c": 50.0, "throttled": False,
+        "cpus": 4, "load_1m": 0.5, "cpu": CpuTimes(busy_s=100, whole_s=1000), "memory_total": 1000,
+        "memory_available": 600, "swap_used": 0, "disk_total": 10**9, "disk_free": 10**8,
+        "temperature_c": 50.0, "throttled": False,
         "under_voltage": None, "uptime_s": 99, "clock": Clock(synchronised=True, error_s=0.1),
         "reasons": {"under_voltage": "no_sensor"},
     }  # fmt: skip
@@ -48,7 +49,7 @@ def test_a_row_of_the_host_tells_the_worst_of_its_minutes() -> None:
     looks = [
         state(memory_available=90, temperature_c=None),
         state(temperature_c=81.0, throttled=True, under_voltage=None),
-        state(cpu=CpuTimes(busy=400, whole=1600)),
+        state(cpu=CpuTimes(busy_s=400, whole_s=1600)),
     ]
     told = row(host_frame(looks, state(), "edge", T))
     assert told["cpu_busy"] == 0.5, "300 of 600 ticks"
