@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployments.command.abacus_drift import drift, monitor
-from deployments.command.abacus_status import said, status, utc
+from deployments.command.abacus_schedules import schedules
+from deployments.command.abacus_status import status
+from deployments.command.abacus_words import said, utc
 from deployments.command.options import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ class Action(StrEnum):
     STREAM = "stream"
     PREDICT = "predict"
     PREDICTIONS = "predictions"
+    SCHEDULES = "schedules"
     MONITOR = "monitor"
     DRIFT = "drift"
     RETRAIN = "retrain"
@@ -41,8 +44,9 @@ def abacus(
             help="status: how every feature group stands, here and at Abacus.AI, and what is otherwise there than "
             "declared; where it does not answer, how they stand here. register: make and mend them there. export: send "
             "what is new now. stream: send windows that are closed now. predict: start batch predictions that are due, "
-            "fetch those that are over, and score. predictions: how each stands. monitor: run the drift monitors there "
-            "whose day is due, and fetch what they saw. drift: that beside the drift that is measured here. "
+            "fetch those that are over, and score. predictions: how each stands. schedules: refresh policies there. "
+            "monitor: run the drift monitors there whose day is due, and fetch what they saw. drift: that beside the "
+            "drift that is measured here. "
             "retrain: start trainings that are due by time or drift. "
             "ask NAME ENTITY: what a prediction says of an entity's features of now. lookup NAME ENTITY: the row of a "
             "feature group that is served over there. "
@@ -112,6 +116,8 @@ def abacus(
         _register(settings.abacus, endpoints, as_json=as_json)
     elif action is Action.EXPORT:
         _export(settings, settings.abacus, endpoints, as_json=as_json)
+    elif action is Action.SCHEDULES:
+        schedules(settings.abacus, endpoints, as_json=as_json)
     elif action is Action.MONITOR:
         monitor(settings, settings.abacus, endpoints, as_json=as_json)
     elif action is Action.PREDICT:
@@ -128,9 +134,12 @@ def _register(abacus: AbacusSettings, endpoints: Endpoints, *, as_json: bool) ->
     import msgspec
 
     from tasks.abacus.exporting import register_groups
+    from tasks.abacus.refresh_policies import policy_states
 
     found = register_groups(abacus, endpoints)
-    open_ones = [difference for *_, done in found for difference in done if difference.mend is None]
+    policies = policy_states(abacus, endpoints, mend=True)
+    done_of = [*(done for *_, done in found), *(state.differences for state in policies)]
+    open_ones = [difference for done in done_of for difference in done if difference.mend is None]
     if as_json:
         told = [
             {
@@ -147,6 +156,10 @@ def _register(abacus: AbacusSettings, endpoints: Endpoints, *, as_json: bool) ->
             if not registered.is_settled:
                 typer.echo("  keys, types and units follow with the first export: the service knows no columns yet")
             for difference in done if not registered.is_new else []:
+                typer.echo(f"  {said(difference)}")
+        for state in policies:
+            typer.echo(f"policy {state.name}: {'changed' if state.differences else 'as declared'}")
+            for difference in state.differences:
                 typer.echo(f"  {said(difference)}")
     if open_ones:
         raise typer.Exit(1)

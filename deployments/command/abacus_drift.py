@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from deployments.command.abacus_status import utc
+from deployments.command.abacus_words import utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from deployments.command.abacus_words import policy_lines, said, utc
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from deployments.settings import Settings
     from tasks.abacus.export_state import ExportState
     from tasks.abacus.exporting import GroupState
-    from tasks.abacus.registration import Difference
     from tasks.abacus.settings import AbacusSettings
 
 
@@ -31,10 +32,13 @@ def status(settings: Settings, abacus: AbacusSettings, *, as_json: bool) -> None
     from tasks.abacus.connection import find_endpoints
     from tasks.abacus.export_state import export_states
     from tasks.abacus.exporting import group_states
+    from tasks.abacus.refresh_policies import policy_states
 
     now, here = int(time.time()), export_states(abacus, settings.host)
     try:
-        groups = group_states(abacus, asyncio.run(find_endpoints(abacus)), settings.host)
+        endpoints = asyncio.run(find_endpoints(abacus))
+        groups = group_states(abacus, endpoints, settings.host)
+        policies = policy_states(abacus, endpoints)
     except LodelineError:
         if not as_json:
             for name in dict.fromkeys(state.group for state in here):
@@ -45,7 +49,11 @@ def status(settings: Settings, abacus: AbacusSettings, *, as_json: bool) -> None
     else:
         for state in groups:
             typer.echo("\n".join(_lines(state, here, now)))
-    if any(state.registered is None or state.differences for state in groups):
+        for line in policy_lines(policies):
+            typer.echo(line)
+    if any(policy.differences for policy in policies) or any(
+        state.registered is None or state.differences for state in groups
+    ):
         raise typer.Exit(1)
 
 
@@ -128,16 +136,3 @@ def _as_json(state: GroupState, here: Sequence[ExportState], now: int) -> dict[s
             if one.group == state.definition.name
         ],
     }  # fmt: skip
-
-
-def said(difference: Difference) -> str:
-    """A difference in one line."""
-    declared, found = (" ".join(text.split()) for text in (difference.declared, difference.found))
-    return f"{difference.what}: declared {declared[:120]!r}, at Abacus.AI {found[:120]!r}"
-
-
-def utc(seconds: int) -> str:
-    """Unix seconds as people read them."""
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,8 @@ from tasks.abacus.connection import Abacus, Endpoints, find_endpoints
 from tasks.abacus.definition import Definition, definitions_of
 from tasks.abacus.export import PART_BYTES, Export, ExportReport
 from tasks.abacus.journal import Journal, JournalFile, StreamJournal
-from tasks.abacus.registration import ONLINE, Difference, Registered, Registry
+from tasks.abacus.refresh_policies import Policies
+from tasks.abacus.registration import ONLINE, Difference, Registered, Registry, connected
 from tasks.abacus.run_notes import Outcome, Way, note_runs
 from tasks.abacus.settings import AbacusSettings
 from tasks.abacus.streaming import Stream, StreamReport
@@ -73,19 +73,6 @@ class GroupState:
     stream: StreamJournal | None
 
 
-@contextmanager
-def connected(
-    settings: AbacusSettings, endpoints: Endpoints, stop: Callable[[], bool] = lambda: False
-) -> Iterator[tuple[Abacus, Registry]]:
-    """The account of the configuration, and its project."""
-    general = settings.general
-    abacus = Abacus(general.api_key, endpoints, settings.data_ingestion, stop=stop)
-    try:
-        yield abacus, Registry(abacus, general.project_id, general.environment)
-    finally:
-        abacus.close()
-
-
 def export_groups(
     settings: AbacusSettings,
     endpoints: Endpoints,
@@ -120,6 +107,12 @@ def export_groups(
                 )
                 note_runs(folder, Way.BATCH, [_outcome(result)], int(clock()))
                 results.append(result)
+            if settings.refresh_policies:  # a new version of a definition is another group to refresh
+                try:
+                    Policies(abacus, registry, settings).mend()
+                except LodelineError as error:
+                    passes = isinstance(error, TryAgain)
+                    results.append(GroupResult("refresh policies", trouble=str(error), passes=passes))
             return results
 
 

@@ -20,8 +20,9 @@ from storage.store import Store
 from tasks.abacus.connection import Endpoints
 from tasks.abacus.definition import Definition, ExportColumn, definitions_of
 from tasks.abacus.drift_monitor import DriftMonitor, MonitorReport
-from tasks.abacus.exporting import connected, journal_folder
+from tasks.abacus.exporting import journal_folder
 from tasks.abacus.journal import JournalFile
+from tasks.abacus.registration import connected
 from tasks.abacus.settings import FILE_NAME, AbacusSettings
 from tasks.features.drifting import newest_due
 

@@ -16,8 +16,8 @@ from storage.frame import Value
 from storage.settings import StorageSettings
 from tasks.abacus.connection import Abacus, Endpoints, Refusal
 from tasks.abacus.definition import Definition, definitions_of
-from tasks.abacus.exporting import connected
 from tasks.abacus.prediction import predictions_of
+from tasks.abacus.registration import connected
 from tasks.abacus.settings import AbacusSettings
 
 

@@ -13,10 +13,11 @@ from storage.opening import lake_location, open_store
 from storage.settings import StorageSettings
 from tasks.abacus.batch_prediction import BatchPrediction, PredictionReport
 from tasks.abacus.connection import Endpoints
-from tasks.abacus.exporting import connected, journal_folder
+from tasks.abacus.exporting import journal_folder
 from tasks.abacus.journal import JournalFile, PredictionJournal
 from tasks.abacus.prediction import Prediction, predictions_of
 from tasks.abacus.prediction_scores import score_predictions
+from tasks.abacus.registration import connected
 from tasks.abacus.settings import AbacusSettings
 
 PREDICTIONS = "predictions"

@@ -19,8 +19,9 @@ from abacusai import LastNMergeConfig
 from abacusai.client import AlreadyExistsError
 
 from storage.errors import NeedsHuman
-from tasks.abacus.connection import Abacus, Refusal
+from tasks.abacus.connection import Abacus, Endpoints, Refusal
 from tasks.abacus.definition import KNOWN_AT, RECORD, Definition
+from tasks.abacus.settings import AbacusSettings
 
 OWNER = "lodeline"
 BATCHES, ONLINE = "_batches", "_online"
@@ -329,3 +330,16 @@ def _unless_there(make: Callable[[], object]) -> None:
 
 def _words(texts: Any) -> str:
     return ", ".join(texts) or "none"
+
+
+@contextlib.contextmanager
+def connected(
+    settings: AbacusSettings, endpoints: Endpoints, stop: Callable[[], bool] = lambda: False
+) -> Iterator[tuple[Abacus, Registry]]:
+    """The account of the configuration, and its project."""
+    general = settings.general
+    abacus = Abacus(general.api_key, endpoints, settings.data_ingestion, stop=stop)
+    try:
+        yield abacus, Registry(abacus, general.project_id, general.environment)
+    finally:
+        abacus.close()

@@ -109,6 +109,34 @@ class DriftMonitorSettings(Section):
     """Features of it that are asked for; empty: all."""
 
 
+class RefreshPolicySettings(Section):
+    """What the service itself does by a schedule: a refresh policy there."""
+
+    name: Column
+    """Name of the policy; there it is lodeline_ENVIRONMENT_NAME."""
+    cron: CronExpression | None = None
+    """When, as a cron expression in UTC; null: as batch_processing.schedule says."""
+    feature_group: Column | None = None
+    """Feature group of this file that is materialised."""
+    batch_prediction_ids: tuple[Name, ...] = ()
+    """Batch predictions over there that are run; not those of predictions, which Lodeline starts itself."""
+    model_ids: tuple[Name, ...] = ()
+    """Models over there that are trained; refresh_type has to say how the service calls that."""
+    refresh_type: Name | None = None
+    """The service's word for what is done; null: FEATUREGROUP or BATCHPRED."""
+    paused: bool = False
+    """Have it there, and not run."""
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> Self:
+        kinds = [self.feature_group is not None, bool(self.batch_prediction_ids), bool(self.model_ids)]
+        if sum(kinds) != 1:
+            raise ValueError("say one of feature_group, batch_prediction_ids and model_ids")
+        if self.model_ids and self.refresh_type is None:
+            raise ValueError("say refresh_type, the service's word for training models")
+        return self
+
+
 class RetrainingSettings(Section):
     """When a model at Abacus.AI is trained again: by time, by drift, or both."""
 
@@ -190,6 +218,8 @@ class AbacusSettings(Section):
     """Feature groups whose drift the service watches too; a group may be there once."""
     retraining: Annotated[tuple[RetrainingSettings, ...], Unique(("name",))] = ()
     """Models that are trained again; a name may be there once."""
+    refresh_policies: Annotated[tuple[RefreshPolicySettings, ...], Unique(("name",))] = ()
+    """What the service does by itself, by schedule; a name may be there once."""
     real_time: RealTimeSettings = RealTimeSettings()
     batch_processing: BatchSettings = BatchSettings()
 

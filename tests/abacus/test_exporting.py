@@ -98,6 +98,25 @@ def test_trouble_with_one_group_does_not_hold_up_the_next(fake, tmp_path):
 
 
 @pytest.mark.usefixtures("published")
+def test_an_export_keeps_refresh_policies_as_declared_and_their_trouble_is_their_own(fake, tmp_path):
+    plain = settings(fake.url, GROUPS[:1], max_retries=0).model_dump()
+    plain["general"]["api_key"] = KEY
+    said = type(settings()).model_validate(
+        plain | {"refresh_policies": [{"name": "features", "feature_group": "miner_telemetry"}]}
+    )
+    storage, endpoints = StorageSettings(data_directory=tmp_path), asyncio.run(find_endpoints(said))
+    fake.faults.add(Fault("html", "createRefreshPolicy"))
+    miners, policies = export_groups(said, endpoints, storage, clock=lambda: T + 4 * HOUR)
+    assert miners.report is not None
+    assert miners.report.rows == 9
+    assert (policies.name, policies.passes) == ("refresh policies", True)
+    assert "making policy features" in policies.trouble
+    (miners,) = export_groups(said, endpoints, storage, clock=lambda: T + 4 * HOUR)
+    (policy,) = fake.backend.shelf.every("refreshPolicy")
+    assert policy["featureGroupId"] == fake.group("miner_telemetry")["featureGroupId"]
+
+
+@pytest.mark.usefixtures("published")
 def test_two_exports_at_once_are_one(fake, tmp_path):
     folder = tmp_path / "abacus" / "production"
     folder.mkdir(parents=True)

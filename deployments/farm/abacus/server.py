@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from deployments.farm.abacus import datasets, groups, models, monitors, online, predictions
+from deployments.farm.abacus import datasets, groups, models, monitors, online, policies, predictions
 from deployments.farm.abacus.call import CALLS, LEAST_PART_BYTES, Backend, Call, Raw, Refused, Sent, call
 from deployments.farm.abacus.faults import FaultKind, Faults
 from deployments.farm.abacus.shelf import Item, Shelf
@@ -22,7 +22,7 @@ from deployments.farm.abacus.shelf import Item, Shelf
 ADDRESS = "127.0.0.1"
 SDK_VERSION = "1.4.119"
 PAGE = b"<!DOCTYPE html><html><body>We will be back soon</body></html>"
-ROOMS = (datasets, groups, models, monitors, online, predictions)
+ROOMS = (datasets, groups, models, monitors, online, policies, predictions)
 """Modules whose calls are answered; importing them registers those."""
 
 _BEFORE: tuple[FaultKind, ...] = ("outage", "cut", "error_500", "rate_limited", "html", "slow", "lost", "torn")
