@@ -17,6 +17,8 @@ ONLINE_FEATURES = Path("features", "online.sqlite")
 
 REPORTS = "reports"
 """Folder of reports under the data directory."""
+SERIES_EXPORTS = "exports"
+"""Folder of scheduled exports under the data directory."""
 EXPORTS = Path("abacus")
 """Where the data directory has what is on its way to Abacus.AI, and what did not go."""
 

@@ -11,6 +11,7 @@ from pydantic import model_validator
 from storage.configuration import Name, Resolver, Section, Unique, load
 from tasks.alerts.settings import AlertSettings
 from tasks.derive.settings import EconomicsSettings, ElectricitySettings
+from tasks.exports.settings import ExportSettings
 from tasks.market.settings import MarketSettings
 from tasks.miners.settings import FleetSettings, MinerSettings
 from tasks.miners.sites import faults_of
@@ -55,6 +56,8 @@ class CollectionSettings(Section):
 
     alerts: AlertSettings = AlertSettings()
     reports: ReportSettings = ReportSettings()
+    exports: Annotated[tuple[ExportSettings, ...], Unique(("name",))] = ()
+    """Files that are written by themselves, one for each period; a name may be there once."""
 
     @property
     def pool_ids(self) -> frozenset[str]:

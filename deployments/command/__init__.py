@@ -25,6 +25,7 @@ from deployments.command.disk import disk
 from deployments.command.doctor import doctor
 from deployments.command.erase import erase
 from deployments.command.errors import CommandGroup
+from deployments.command.export import export
 from deployments.command.features import features
 from deployments.command.forecast import forecast
 from deployments.command.gaps import gaps
@@ -69,6 +70,7 @@ COMMANDS = (
     pools,
     quality,
     query,
+    export,
     schema,
     sql,
     erase,

@@ -31,7 +31,8 @@ def deploy(
     """Register deployments, work pool, queues, limits and automations on a Prefect server. May be run again any time.
 
     The schedule of the archive is what archiving.schedule and general.timezone of data_retention_config.yaml say, that
-    of the export to Abacus.AI what batch_processing.schedule of abacus_integration_config.yaml says, in UTC. Where
+    of the export to Abacus.AI what batch_processing.schedule of abacus_integration_config.yaml says, in UTC; each of
+    exports of data_collection_config.yaml has one of its own. Where
     sharing.hosts of data_collection_config.yaml is more than 1, each pool and market that is asked has a limit, by
     which these hosts share its rate.
 
@@ -51,7 +52,7 @@ def deploy(
     from tasks.rates import shared_rates
 
     settings = load_settings(config)
-    plan = read_plan(file or PLAN_FILE).scheduled(settings.retention, settings.abacus)
+    plan = read_plan(file or PLAN_FILE).scheduled(settings.retention, settings.abacus, settings.collection.exports)
     if not one_host:
         plan = plan.at_sites(settings.collection.sites)
     registered = asyncio.run(register(plan, shared_rates(settings.collection)))

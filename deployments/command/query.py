@@ -114,7 +114,7 @@ def query(
     print_rows(table, how)
 
 
-def tag_conditions(texts: list[str]) -> dict[str, list[str]]:
+def tag_conditions(texts: list[str], option: str = "--where") -> dict[str, list[str]]:
     """``tag=value`` texts as conditions of a store.
 
     Raises:
@@ -124,7 +124,7 @@ def tag_conditions(texts: list[str]) -> dict[str, list[str]]:
     for text in texts:
         tag, equals, value = text.partition("=")
         if not equals or not tag:
-            raise NeedsHuman(f"--where {text!r} is no condition", remedy="Write it as tag=value")
+            raise NeedsHuman(f"{option} {text!r} is no condition", remedy="Write it as tag=value")
         found.setdefault(tag, []).append(value)
     return found
 

@@ -144,7 +144,7 @@ async def _deployment(client: PrefectClient, deployment: Deployment, flow: Flow[
         concurrency_options=limit.options if limit else None,
         pull_steps=[],
         schedules=[
-            DeploymentScheduleUpdate(slug=schedule.slug, schedule=schedule.schedule)
+            DeploymentScheduleUpdate(slug=schedule.slug, schedule=schedule.schedule, parameters=schedule.parameters)
             for schedule in deployment.schedules
         ],
     )

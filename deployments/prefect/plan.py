@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from storage.errors import ConfigurationError
 from storage.retention_settings import RetentionSettings
 from tasks.abacus.settings import AbacusSettings
+from tasks.exports.settings import ExportSettings
 from tasks.miners.sites import lane_of, slug_of
 
 PLAN_FILE = Path(__file__).parents[2] / "prefect.yaml"
@@ -24,6 +25,9 @@ ARCHIVE = "archive"
 
 EXPORT = "export-features"
 """The deployment whose schedule users say in abacus_integration_config.yaml."""
+
+EXPORT_SERIES = "export-series"
+"""The deployment that has a schedule for each of exports in data_collection_config.yaml."""
 
 STREAM, STREAM_CRON = "stream-features", "1-59/5 * * * *"
 """The deployment that has a schedule where real_time of abacus_integration_config.yaml is on, and that schedule."""
@@ -92,11 +96,13 @@ class Limit(_Part):
 
 
 class Schedule(_Part):
-    """When runs start by themselves. The slug is what a later version of the schedule is known by."""
+    """When runs start by themselves, and with which parameters of their own. The slug is what a later version of the
+    schedule is known by."""
 
     slug: str
     cron: str
     timezone: str
+    parameters: dict[str, Any] = {}
 
     @property
     def schedule(self) -> CronSchedule:
@@ -180,13 +186,22 @@ class Plan(_Part):
         definitions = self.definitions.model_copy(update={"pool": pool, "queues": [*queues, *self.definitions.queues]})
         return self.model_copy(update={"definitions": definitions, "deployments": deployments})
 
-    def scheduled(self, retention: RetentionSettings, abacus: AbacusSettings | None = None) -> Plan:
+    def scheduled(
+        self,
+        retention: RetentionSettings,
+        abacus: AbacusSettings | None = None,
+        exports: Sequence[ExportSettings] = (),
+    ) -> Plan:
         """The plan with what a user's configuration says of when runs start: the archive's schedule and time zone, and
         that of the export to Abacus.AI, which is in UTC; how it is measured, its stream, predictions, monitors and
-        retraining, where there are.
+        retraining, where there are; and of each of ``exports``.
         """
         weekly = Schedule(slug="weekly", cron=retention.archiving.schedule, timezone=retention.general.timezone)
         said = {ARCHIVE: [weekly]}
+        said[EXPORT_SERIES] = [
+            Schedule(slug=one.name, cron=one.schedule, timezone=one.timezone, parameters={"name": one.name})
+            for one in exports
+        ]
         if abacus is not None:
             said[EXPORT] = [Schedule(slug="six-hourly", cron=abacus.batch_processing.schedule, timezone="UTC")]
             if abacus.feature_groups:

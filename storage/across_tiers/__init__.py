@@ -14,7 +14,8 @@ depend on the tier, nor on what was archived.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -22,12 +23,19 @@ import pyarrow as pa
 from storage.across_tiers.borders import end_of, slices
 from storage.across_tiers.places import ARCHIVE, Archive, Places
 from storage.across_tiers.question import Piece, Question
-from storage.declaration import Measurement
-from storage.downsample.rollup import window_of
+from storage.declaration import Measurement, Tier
+from storage.downsample.rollup import DAY_S, HOUR_S, window_of
 from storage.lake.merge import merged
 from storage.store import Store, Where
 
-__all__ = ["ARCHIVE", "AcrossTiers", "Answer", "Archive", "Piece"]
+__all__ = ["ARCHIVE", "AcrossTiers", "Answer", "Archive", "Piece", "joined"]
+
+
+ROWS_AT_ONCE = 200_000
+"""Rows that a part of a long answer is meant to have."""
+
+_LEAST_S = 900
+_MOST_S = 32 * DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +86,66 @@ class AcrossTiers:
         question = Question.of(self._places, measurement, resolution_s, where, columns)
         if resolution_s is not None:
             start, stop = window_of(start, resolution_s), end_of(stop, resolution_s)
+        return self._answer(question, start, stop)
+
+    def in_parts(
+        self,
+        measurement: Measurement,
+        start: int,
+        stop: int,
+        *,
+        resolution_s: int | None = None,
+        where: Where | None = None,
+        columns: Sequence[str] | None = None,
+        rows_at_once: int = ROWS_AT_ONCE,
+    ) -> Iterator[tuple[int, Answer]]:
+        """The rows of :meth:`read` a stretch of time after the other, each with the end of its stretch, sorted by time,
+        then tags: memory does not grow with the whole.
+
+        A stretch has some ``rows_at_once`` rows; past the retention of raw, and of roll-ups, it is a day at least.
+
+        Raises:
+            ValueError, TryAgain, NeedsHuman: as :meth:`read` does.
+        """
+        if start >= stop:
+            raise ValueError(f"start {start} is not before stop {stop}")
+        question = Question.of(self._places, measurement, resolution_s, where, columns)
+        if resolution_s is not None:
+            start, stop = window_of(start, resolution_s), end_of(stop, resolution_s)
+        whole = max(DAY_S, resolution_s or 0)  # rows of coarser tiers stand for whole days, which no border may cut
+        finest = math.lcm(resolution_s or 1, _LEAST_S) if question.is_of_raw else whole
+        recent = window_of(self._places.horizon(measurement, Tier.RAW), whole) + whole
+        order = [("time", "ascending"), *((tag, "ascending") for tag in measurement.tag_names)]
+        length = HOUR_S if question.is_of_raw else DAY_S
+        while start < stop:
+            unit = finest if start >= recent else whole
+            size = max(length // unit, 1) * unit
+            end = min(window_of(start, unit) + size, stop if start >= recent else min(stop, recent))
+            answer = self._answer(question, start, end)
+            yield end, dataclasses.replace(answer, table=answer.table.sort_by(order))
+            start, rows = end, answer.table.num_rows
+            if rows < rows_at_once // 4:
+                length = min(2 * size, max(_MOST_S, unit))
+            elif rows > rows_at_once:
+                length = max(size // 2, unit)
+
+    def _answer(self, question: Question, start: int, stop: int) -> Answer:
         tables: list[pa.Table] = []
         pieces: list[Piece] = []
         for first, end in slices(start, stop, question.at_once_s):
             parts = question.parts(first, end)
             tables += question.tables(parts)
-            pieces = _joined([*pieces, *(part.piece for part in parts)])
-        return Answer(merged(pa.concat_tables(tables), measurement.tag_names), tuple(pieces))
+            pieces = joined([*pieces, *(part.piece for part in parts)])
+        return Answer(merged(pa.concat_tables(tables), question.measurement.tag_names), tuple(pieces))
 
 
-def _joined(pieces: Sequence[Piece]) -> list[Piece]:
+def joined(pieces: Sequence[Piece]) -> list[Piece]:
     """``pieces`` with neighbours of one kind made one."""
-    joined: list[Piece] = []
+    found: list[Piece] = []
     for piece in pieces:
-        last = joined[-1] if joined else None
+        last = found[-1] if found else None
         if last and (last.stop, last.tier, last.place, last.why) == (piece.start, piece.tier, piece.place, piece.why):
-            joined[-1] = dataclasses.replace(last, stop=piece.stop, rows=last.rows + piece.rows)
+            found[-1] = dataclasses.replace(last, stop=piece.stop, rows=last.rows + piece.rows)
         else:
-            joined.append(piece)
-    return joined
+            found.append(piece)
+    return found

@@ -100,18 +100,20 @@ class Question:
         every = self.resolution_s
         if every is None:
             return 1 << 40
-        if self._is_of_raw():
+        if self.is_of_raw:
             return max(DAY_S, every)
         return max(every, _MONTH_S // every * every)
 
-    def _is_of_raw(self) -> bool:
+    @property
+    def is_of_raw(self) -> bool:
+        """Whether raw rows answer it."""
         return self.resolution_s is None or self.resolution_s < HOUR_S or Tier.HOURLY not in self.measurement.buckets
 
     # Which tier
 
     def parts(self, start: int, stop: int) -> list[Part]:
         """Rows of ``[start, stop)`` from the tiers that fit, in the order of time."""
-        if self._is_of_raw():
+        if self.is_of_raw:
             horizon = self.places.horizon(self.measurement, Tier.RAW)
             parts = self._left_over(Tier.RAW, start, min(stop, horizon))
             return parts + self._of_raw(max(start, horizon), stop, self.resolution_s, "the finest that is kept")
@@ -236,7 +238,7 @@ class Question:
 
     def _rolled_names(self) -> list[str]:
         """Columns of roll-ups that are needed: the ones asked for, or all that folding them further takes."""
-        if self.resolution_s is None or self.resolution_s <= HOUR_S or self._is_of_raw():
+        if self.resolution_s is None or self.resolution_s <= HOUR_S or self.is_of_raw:
             return list(dict.fromkeys(column.name for column in self.columns.values()))
         return [column.name for column in rollup_columns(self.reduced)]
 
@@ -250,7 +252,7 @@ class Question:
         every = self.resolution_s
         raw = [part.rows for part in parts if part.width_s is None]
         rolled = {width: self._together(parts, width) for width in {part.width_s for part in parts} - {None}}
-        if every is not None and not self._is_of_raw():
+        if every is not None and not self.is_of_raw:
             rolled = self._folded(rolled, every)
         return [
             *(self._shaped(rows, [c.field.name for c in self.columns.values()]) for rows in raw),

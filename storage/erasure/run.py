@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from storage.audit.trail import AuditKind, Trail
 from storage.erasure.entity import Entity
+from storage.erasure.exports import erase_from_series_exports
 from storage.erasure.files import (
     erase_from_exports,
     erase_from_logs,
@@ -24,7 +25,7 @@ from storage.erasure.proof import Proof, search
 from storage.erasure.spool import erase_from_spool
 from storage.erasure.tombstones import Tombstones
 from storage.influx.settings import InfluxSettings
-from storage.settings import EXPORTS, ONLINE_FEATURES, REPORTS
+from storage.settings import EXPORTS, ONLINE_FEATURES, REPORTS, SERIES_EXPORTS
 
 if TYPE_CHECKING:  # comes with the extra [lake]
     from storage.lake.location import LakeLocation
@@ -99,6 +100,7 @@ def erase(
             _count(done, "state", erase_from_state(places.data / "state", entity))
         _erase_from_stores(places, entity, host, done)
         _count(done, "reports", erase_from_reports(places.data / REPORTS, entity))
+        _count(done, "series", erase_from_series_exports(places.data / SERIES_EXPORTS, entity))
         _count(done, "exports", erase_from_exports(places.data / EXPORTS, entity))
         _count(done, "logs", erase_from_logs(places.data / "logs", entity))
         trails = erase_from_trails(places.data, entity, actor=actor, case=case.number)

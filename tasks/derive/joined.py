@@ -59,6 +59,31 @@ def joined_schema() -> pa.Schema:
     return pa.schema(columns)
 
 
+def joined_meanings() -> dict[str, tuple[str, str]]:
+    """Unit and meaning of every column of :func:`joined_schema`."""
+    found = {
+        "time": ("", "start of the hour, UTC"),
+        "miner_id": ("", "the miner"),
+        "model": ("", "its model"),
+        "site": ("", "its site"),
+        "algorithm": ("", "what it hashes"),
+        "pool_id": ("", "pool that its work was credited by"),
+        "worker_id": ("", "worker that it was credited under"),
+        "coin_price_usd": ("USD", "price, at the hour's end, of the coin configured for the algorithm"),
+        "network_difficulty": ("d1_shares", "mean difficulty of that coin's network"),
+        "usd_th_day": ("USD/TH/day", "what a TH/s earned by difficulty, reward and price"),
+        "btc_th_day": ("BTC", "the same in BTC per TH/s and day"),
+    }
+    for column in rollup_columns(MEASUREMENTS["miner_telemetry"]):
+        if column.name in TELEMETRY:
+            found[column.name] = (column.field.unit, f"{column.aggregate} of the hour: {column.field.meaning}")
+    matches = MEASUREMENTS["worker_match"].field_by_name
+    found |= {new: (matches[old].unit, matches[old].meaning) for old, new in _POOL.items() if old in matches}
+    for name in _DERIVED:
+        found |= {_named(name, field.name): (field.unit, field.meaning) for field in MEASUREMENTS[name].fields}
+    return found
+
+
 _LABELS = ("miner_id", "model", "site", "algorithm")
 _TEXTS = ("pool_id", "worker_id", "worker_status")
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.across_tiers import AcrossTiers, Answer, Piece
+from storage.across_tiers import AcrossTiers, Answer, Piece, joined
 from storage.declaration import BUCKETS, MEASUREMENTS, Tier
 from storage.downsample.run import GRACE_S, roll_up
 from storage.frame import Value, build_frame
@@ -225,9 +225,10 @@ def test_columns_their_types_and_their_order_are_the_same_in_every_tier() -> Non
     raw_days=st.integers(1, 4),
     hourly_days=st.integers(1, 4),
     until=st.sampled_from([T, T + 25 * HOUR + GRACE_S, END + GRACE_S]),
+    rows_at_once=st.sampled_from([8, 100, 100_000]),
 )
 def test_no_hole_no_overlap_nothing_twice(
-    start: int, length: int, every_s: int | None, raw_days: int, hourly_days: int, until: int
+    start: int, length: int, every_s: int | None, raw_days: int, hourly_days: int, until: int, rows_at_once: int
 ) -> None:
     store, rows = _ROLLED[until]
     if until < END:  # what was not rolled up in time is still in its retention
@@ -240,6 +241,30 @@ def test_no_hole_no_overlap_nothing_twice(
     assert len(set(keys)) == len(keys)
     assert keys == sorted(keys)
     assert {miner for miner, _ in keys} >= {miner for miner, time, _, _ in rows if start <= time < stop}
+    ends, parts = zip(
+        *source.in_parts(
+            TELEMETRY, start, stop, resolution_s=every_s, columns=["hashrate_hs"], rows_at_once=rows_at_once
+        ),
+        strict=True,
+    )
+    assert list(ends) == sorted(set(ends))
+    pieces = joined([piece for part in parts for piece in part.pieces])
+    covers(pieces, start, stop)
+    assert (pieces[0].start, pieces[-1].stop) == (answer.pieces[0].start, answer.pieces[-1].stop)
+    in_parts = [row for part in parts for row in part.table.to_pylist()]
+    assert in_parts == sorted(in_parts, key=lambda row: (row["time"], row["miner_id"]))
+    whole = sorted(answer.table.to_pylist(), key=lambda row: (row["time"], row["miner_id"]))
+    assert in_parts == [near(row) for row in whole]
+
+
+def test_a_long_answer_comes_in_parts_of_the_size_asked_for() -> None:
+    """The first stretch is an hour, whatever that holds; the others follow what was found."""
+    store, rows = rolled(1, T)
+    miners = len({miner for miner, *_ in rows})
+    sizes = [part.table.num_rows for _, part in reader(store).in_parts(TELEMETRY, T, END, rows_at_once=4 * miners)]
+    assert sum(sizes) == len(rows)
+    assert max(sizes[1:]) <= 8 * miners
+    assert len(list(reader(store).in_parts(TELEMETRY, T, END))) < 10
 
 
 _ROLLED = {until: rolled(8, until) for until in (T, T + 25 * HOUR + GRACE_S, END + GRACE_S)}

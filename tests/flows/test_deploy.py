@@ -103,6 +103,13 @@ SNAPSHOT = {
         "schedules": {"hourly": ("44 * * * *", "UTC")},
         "reruns": {},
     },
+    "export-series": {
+        "entrypoint": "flows.export_series.export_series",
+        "queue": "batch",
+        "limit": (1, "ENQUEUE"),
+        "schedules": {},
+        "reruns": {},
+    },
     "build-warehouse": {
         "entrypoint": "flows.build_warehouse.build_warehouse",
         "queue": "batch",
@@ -282,6 +289,22 @@ def test_the_export_runs_when_the_configuration_says():
     assert [schedule.cron for schedule in fetch.schedules] == ["8,23,38,53 * * * *"]
     (train,) = (d for d in read_plan().scheduled(RetentionSettings(), asked).deployments if d.name == "retrain-models")
     assert [schedule.cron for schedule in train.schedules] == ["45 4 * * *"]
+
+
+def test_each_export_of_a_series_has_its_schedule():
+    from storage.retention_settings import RetentionSettings
+    from tasks.exports.settings import ExportSettings
+
+    exports = [
+        ExportSettings(name="power", what="miner_telemetry", schedule="10 2 * * *", timezone="Europe/Berlin"),
+        ExportSettings(name="months", what="series", window="month"),
+    ]
+    plan = read_plan().scheduled(RetentionSettings(), exports=exports)
+    (found,) = (deployment for deployment in plan.deployments if deployment.name == "export-series")
+    assert [(one.slug, one.cron, one.timezone, one.parameters) for one in found.schedules] == [
+        ("power", "10 2 * * *", "Europe/Berlin", {"name": "power"}),
+        ("months", "35 1 * * *", "UTC", {"name": "months"}),
+    ]
 
 
 def _schedules(plan: Plan, name: str) -> list[str]:
