@@ -57,13 +57,14 @@ class Answers:
         self._patience_s = patience_s
         self._clock = clock
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._closed = False
 
     async def get(self, key: str, keep_s: float, ask: Callable[[], T]) -> Answer[T]:
         """The answer to ``key``, at most ``keep_s`` old unless the store is away. ``ask`` blocks, in the executor."""
         kept = self._kept.setdefault(key, _Kept())
         self._kept.move_to_end(key)
         last = max((moment for moment in (kept.read_at, kept.failed_at) if moment is not None), default=None)
-        if kept.running is None and (last is None or self._clock() - last >= keep_s):
+        if kept.running is None and not self._closed and (last is None or self._clock() - last >= keep_s):
             kept.asked_at = self._clock()
             kept.running = asyncio.create_task(self._refresh(kept, ask))
         if kept.running is not None:
@@ -77,12 +78,16 @@ class Answers:
         kept = self._kept.setdefault(key, _Kept())
         self._kept.move_to_end(key)
         now = self._clock()
-        due = kept.read_at is None or now - kept.read_at >= keep_s
+        due = not self._closed and (kept.read_at is None or now - kept.read_at >= keep_s)
         if kept.running is None and due and (kept.failed_at is None or now - kept.failed_at >= RETRY_S):
             kept.asked_at = now
             kept.running = asyncio.create_task(self._refresh(kept, ask))
         self._forget()
         return Answer(kept.value, kept.read_at, kept.away_since, kept.trouble)
+
+    def close(self) -> None:
+        """Ask no more: the executor ends. Viewers that are still there see what was answered last."""
+        self._closed = True
 
     def drop(self, key: str) -> None:
         """Forget the answer to ``key``: somebody has changed what it is about."""

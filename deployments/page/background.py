@@ -61,6 +61,7 @@ class Background:
 
     def close(self) -> None:
         """Close the store and let the thread end."""
+        self._answers.close()
         if self._opened is not None:
             self._thread.submit(self._opened.close)
         self._thread.shutdown(wait=False)

@@ -17,10 +17,12 @@ from deployments.page.miners_view import MinersTable
 from deployments.page.model import Condition, Fleet
 from deployments.page.money_view import MoneyCard
 from deployments.page.pools_view import PoolsCard
+from deployments.page.racks_view import RacksCard
 from deployments.page.reading import PageReader
 from deployments.page.states_view import states
 from deployments.page.tiles_view import tiles
 from deployments.page.view import ChartCard, Frame, SpanChoice, resolution
+from deployments.page.worst_view import WorstCard
 from tasks import quantity
 
 _TEAL, _BLUE, _AMBER, _RED, _GREY = "#1f9e91", "#3b82c4", "#d08700", "#d9534f", "#8b95a5"
@@ -43,7 +45,11 @@ class FleetPage:
             with ui.element("div").classes("first"):
                 self._day = DayCard(reader)
                 self._money = MoneyCard(reader)
-            self._alerts = AlertsCard(reader)
+            with ui.element("div").classes("two"):
+                with ui.element("div").classes("stack"):
+                    self._alerts = AlertsCard(reader)
+                    self._racks = RacksCard()
+                self._worst = WorstCard()
             with ui.element("div").classes("two"):
                 self._pools = PoolsCard(reader)
                 self._market = MarketCard(reader)
@@ -69,6 +75,9 @@ class FleetPage:
             self._tiles.show(tiles(answer.value))
             self._states.show(states(answer.value, self._only))
             self._miners.show(answer.value)
+            self._racks.show(answer.value)
+        if self._fleet is not None:
+            self._worst.show(self._fleet, self._reader.background.day().value)
         self._frame.show_freshness(answer, answer.value.newest if answer.value else None, now)
         self._frame.show_pipeline(await self._reader.pipeline(), now)
         await self._alerts.update()

@@ -47,10 +47,8 @@ def body(market: Market, answer: Answer[Market]) -> Html:
     """Prices and indicators, then the value of mining."""
     if not market.coins:
         return markup.empty("No coin is followed (section market_data) and none was told of in a day")
-    columns = ("Coin", "Price", "24 h", "RSI-14", "MA-50", "MA-200", "Source", "Age")
-    coins = markup.table(
-        "Prices and indicators", columns, [_coin(coin) for coin in market.coins], figures=(*columns[1:6], "Age")
-    )
+    columns = ("Coin", "Price, USD", "24 h", "RSI-14", "MA-50, USD", "MA-200, USD", "Told by")
+    coins = markup.table("Prices and indicators", columns, [_coin(coin) for coin in market.coins], figures=columns[1:6])
     return markup.joined((away(answer), coins, markup.element("h3", markup.text("Mining is worth")), _values(market)))
 
 
@@ -60,7 +58,8 @@ def _coin(coin: CoinLine) -> tuple[Html, ...]:
     row = coin.indicator or {}
     price = coin.price
     flags = sorted(price.flags) if price else []
-    source = "no price in a day" if price is None else price.source + (f" ({', '.join(flags)})" if flags else "")
+    source = "nobody in a day" if price is None else price.source + (f" ({', '.join(flags)})" if flags else "")
+    told_by = markup.text(source) if coin.told is None else markup.age(coin.told, f"{source}, ")
     change = quantity.DASH if coin.change_24h is None else signed(coin.change_24h)
     return (
         name,
@@ -69,8 +68,7 @@ def _coin(coin: CoinLine) -> tuple[Html, ...]:
         markup.element("span", markup.text(_rsi(row.get("rsi_14"))), title=_closes(coin.indicator)),
         markup.element("span", markup.text(price_in_words(row.get("ma_50_usd"))), title=_closes(coin.indicator)),
         markup.element("span", markup.text(price_in_words(row.get("ma_200_usd"))), title=_closes(coin.indicator)),
-        markup.text(source),
-        markup.age(coin.told, after=""),
+        told_by,
     )
 
 
@@ -88,10 +86,10 @@ def _rsi(value: float | None) -> str:
 
 
 def price_in_words(value: float | None) -> str:
-    """Dollars with five figures, cents where there are thousands."""
+    """Dollars with five figures, or all before the point."""
     if value is None:
         return quantity.DASH
-    return f"{value:,.2f} USD" if value >= 100 else f"{value:.5g} USD"
+    return f"{value:,.{0 if value >= 10_000 else 2}f}" if value >= 100 else f"{value:.5g}"
 
 
 def signed(percent: float) -> str:

@@ -37,7 +37,9 @@ function patch(old, made) {
   } else if (old.nodeType !== Node.ELEMENT_NODE) {
     if (old.data !== made.data) old.data = made.data;
   } else {
-    for (const { name } of Array.from(old.attributes)) if (!made.hasAttribute(name)) old.removeAttribute(name);
+    for (const { name } of Array.from(old.attributes)) {
+      if (!made.hasAttribute(name) && name !== "open") old.removeAttribute(name); // the viewer opens details
+    }
     for (const { name, value } of made.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     if (!made.dataset.ageOf) patchChildren(old, made); // the browser writes ages
   }

@@ -47,9 +47,9 @@ def age(moment: float | None, before: str = "", after: str = " ago") -> Html:
     return Html(f"{html.escape(before)}{told}{html.escape(after)}")
 
 
-def miner(miner_id: str) -> Html:
-    """A link to a miner's page."""
-    return element("a", text(miner_id), href=f"/miner/{quote(miner_id, safe='')}")
+def miner(miner_id: str, label: str | None = None) -> Html:
+    """A link to a miner's page, with its id where no ``label`` is given."""
+    return element("a", text(label or miner_id), href=f"/miner/{quote(miner_id, safe='')}")
 
 
 def button(label: str, act: str, *, pressed: bool | None = None, name: str | None = None) -> Html:
@@ -88,13 +88,14 @@ def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Html]], 
         )
         for row in rows
     )
-    return element(
+    made = element(
         "table",
         element("caption", text(caption), class_="unseen"),
         element("thead", element("tr", head)),
         element("tbody", body),
         class_="rows",
     )
+    return element("div", made, class_="scroll")
 
 
 def fact(label: str, value: Html, *more: Html, mark: str | None = None) -> Html:

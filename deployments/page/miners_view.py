@@ -10,6 +10,7 @@ from nicegui import ui
 from deployments.page.model import Condition, Fleet, MinerLine
 from deployments.page.states_view import css
 from tasks import quantity
+from tasks.alerts.facts import rack_of
 
 _URGENCY = (
     Condition.FAILED,
@@ -26,7 +27,7 @@ _URGENCY = (
 
 FIELDS = (
     "miner_id", "condition", "state", "reason", "model", "site", "time", "hashrate", "expected", "power", "efficiency",
-    "chip", "fan", "boards", "accepted", "rejected",
+    "chip", "fan", "boards", "accepted", "rejected", "ratio", "chip_c", "rack", "location",
 )  # fmt: skip
 """Columns of a row as it is sent: without their names a thousand rows are half as long. The texts are those shown; the
 browser sorts by the numbers in them."""
@@ -108,7 +109,17 @@ def row_of(line: MinerLine) -> list[Any]:
         boards or quantity.DASH,
         quantity.number(line.shares_accepted),
         quantity.number(line.shares_rejected),
+        _percent_of_expected(line),
+        None if line.chip_temp_max_c is None else round(line.chip_temp_max_c),
+        rack_of(line.location),
+        line.location,
     ]
+
+
+def _percent_of_expected(line: MinerLine) -> int | None:
+    return (
+        round(100 * line.hashrate_hs / line.expected_hs) if line.expected_hs and line.hashrate_hs is not None else None
+    )
 
 
 def _fans(line: MinerLine) -> str:

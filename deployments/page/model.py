@@ -58,11 +58,12 @@ class RosterEntry:
     model: str
     site: str
     interval_s: int
+    location: str = ""
 
     @classmethod
     def of(cls, miner: MinerSettings) -> RosterEntry:
         """The entry of a configured miner."""
-        return cls(miner.id, miner.model, miner.site, miner.telemetry_bounds().slowest_s)
+        return cls(miner.id, miner.model, miner.site, miner.telemetry_bounds().slowest_s, miner.location)
 
     @property
     def stale_after_s(self) -> float:
@@ -98,6 +99,7 @@ class MinerLine:
     shares_rejected: int | None = None
     uptime_s: int | None = None
     error_count: int | None = None
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +268,7 @@ def _line(
         time=None if row is None else row["time"],
         last_success=last_success,
         expected_hs=nominal_hs if expected is None else expected,
+        location=entry.location,
         **{name: readings.get(name) for name in _READINGS},
     )
 

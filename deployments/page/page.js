@@ -31,6 +31,7 @@ window.lodeline = {
   miners(fields, rows) {
     this.rows = rows.map((row) => Object.fromEntries(fields.map((name, at) => [name, row[at]])));
     this.api?.setGridOption("rowData", this.rows); // a new grid would forget sorting and scrolling
+    this.racks();
   },
   gridReady(api) {
     this.api = api;
@@ -51,6 +52,86 @@ window.lodeline = {
     if (!found) return -1;
     const scale = { E: 1e18, P: 1e15, T: 1e12, G: 1e9, M: 1e6, k: 1e3, "J/MH": 1e6 }[found[2]] ?? 1;
     return Number(found[1].replaceAll(",", "")) * scale;
+  },
+  by: "ratio",
+  colour(row) { // as the key of racks_view.py says
+    if (["unreachable", "stale", "no-data"].includes(row.condition)) return "none";
+    if (row.condition.startsWith("paused")) return "off";
+    const value = this.by === "ratio" ? row.ratio : row.chip_c;
+    if (value == null) return "none";
+    if (this.by === "ratio") return value < 50 ? "bad" : value < 90 ? "low" : value < 98 ? "near" : "good";
+    return value < 70 ? "good" : value < 80 ? "near" : value < 90 ? "low" : "bad";
+  },
+  racks(by) {
+    if (by) this.by = by;
+    const map = document.getElementById("rack-map");
+    if (!map) return;
+    const order = new Intl.Collator("en", { numeric: true }).compare;
+    const racks = new Map();
+    for (const row of this.rows) {
+      const name = [row.site, row.rack].filter(Boolean).join(", ").replaceAll("_", " ") || "no place";
+      if (!racks.has(name)) racks.set(name, []);
+      racks.get(name).push(row);
+    }
+    const names = [...racks.keys()].sort(order);
+    const ids = JSON.stringify(names.map((name) => [name, ...racks.get(name).map((row) => row.miner_id)]));
+    if (map.dataset.ids !== ids) { // another set of miners: build it anew
+      map.dataset.ids = ids;
+      map.replaceChildren(...names.map((name) => this.rack(name, racks.get(name), order)));
+      const first = map.querySelector("a");
+      if (first) first.tabIndex = 0;
+      map.onkeydown = (event) => this.walk(map, event);
+    }
+    const rows = new Map(this.rows.map((row) => [row.miner_id, row]));
+    for (const cell of map.querySelectorAll("a")) {
+      const row = rows.get(cell.dataset.miner);
+      const known = this.by === "ratio" ? (row.ratio == null ? "\u2013" : row.ratio + " % of expected") : row.chip;
+      const said = row.miner_id + ", " + row.state + ", " + known + (row.reason ? ", " + row.reason : "");
+      const kind = "cell cell-" + this.colour(row);
+      if (cell.className !== kind) cell.className = kind;
+      if (cell.title !== said) { cell.title = said; cell.setAttribute("aria-label", said); }
+    }
+  },
+  rack(name, rows, order) {
+    const made = document.createElement("div");
+    made.className = "rack";
+    made.setAttribute("role", "group");
+    made.setAttribute("aria-label", name);
+    const label = document.createElement("p");
+    label.className = "note";
+    label.textContent = name;
+    const cells = document.createElement("div");
+    cells.className = "cells";
+    const placed = rows.sort((a, b) => order(a.location + " " + a.miner_id, b.location + " " + b.miner_id));
+    for (const row of placed) {
+      const cell = document.createElement("a");
+      cell.href = "/miner/" + encodeURIComponent(row.miner_id);
+      cell.dataset.miner = row.miner_id;
+      cell.tabIndex = -1;
+      cells.append(cell);
+    }
+    made.append(label, cells);
+    return made;
+  },
+  walk(map, event) { // arrows go from cell to cell, up and down to the nearest of the next line
+    const step = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key];
+    if (!step || !event.target.dataset.miner) return;
+    event.preventDefault();
+    const cells = [...map.querySelectorAll("a")];
+    let next = cells[cells.indexOf(event.target) + step[0]];
+    if (step[1]) {
+      const from = event.target.getBoundingClientRect();
+      const away = (cell) => {
+        const to = cell.getBoundingClientRect();
+        return Math.abs(to.left - from.left) + 4 * Math.abs(to.top - from.top);
+      };
+      const beyond = cells.filter((cell) => (cell.getBoundingClientRect().top - from.top) * step[1] > 4);
+      next = beyond.sort((a, b) => away(a) - away(b))[0];
+    }
+    if (!next) return;
+    event.target.tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
   },
   compare(a, b) { return window.lodeline.number(a) - window.lodeline.number(b); },
 };

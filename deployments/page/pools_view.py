@@ -50,14 +50,17 @@ def body(pools: Pools, answer: Answer[Pools]) -> Html:
         [_hashrate(pool) for pool in pools.pools],
         figures=columns[2:],
     )
+    told = [account for pool in pools.pools for account in pool.accounts]
     names = ("Account", "Credited 24 h", "Unpaid", "Last credit", "Told")
     accounts = markup.table(
         "Accounts at pools",
         names,
-        [_account(account) for pool in pools.pools for account in pool.accounts],
+        [_account(account) for account in told if not account.row["reason"]],
         figures=names[1:],
     )
-    return markup.joined((away(answer), hashrates, *_misfits(pools), accounts))
+    silent = [f"{account.row['pool_id']} {account.row['reason']}" for account in told if account.row["reason"]]
+    unknown = markup.note(markup.text("; ".join(silent))) if silent else markup.NOTHING
+    return markup.joined((away(answer), hashrates, *_misfits(pools), accounts, unknown))
 
 
 def _hashrate(pool: PoolLine) -> tuple[Html, ...]:
@@ -104,8 +107,6 @@ def _account(account: Account) -> tuple[Html, ...]:
     row, credit = account.row, account.credit
     symbol = _symbol(row["coin_id"])
     name = f"{row['pool_id']} {symbol}".strip()
-    if row["reason"]:
-        return (markup.text(name), *(markup.text(quantity.DASH),) * 3, markup.text(row["reason"]))
     if credit is None:
         last = markup.element("span", markup.text(quantity.DASH), title="the pool listed no credit in 35 days")
     else:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deployments.page.alerts import Alerts, acknowledge_alert, read_alerts
+from deployments.page.alerts import Alerts, acknowledge_alerts, read_alerts
 from deployments.page.answer import Answer, Answers
 from deployments.page.background import Background
 from deployments.page.configured import Configured
@@ -100,6 +100,7 @@ class PageReader:
         self._refresh_s = refresh_s
         self._assumed_interval_s = assumed_interval_s
         self._acknowledgement_hours = acknowledgement_hours
+        self._channels = configured.channels
         self._clock = clock
         self._store_thread = ThreadPoolExecutor(1, "page-store")
         self._file_thread = ThreadPoolExecutor(1, "page-state")
@@ -130,12 +131,12 @@ class PageReader:
 
     async def alerts(self) -> Answer[Alerts]:
         """Alerts of this host; independent of the store."""
-        return await self._files.get("alerts", self._refresh_s / 2, lambda: read_alerts(self._state))
+        return await self._files.get("alerts", self._refresh_s / 2, lambda: read_alerts(self._state, self._channels))
 
-    async def acknowledge(self, alert_id: str) -> bool:
-        """Acknowledge an alert in the name of the page; False where it does not fire any more."""
+    async def acknowledge(self, alert_ids: Sequence[str]) -> int:
+        """Acknowledge alerts in the name of the page; how many of them still fire."""
         done = await asyncio.get_running_loop().run_in_executor(
-            self._file_thread, acknowledge_alert, self._state, alert_id, self._clock(), self._acknowledgement_hours
+            self._file_thread, acknowledge_alerts, self._state, alert_ids, self._clock(), self._acknowledgement_hours
         )
         self._files.drop("alerts")
         return done
@@ -167,6 +168,8 @@ class PageReader:
     def close(self) -> None:
         """Close the store and let the threads end."""
         self.background.close()
+        self._answers.close()
+        self._files.close()
         if self._opened is not None:
             self._store_thread.submit(self._opened.close)
         self._store_thread.shutdown(wait=False)

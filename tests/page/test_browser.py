@@ -89,12 +89,13 @@ def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield found
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return filled(tmp_path)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of a page to which tests add, one after the other."""
+    return filled(tmp_path_factory.mktemp("changing"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def address(folder: Path) -> Iterator[str]:
     """Address of a page over ``folder``."""
     with served(folder) as found:
@@ -169,10 +170,10 @@ def test_sorting_survives_new_data(address: str, folder: Path, browser: Visitor)
 
 def test_new_data_arrives_without_a_reload(address: str, folder: Path, browser: Visitor) -> None:
     page = browser.open(address)
-    expect(page.get_by_test_id("hashrate-sha256d")).to_contain_text("155 TH/s")
+    expect(page.get_by_test_id("reachable")).to_contain_text("2 of 6 missing")
     page.evaluate("window.notReloaded = true")
-    newer = [record for record in fleet_at(slot() + 1) if record.miner.miner_id not in ("a2", "a3")]
-    newer += [mining(slot() + 1, "a2", 98 * TH, 3050), mining(slot() + 1, "a3", 97 * TH, 3010)]
+    newer = [record for record in fleet_at(slot() + 2) if record.miner.miner_id not in ("a2", "a3")]
+    newer += [mining(slot() + 2, "a2", 98 * TH, 3050), mining(slot() + 2, "a3", 97 * TH, 3010)]
     store(folder, telemetry_frames(newer))
     expect(page.get_by_test_id("hashrate-sha256d")).to_contain_text("290 TH/s")
     expect(page.get_by_test_id("reachable")).to_contain_text("1 of 6 missing")
@@ -198,7 +199,7 @@ def put_alert(folder: Path) -> Alert:
 def test_an_alert_is_shown_and_acknowledged(address: str, folder: Path, browser: Visitor) -> None:
     page = browser.open(address)
     expect(page.get_by_test_id("reachable")).to_contain_text("of 6")
-    expect(page.get_by_test_id("alerts")).to_be_hidden()
+    expect(page.get_by_test_id("alerts")).to_contain_text("flow watch-alerts has not looked yet on this host")
     alert = put_alert(folder)
     shown = page.get_by_test_id(f"alert-{alert.id}")
     expect(shown).to_contain_text("board lost: a2")
@@ -216,7 +217,7 @@ def test_an_alert_is_shown_and_acknowledged(address: str, folder: Path, browser:
 
 def test_drill_down(still: str, browser: Visitor) -> None:
     page = browser.open(still)
-    page.get_by_role("link", name="a2", exact=True).click()
+    page.get_by_role("region", name="Miners").get_by_role("link", name="a2", exact=True).click()
     page.wait_for_url("**/miner/a2")
     expect(page.get_by_test_id("state")).to_have_text("degraded")
     expect(page.get_by_text("2 of 3 boards mine; 1 error reported")).to_be_visible()
@@ -267,10 +268,10 @@ def test_spans(still: str, browser: Visitor) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/miner/a2"])
 def test_on_a_phone(still: str, path: str, chrome: Browser) -> None:
-    with visitor(chrome, width=390, height=844, dark=True) as phone:
+    with visitor(chrome, width=360, height=740, dark=True) as phone:
         page = phone.open(still + path)
         expect(page.locator("canvas").first).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
         assert page.evaluate("document.body.classList.contains('body--dark')")
         assert phone.faults == []
 
@@ -279,7 +280,7 @@ def test_the_chosen_theme_is_kept(still: str, browser: Visitor) -> None:
     page = browser.open(still)
     page.get_by_label("Light or dark").click()
     page.wait_for_function("document.body.classList.contains('body--dark') && document.cookie.includes('dark')")
-    page.get_by_role("link", name="a1", exact=True).click()
+    page.get_by_role("region", name="Miners").get_by_role("link", name="a1", exact=True).click()
     page.wait_for_url("**/miner/a1")
     page.wait_for_function("document.body.classList.contains('body--dark')")
 
@@ -300,7 +301,7 @@ def test_the_password(folder: Path, chrome: Browser) -> None:
         page.wait_for_timeout(1_050)  # the wait that a wrong password costs
         page.get_by_label("Password").fill("correct horse")
         page.get_by_role("button", name="Log in").click()
-        expect(page.get_by_test_id("hashrate-sha256d")).to_contain_text("155 TH/s")
+        expect(page.get_by_test_id("reachable")).to_contain_text("of 6")
         (cookie,) = [c for c in page.context.cookies() if c["name"] == "lodeline_session"]
         assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
         page.get_by_role("link", name="Log out").click()

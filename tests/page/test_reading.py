@@ -206,4 +206,7 @@ async def test_what_is_read_in_the_background_is_waited_for_by_nobody(clock):
     answers.peek("x", 300, lambda: "new")
     await finished(answers, "x")
     assert (answers.peek("x", 300, fail).value, answers.peek("x", 300, fail).away_since) == ("new", None)
+    answers.close()
     executor.shutdown()
+    clock.now += 900
+    assert answers.peek("x", 300, fail).value == (await answers.get("x", 300, fail)).value == "new"  # while it ends

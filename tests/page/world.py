@@ -17,6 +17,9 @@ import yaml
 from storage.frame import Frame, build_frame
 from storage.lake.store import EmbeddedStore
 from storage.records.miner import Miner, MinerTelemetry, configuration_frames, telemetry_frames
+from tasks.alerts.book import Book, Look
+from tasks.alerts.life_cycle import Alert, Phase
+from tasks.alerts.rule import Level, fingerprint
 from tests.page.fleet_rows import GH, L7, S19, TH, configuration, mining, unreachable
 
 HOUR = 3_600
@@ -53,13 +56,14 @@ def part_lost(name: str) -> float:
     return {"unreachable": 1.0, "board": 1 / 3, "paused": 1.0, "heat": 0.03}[kind(name)]
 
 
-def telemetry(time: int) -> list[MinerTelemetry]:
+def telemetry(time: int, *, answering: bool = False) -> list[MinerTelemetry]:
+    """One tick; ``answering``: of before the first of each algorithm went out of reach."""
     found = []
     for name in MINERS:
-        if kind(name) == "unreachable":
+        if kind(name) == "unreachable" and not answering:
             record = unreachable(time, name)
         else:
-            made = nominal(name) * (1 - part_lost(name))
+            made = nominal(name) * (0.97 if answering and kind(name) == "unreachable" else 1 - part_lost(name))
             state = {"board": "degraded", "paused": "paused"}.get(kind(name), "mining")
             watts = 40 if state == "paused" else 3000 if name in SHA else 3200
             record = mining(time, name, made, watts, model=model(name), state=state)
@@ -224,7 +228,9 @@ def frames(now: int) -> Iterator[list[Frame]]:
     slot, stop = now // 60 * 60, now // HOUR * HOUR
     yield configuration_frames([configuration(slot - 600, name, model(name)) for name in MINERS])
     ticks = [slot - ago for ago in range(0, 6 * HOUR, 300) if not 7_200 <= ago < 9_000]  # a hole of half an hour
-    yield telemetry_frames([record for tick in sorted(ticks) for record in telemetry(tick)])
+    yield telemetry_frames(
+        [record for tick in sorted(ticks) for record in telemetry(tick, answering=tick < slot - 10_000)]
+    )
     yield [
         operational(stop),
         pool_hours(stop),
@@ -235,6 +241,29 @@ def frames(now: int) -> Iterator[list[Frame]]:
         workers(stop),
     ]
     yield [*accounts(now), *market(now)]
+
+
+def alert(rule: str, subject: str, level: Level, now: float, message: str) -> Alert:
+    """One that fires for ten minutes."""
+    return Alert(
+        id=fingerprint(rule, subject), rule=rule, subject=subject, entity=subject, site=site(subject), rack="",
+        within="", level=level, phase=Phase.FIRING, since=now - 600, seen=now, message=message, fired=now - 300,
+    )  # fmt: skip
+
+
+def tell_alerts(state: Path, now: float) -> None:
+    """Three miners of hall-1 are hot, one has lost a board; channel ``mail`` took a message four minutes ago, ``sms``
+    refuses, ``pager`` was never tried."""
+    held = [alert("chip_too_hot", name, Level.CRITICAL, now, "chips at 96 °C") for name in ("s05", "s06", "s07")]
+    held.append(alert("board_lost", "s02", Level.WARNING, now, "2 of 3 boards mine"))
+    book = Book.open(state)
+    with book.transaction():
+        book.replace_alerts(held)
+        book.note_look(Look(at=now))
+    book.note_channel("mail", now - 240, None)
+    book.note_channel("sms", now - 90_000, None)
+    book.note_channel("sms", now - 100, "refused: no credit")
+    book.close()
 
 
 def stored(folder: Path, *written: list[Frame]) -> EmbeddedStore:
@@ -249,6 +278,7 @@ def fill(folder: Path, now: int) -> Path:
     """A data directory with all of it, and its configuration in the folder ``config``."""
     stored(folder, *frames(now)).close()
     (folder / "state").mkdir()
+    tell_alerts(folder / "state", now)
     (folder / "config").mkdir()
     (folder / "config" / "data_collection_config.yaml").write_text(yaml.safe_dump(settings(), sort_keys=False))
     return folder
@@ -267,5 +297,6 @@ def settings() -> dict[str, Any]:
             {"id": "ltc", "kind": "litecoinpool", "account": "farm", "api_key": "none"},
         ],
         "market_data": {"coingecko": {"coins": ["bitcoin", "litecoin", "dogecoin"]}},
+        "alerts": {"channels": [{"name": name, "url": "json://127.0.0.1:9/none"} for name in ("mail", "sms", "pager")]},
         "electricity": {"tariffs": [{"usd_per_kwh": 0.10}]},
     }
