@@ -17,6 +17,7 @@ from deployments.command.alerts import alerts
 from deployments.command.anomalies import anomalies
 from deployments.command.archive import archive
 from deployments.command.audit import audit
+from deployments.command.backup import backup
 from deployments.command.check import check
 from deployments.command.deploy import deploy
 from deployments.command.diagnose import diagnose
@@ -38,6 +39,7 @@ from deployments.command.quality import quality
 from deployments.command.query import query
 from deployments.command.replay import replay
 from deployments.command.report import report
+from deployments.command.restore import restore
 from deployments.command.schema import schema
 from deployments.command.series import series
 from deployments.command.sql import sql
@@ -76,6 +78,8 @@ COMMANDS = (
     erase,
     audit,
     archive,
+    backup,
+    restore,
     disk,
     abacus,
 )

@@ -37,6 +37,7 @@ class AuditKind(StrEnum):
     ARCHIVED = "archived"
     VERIFIED = "verified"
     RESTORED = "restored"
+    BACKED_UP = "backed_up"
     ERASURE_BEGUN = "erasure_begun"
     ERASED = "erased"
     OVERRIDE_SET = "override_set"
