@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from storage.declaration import MEASUREMENTS, Tier
 from storage.delivery.books import Books, books
 from storage.delivery.delivery import Delivery
 from storage.downsample.run import roll_up
-from storage.frame import build_frame
+from storage.frame import Value, build_frame
 from storage.lake.sink import LakeSink
 from storage.lake.store import EmbeddedStore
 from storage.settings import LakeSettings, StorageSettings
@@ -55,7 +56,10 @@ class Host:
     def collect(self, count: int = 1) -> None:
         for _ in range(count):
             at = [T + self.slot * EVERY_S] * len(MINERS)
-            rows = {"miner_id": list(MINERS), "hashrate_hs": [value(self.slot, n) for n in range(len(MINERS))]}
+            rows: dict[str, Sequence[Value]] = {
+                "miner_id": list(MINERS),
+                "hashrate_hs": [value(self.slot, n) for n in range(len(MINERS))],
+            }
             frame = build_frame("miner_telemetry", at, rows)
             self.lane.append(Batch(f"miners/{self.slot}", at[0], "run", [frame]))
             self.slot += 1

@@ -17,7 +17,7 @@ import pytest
 from storage.audit.trail import AuditKind, Trail
 from storage.audit.verify import verify as verify_trail
 from storage.backup import moment
-from storage.backup.copying import Copier, MovedOn
+from storage.backup.copying import Copier, MovedOn, Place
 from storage.backup.making import TRIES, make_backup
 from storage.backup.manifest import load_manifest, save_manifest, sets_in
 from storage.backup.restoring import newer_erasures, restore_set
@@ -81,9 +81,9 @@ def test_made_while_all_is_at_work(host: Host, folder: Path, tmp_path: Path) -> 
     again.roll()
     assert again.rows_in_files() == again.wanted_rows()
     assert again.hours() == again.wanted_hours()
-    told = again.books
-    assert (told.backlog, told.shed, told.dead_lettered) == (0, 0, 0)
-    assert told.stored == told.accepted == 2 * again.slot
+    lake = again.books
+    assert (lake.backlog, lake.shed, lake.dead_lettered) == (0, 0, 0)
+    assert lake.stored == lake.accepted == 2 * again.slot
     chain = verify_trail(Trail.open(again.data, NAME).path)
     assert chain.fault is None
     again.stop()
@@ -115,7 +115,7 @@ def test_a_lane_that_is_delivered_faster_than_copied_begins_the_moment_anew(
 
 def test_segments_that_are_gone_are_missed(host: Host, tmp_path: Path) -> None:
     copier = Copier(tmp_path / "draft", None, {})
-    spool = moment.Place(host.data / "spool", "spool").below("miners")
+    spool = Place(host.data / "spool", "spool").below("miners")
     with pytest.raises(MovedOn, match="delivered faster"):
         moment._copy_begin(copier, spool, {"mark.lake.json": (0, b"")})
     moment._copy_segments(copier, spool)

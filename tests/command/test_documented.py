@@ -30,7 +30,7 @@ def test_it_runs(documented: Documented, host: DocumentedHost, tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("time.time", lambda: float(NOW))
     Path("labels.csv").write_text("miner_id,time\nminer_0001,2026-11-25T12:40:00Z\n")
-    words = shlex.split(ways.folders(ways.as_run(documented.line), host.config, host.data))
+    words = shlex.split(ways.folders(ways.as_run(documented.line), host.config, host.data, tmp_path / "new"))
     variables = dict(words.pop(0).split("=", 1) for word in list(words) if re.match(r"[A-Z_]+=", word))
     ran = CliRunner(env={**host.environment, **variables}).invoke(app, words[1:])
     expected = next((code for pattern, code, _ in ways.EXIT_CODES if re.match(pattern, documented.line)), 0)

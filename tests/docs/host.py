@@ -14,6 +14,7 @@ import yaml
 
 from deployments.farm import ALL_VARIANTS, Farm
 from storage.audit.trail import AuditKind, Trail
+from storage.backup.making import Sources, make_backup
 from storage.declaration import BUCKETS
 from storage.downsample.run import roll_up
 from storage.features.online import OnlineStore
@@ -21,7 +22,7 @@ from storage.features.publish import publish
 from storage.frame import Value, build_frame
 from storage.lake.maintenance import maintain
 from storage.lake.store import EmbeddedStore
-from storage.settings import ONLINE_FEATURES
+from storage.settings import ONLINE_FEATURES, StorageSettings
 from storage.warehouse.build import Surroundings, build
 from tasks.alerts.book import Book, Look
 from tasks.alerts.life_cycle import Alert, Phase
@@ -68,6 +69,8 @@ def documented_host(folder: Path) -> DocumentedHost:
     asyncio.run(collect(folder / "data", 3, step_s=EVERY_S))
     _configure(folder)
     _store(folder / "data")
+    settings = StorageSettings(data_directory=folder / "data")
+    make_backup(Sources.of(settings, None), folder / "backup", actor="test")
     return DocumentedHost(folder)
 
 

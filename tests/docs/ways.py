@@ -22,6 +22,8 @@ from deployments.command import app
 from tests.docs.documented import ROOT, Documented, documented
 
 STAND_INS: tuple[tuple[str, str], ...] = (
+    (r"/mnt/backup/lodeline", "{backup}"),
+    (r"--to /var/lib/lodeline", "--to {new}"),
     (r"(?<=--config )(DIR|/etc/lodeline|\.\.\.)$", "{config}"),
     (r"(?<=--config )(DIR|/etc/lodeline)(?= )", "{config}"),
     (r"^(lodeline alerts ack)( ID)?$", r"\1 3f0a91c2de"),
@@ -39,7 +41,8 @@ STAND_INS: tuple[tuple[str, str], ...] = (
     (r"^LODELINE_LAKE__DIRECTORY=<data>/restored ", "LODELINE_LAKE__DIRECTORY={data}/restored "),
     (r"^(lodeline erase .*)$", r"\1 --yes"),
 )
-"""Patterns of a line, and what stands there when it is run. ``{config}`` and ``{data}`` are folders of the host."""
+"""Patterns of a line, and what stands there when it is run. ``{config}``, ``{data}`` and ``{backup}`` are folders
+of the host."""
 
 CHANGES = (r"lodeline erase", r"--fill", r"--into-store", r"lodeline archive (run|restore)", r"lodeline alerts \w+")
 """Lines that change what is stored: each is run on a copy of its own."""
@@ -158,6 +161,9 @@ def _commands() -> dict[str, Any]:
     return dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 
-def folders(line: str, config: Path, data: Path) -> str:
-    """``line`` with the folders of a host."""
-    return line.replace("{config}", str(config)).replace("{data}", str(data))
+def folders(line: str, config: Path, data: Path, new: Path) -> str:
+    """``line`` with the folders of a host; ``new`` is one that is not there."""
+    there = {"{config}": config, "{data}": data, "{backup}": data.with_name("backup"), "{new}": new}
+    for placeholder, folder in there.items():
+        line = line.replace(placeholder, str(folder))
+    return line
