@@ -12,8 +12,9 @@ ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 PROGRAMS = (
-    "lodeline", "make", "curl", "prefect", "influx", "influxd", "python", "pip", "git", "sudo", "systemctl",
-    "systemd-analyze", "systemd-creds", "journalctl", "docker", "podman", "cd", "cp", "install", "useradd", "pytest",
+    "lodeline", "make", "curl", "prefect", "influx", "influxd", "python", "pip", "git", "sudo",
+    "systemctl", "systemd-analyze", "systemd-creds", "systemd-sysusers",
+    "journalctl", "docker", "podman", "cd", "cp", "install", "useradd", "pytest",
 )  # fmt: skip
 """What a line of a block begins with, after variables, if it is a command and no output."""
 

@@ -86,6 +86,8 @@ ELSEWHERE: tuple[tuple[str, str], ...] = (
      "tests/distributed/test_spark.py::test_spark_comes_to_the_same_sums"),
     (r"pip install 'lodeline\[dask\]'",
      "tests/distributed/test_dask.py::test_without_the_extra_it_is_said_what_to_install"),
+    (r"(sudo )?(systemctl|systemd-sysusers|systemd-creds)|journalctl|sudo (git|cp|install|make)",
+     "tests/systemd/test_units.py::test_what_operations_installs_is_there"),
     (r"make (test|check)", ".ci/run"),
     (r"make bench", "tests/bench/__main__.py"),
 )  # fmt: skip
