@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from deployments.prefect.environment import QUIET, SERVER, WORKER
@@ -85,7 +86,14 @@ def speak_to(prefect: Mapping[str, str]) -> None:
 
 
 def server_environment(prefect: Mapping[str, str]) -> dict[str, str]:
-    """Environment of the Prefect server."""
+    """Environment of the Prefect server.
+
+    It unpacks its UI beside its own code; where that is read-only, as for a service, into its home.
+    """
+    found = find_spec("prefect")
+    code = Path(found.origin).parent / "server" if found is not None and found.origin else None
+    if code is not None and not os.access(code, os.W_OK):
+        prefect = {**prefect, "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(Path(prefect["PREFECT_HOME"]) / "ui")}
     return {**without_prefect(os.environ), **prefect, **SERVER, "PREFECT_UI_API_URL": prefect["PREFECT_API_URL"]}
 
 

@@ -16,6 +16,7 @@ import typer
 from deployments.command import app
 from deployments.prefect.environment import SERVER, WORKER
 from deployments.settings import unknown_variables
+from deployments.up import processes
 from deployments.up.supervisor import STOP_S
 from tests.docs.documented import documented
 from tests.services import program
@@ -82,7 +83,7 @@ def test_prefect_is_told_what_lodeline_up_tells_it(service: str, wanted: dict[st
     told = variables_of(UNITS / f"{service}.service")
     further = {name for name in told if name not in wanted}
     assert {name: told.get(name) for name in wanted} == wanted
-    assert further <= {"PREFECT_HOME", "PREFECT_API_URL"}
+    assert further <= {"PREFECT_HOME", "PREFECT_API_URL", "PREFECT_SERVER_UI_STATIC_DIRECTORY"}
 
 
 def test_every_variable_is_one_that_lodeline_knows() -> None:
@@ -138,6 +139,13 @@ def test_flows_are_asked_to_end_before_their_worker() -> None:
         assert time.monotonic() - began >= 0.3, "it waits for flows"
         assert [process.stdout.readline() for _ in range(2)] == ["ended\n", "flow 0\n"]
         process.kill()
+
+
+@pytest.mark.parametrize("may_write", [True, False])
+def test_prefects_ui_is_unpacked_where_a_service_may_write(monkeypatch: pytest.MonkeyPatch, may_write: bool) -> None:
+    monkeypatch.setattr("os.access", lambda *_: may_write)
+    told = processes.server_environment(processes.own_prefect(Path("/data/prefect"), 4200))
+    assert told.get("PREFECT_SERVER_UI_STATIC_DIRECTORY") == (None if may_write else "/data/prefect/ui")
 
 
 def test_what_operations_installs_is_there() -> None:
