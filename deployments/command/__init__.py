@@ -37,6 +37,7 @@ from deployments.command.profit import profit
 from deployments.command.provision import provision
 from deployments.command.quality import quality
 from deployments.command.query import query
+from deployments.command.refill import refill
 from deployments.command.replay import replay
 from deployments.command.report import report
 from deployments.command.restore import restore
@@ -80,6 +81,7 @@ COMMANDS = (
     archive,
     backup,
     restore,
+    refill,
     disk,
     abacus,
 )

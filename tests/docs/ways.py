@@ -57,6 +57,8 @@ EXIT_CODES: tuple[tuple[str, int, str], ...] = (
 ELSEWHERE: tuple[tuple[str, str], ...] = (
     (r"(\S+=\S+ )*make run|lodeline up",
      "tests/up/test_up.py::test_from_miner_to_stored_reading_and_back_to_nothing"),
+    (r"lodeline refill|influxd (backup|restore)", "tests/backup/test_influxdb.py::test_restored_and_refilled"),
+    (r"influx (backup|restore)", "tests/compose/test_compose.py"),
     (r"lodeline deploy", "tests/flows/test_deploy.py::test_deployed_twice_is_deployed_once"),
     (r"lodeline page", "tests/page/test_browser.py::test_the_fleet"),
     (r"lodeline provision --dry-run",

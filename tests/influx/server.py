@@ -17,7 +17,7 @@ from tests.services import program
 
 _CONFIG = """
 reporting-disabled = true
-bind-address = "127.0.0.1:0"
+bind-address = "127.0.0.1:{rpc_port}"
 [meta]
   dir = "{directory}/meta"
 [data]
@@ -56,15 +56,17 @@ class InfluxServer:
         max_row_limit: int = 0,
         cold: str = "10m",
         address: str = "127.0.0.1",
+        rpc_port: int = 0,
     ) -> None:
         """``cold``: a shard without writes for so long is written out and compacted in full. ``address`` is listened
-        on; another than loopback only in a network namespace of the test's own."""
+        on; another than loopback only in a network namespace of the test's own. ``rpc_port`` is that of backups."""
         self._address = address
         self._program = program("influxd")
         self._directory = directory
         self._auth = auth
         self._max_row_limit = max_row_limit
         self._cold = cold
+        self._rpc_port = rpc_port
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -90,6 +92,7 @@ class InfluxServer:
                 auth=str(self._auth).lower(),
                 max_row_limit=self._max_row_limit,
                 cold=self._cold,
+                rpc_port=self._rpc_port,
             )
         )
         with log.open("wb") as output:
