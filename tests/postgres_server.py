@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ class PostgresServer:
             ["pgrep", "-P", str(self._process.pid)], capture_output=True, text=True, check=False
         ).stdout.split()
         for pid in (self._process.pid, *map(int, children)):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # they end by themselves as soon as the first is gone
+                os.kill(pid, signal.SIGKILL)
         self._process.wait()
         self._process = None
 

@@ -15,7 +15,7 @@ ROOMS = (
     "encoding", "spooling", "reading", "collecting", "rolling", "disk", "forecasting", "anomalies", "features",
     "deriving",
 )  # fmt: skip
-LONG_ROOMS = ("soaking", "querying", "archiving", "upkeep", "killing", "exporting", "anomaly_farm")
+LONG_ROOMS = ("soaking", "querying", "archiving", "upkeep", "killing", "exporting", "anomaly_farm", "loading")
 
 
 def main(rooms: list[str]) -> int:

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ def figures() -> list[Figure]:
 
 
 def _faulty() -> Figure:
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as farms:
-        said = farms.enter_context(farm(1_000, Path(folder) / "config", "--latency-ms", "100"))
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
+        said = running.enter_context(farm(1_000, Path(folder) / "config", "--latency-ms", "100"))
         miners = [miner["miner_id"] for miner in miners_of(said)]
         for miner in miners[::20]:
             hurt(said, miner, "hanging")
@@ -47,13 +48,7 @@ def _faulty() -> Figure:
 
 
 def _many(raw_payloads: str) -> Figure:
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as farms:
-        configs = []
-        for number, first in enumerate(range(0, MANY, FARM_SIZE)):
-            config = Path(folder) / f"config{number}"
-            size = min(FARM_SIZE, MANY - first)
-            farms.enter_context(farm(size, config, "--first-address", f"127.{16 + 32 * number}.0.1"))
-            configs.append(_renamed(config, number))
+    with tempfile.TemporaryDirectory() as folder, farms(MANY, Path(folder)) as (configs, _):
         done = collect(configs, Path(folder) / "data", ticks=4, raw_payloads=raw_payloads)
     rows = done["rows"]
     worst = max(row["stored_s"] for row in rows)
@@ -73,6 +68,20 @@ def _listed(rows: list[dict[str, Any]], name: str) -> str:
     return ", ".join(f"{row[name]:.2f}" for row in rows)
 
 
+@contextmanager
+def farms(miners: int, folder: Path, *options: str) -> Iterator[tuple[list[Path], list[int]]]:
+    """Farms of ``miners`` miners in all: their folders of configuration, and their process ids."""
+    with ExitStack() as running:
+        configs, pids = [], []
+        for number, first in enumerate(range(0, miners, FARM_SIZE)):
+            config = folder / f"config{number}"
+            size = min(FARM_SIZE, miners - first)
+            said = running.enter_context(farm(size, config, "--first-address", f"127.{16 + 32 * number}.0.1", *options))
+            configs.append(_renamed(config, number))
+            pids.append(said["pid"])
+        yield configs, pids
+
+
 def _renamed(config: Path, number: int) -> Path:
     """Two farms name their miners alike; one collector needs names of its own."""
     file = config / "data_collection_config.yaml"
@@ -81,7 +90,14 @@ def _renamed(config: Path, number: int) -> Path:
 
 
 def collect(
-    configs: list[Path], data: Path, *, ticks: int, raw_payloads: str = "every", every_s: int = 0
+    configs: list[Path],
+    data: Path,
+    *,
+    ticks: int,
+    raw_payloads: str = "every",
+    every_s: int = 0,
+    influx: str | None = None,
+    patient: bool = False,
 ) -> dict[str, Any]:
     """Run a collector in a process of its own; what it says, without the first tick."""
     asked = {
@@ -90,6 +106,8 @@ def collect(
         "ticks": ticks,
         "raw_payloads": raw_payloads,
         "every_s": every_s,
+        "influx": influx,
+        "patient": patient,
     }
     command = [sys.executable, "-m", "tests.bench.readers.collector", json.dumps(asked)]
     limit_s = 900 + every_s * ticks

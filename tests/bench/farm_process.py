@@ -15,7 +15,8 @@ import httpx
 
 @contextmanager
 def farm(miners: int, folder: Path, *options: str, port: int = 0) -> Iterator[dict[str, Any]]:
-    """Start ``miners`` simulated miners; yields what the farm says when ready, with ``control`` for faults."""
+    """Start ``miners`` simulated miners; yields what the farm says when ready, with ``control`` for faults, and its
+    ``pid``."""
     command = [sys.executable, "-m", "deployments.farm", "--miners", str(miners), "--port", str(port)]
     command += ["--control-port", "0", "--write-config", str(folder), "--interval", "60", "--refresh-s", "60", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -24,7 +25,7 @@ def farm(miners: int, folder: Path, *options: str, port: int = 0) -> Iterator[di
         line = process.stdout.readline()
         if not line:
             raise RuntimeError(f"the farm did not start: {' '.join(command)}")
-        yield json.loads(line)
+        yield {**json.loads(line), "pid": process.pid}
     finally:
         process.terminate()
         process.wait()

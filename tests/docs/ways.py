@@ -76,6 +76,7 @@ ELSEWHERE: tuple[tuple[str, str], ...] = (
     (r"lodeline abacus predict", "tests/abacus/test_predicting.py::test_the_command_fetches_scores_and_tells"),
     (r"lodeline abacus retrain", "tests/abacus/test_retraining.py::test_the_command_tells"),
     (r"lodeline abacus (ask|lookup)", "tests/abacus/test_on_demand.py::test_the_command_wants_a_name_and_an_entity"),
+    (r"prefect server start", "tests/scale_out/test_sites.py::test_what_is_deployed_lies_in_postgres_and_is_scheduled"),
     (r"prefect worker start", "tests/flows/test_collect_miners.py"),
     (r"prefect deployment run", "tests/docs/test_commands.py::test_a_deployment_that_is_named_exists"),
     (r"lodeline erase --miner miner_0001$",

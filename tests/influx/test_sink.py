@@ -301,3 +301,28 @@ def test_the_sink_imports_without_the_extras() -> None:
         "import storage.influx.sink, storage.influx.provision, storage.influx.client\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_server_that_is_too_busy_gets_smaller_requests_until_it_keeps_up() -> None:
+    def sizes(fake: FakeInflux, before: int) -> list[int]:
+        writes = [request for request in fake.requests[before:] if b"miner_fan" in request.body.partition(b",")[0]]
+        return [request.body.count(b"\n") + 1 for request in writes]
+
+    batch = [record(fans(6_000))]
+    with fake_and_sink() as (fake, sink):
+        fake.faults.extend([Fault("status", 500, b'{"error":"timeout"}')] * 2)
+        for _ in range(2):
+            with pytest.raises(TryAgain, match="timeout"):
+                sink.deliver(batch)
+        assert sizes(fake, 0) == [5_000, 2_500]
+        before = len(fake.requests)
+        assert sink.deliver(batch).stored == 6_000
+        assert sizes(fake, before) == [1_250] * 4 + [1_000]
+        before = len(fake.requests)
+        sink.deliver(batch)
+        assert sizes(fake, before) == [2_500, 2_500, 1_000]
+        fake.faults.extend([Fault("status", 500, b'{"error":"timeout"}')] * 9)
+        for _ in range(9):
+            with pytest.raises(TryAgain):
+                sink.deliver(batch)
+        assert sizes(fake, 0)[-1] == 250

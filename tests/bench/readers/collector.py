@@ -1,7 +1,9 @@
-"""Collects a farm the way a shift does, without Prefect: polls, spools, delivers to the lake; prints what it cost.
+"""Collects a farm the way a shift does, without Prefect: polls, spools, delivers; prints what it cost.
 
 Arguments: JSON with ``configs`` (folders), ``data`` (folder), ``ticks``, ``raw_payloads`` (as in LakeSettings) and
-``every_s`` (wait for the wall clock's slots; 0: one tick after the other). Times in seconds, memory in MB.
+``every_s`` (wait for the wall clock's slots; 0: one tick after the other); with ``influx`` (address) it is stored there
+and in the lake. ``patient``: no time is too long for a miner or a tick, so that CPU can be measured on a host that is
+busy with other work. Times in seconds, memory in MB.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from storage.delivery.books import books_of_lane
+from storage.influx.settings import InfluxSettings
 from storage.opening import open_sinks
 from storage.settings import LakeSettings, StorageSettings
 from tasks.collection_settings import load_collection_settings
+from tasks.miners import fleet
 from tasks.miners.collection import LANE, open_collection
 from tasks.miners.settings import FleetSettings
 from tasks.shift.delivering import Delivering
@@ -37,28 +41,38 @@ async def main() -> None:
             for miner in load_collection_settings(file, os.environ, lambda _: None).miners
         )
     lake = LakeSettings(raw_payloads=asked["raw_payloads"])
-    storage = StorageSettings(data_directory=Path(asked["data"]), lake=lake)
+    influx = InfluxSettings(url=asked["influx"], timeout_s=120) if asked.get("influx") else None
+    storage = StorageSettings(data_directory=Path(asked["data"]), lake=lake, influx=influx)
+    limits = FleetSettings()
+    if asked.get("patient"):
+        fleet._TICK_SHARE = 30.0
+        limits = FleetSettings(
+            request_deadline_s=60, miner_deadline_s=120, connect_timeout_s=30, overload_lag_ms=60_000
+        )
     sinks = open_sinks(storage, "bench")
     delivering = Delivering(storage.spool_directory, sinks, "bench")
     names = [sink.name for sink in sinks]
     rows = []
     start = int(time.time()) // 60 * 60
     async with open_collection(
-        miners, limits=FleetSettings(), storage=storage, host="bench", sinks=names, run_id="bench"
+        miners, limits=limits, storage=storage, host="bench", sinks=names, run_id="bench"
     ) as collection:
         delivering.start()
         for turn in range(ticks):
             await asyncio.sleep(max(0.0, start + every_s * turn - time.time()) if every_s else 0)
-            began = time.perf_counter()
+            began, cpu_before = time.perf_counter(), time.process_time()
             report = await collection.tick(Slot(start + 60 * turn, 0))
             spooled = time.perf_counter() - began
-            while books_of_lane(storage.spool_directory / LANE)[names[0]].backlog:  # noqa: ASYNC110 (files of a thread)
+            lane = storage.spool_directory / LANE
+            while any(books.backlog for books in books_of_lane(lane).values()):  # noqa: ASYNC110 (files of a thread)
                 await asyncio.sleep(0.02)
             rows.append(
                 {
                     "tick_s": report.tick_s,
                     "spooled_s": spooled,
                     "stored_s": time.perf_counter() - began,
+                    "cpu_s": time.process_time() - cpu_before,
+                    "slot": report.slot,
                     "polled": report.polled,
                     "failed": report.failed,
                     "reasons": report.failed_by_reason,
