@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deployments.command.options import MOMENT, ConfigOption, JsonOption
+from deployments.command.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-    from typing import TextIO
 
     from deployments.settings import Settings
     from storage.archive.catalogue import Catalogue
@@ -127,8 +128,9 @@ def _verify(
     from storage.audit.entry import AuditKind
     from storage.audit.trail import Trail
 
-    with typer.progressbar(length=len(parts), label="verifying", file=_progress()) as bar:
-        report = verify(catalogue, parts, read=read, told=lambda _: bar.update(1))
+    files = itertools.count(1)
+    with progress("verifying", as_json=as_json) as show:
+        report = verify(catalogue, parts, read=read, told=lambda part: show(next(files), len(parts), part.path))
     trail = Trail.open(settings.host.data_directory, socket.gethostname())
     trail.record(
         AuditKind.VERIFIED,
@@ -157,13 +159,14 @@ def _restore(settings: Settings, catalogue: Catalogue, parts: Sequence[ArchivedP
 
     lake = settings.host.data_directory / FOLDER
     erased = Tombstones(settings.host.data_directory)
-    with typer.progressbar(length=len(parts), label="restoring", file=_progress()) as bar:
+    files = itertools.count(1)
+    with progress("restoring", as_json=as_json) as show:
         report = restore(
             catalogue,
             parts,
             lake,
             without=lambda part, rows: erased.without_erased_rows(part.declared, rows),
-            told=lambda _: bar.update(1),
+            told=lambda part: show(next(files), len(parts), part.path),
         )
     trail = Trail.open(settings.host.data_directory, socket.gethostname())
     for part in report.parts:
@@ -183,10 +186,11 @@ def _run(settings: Settings, root: Path) -> None:
 
     total = ArchiveReport()
     with (
+        progress("archiving") as show,
         due_work(settings.host, root, settings.retention, int(time.time())) as due,
-        typer.progressbar(due, label="archiving", file=_progress()) as bar,
     ):
-        for _, work in bar:
+        for number, (name, work) in enumerate(due):
+            show(number, len(due), name)
             total |= work(lambda: False)
     _tell_trail(settings, total.moved)
     typer.echo(in_words(total))
@@ -206,10 +210,3 @@ def _tell_trail(settings: Settings, moved: Sequence[ArchivedPart]) -> None:
     for part in moved:
         detail: dict[str, Detail] = {"rows": part.rows, "bytes": part.bytes, "sha256": part.sha256}
         trail.record(AuditKind.ARCHIVED, part.path, actor="lodeline archive", detail=detail)
-
-
-def _progress() -> TextIO:
-    """Bars are for people: the answer on stdout stays fit for a script."""
-    import sys
-
-    return sys.stderr

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployments.command.options import MOMENT, ConfigOption, JsonOption
+from deployments.command.progress import progress
 
 if TYPE_CHECKING:
     from deployments.settings import Settings
@@ -57,12 +58,14 @@ def erase(
         )
     entity = _entity(wanted, start, stop, measurement or [])
     if dry_run:
-        proof = _search(settings, entity)
+        with progress("searching", as_json=as_json):
+            proof = _search(settings, entity)
         typer.echo(msgspec.json.encode(proof).decode() if as_json else "\n".join(search_in_words(proof)))
         return
     if not yes:
         typer.confirm("This erases for good, and cannot be undone. Go on?", abort=True, err=True)
-    done = _erase(settings, entity)
+    with progress("erasing", as_json=as_json):
+        done = _erase(settings, entity)
     typer.echo(msgspec.json.encode(done).decode() if as_json else "\n".join(in_words(done)))
     if not done.is_done:
         raise typer.Exit(1)

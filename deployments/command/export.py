@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from deployments.command.options import MOMENT, ConfigOption, JsonOption
+from deployments.command.progress import progress
 from storage.errors import NeedsHuman
 
 
@@ -83,7 +84,7 @@ def export(
     from tasks.derive.fleet import fleet_of
     from tasks.exports.asked import Asked, exported
     from tasks.exports.settings import SERIES, Format
-    from tasks.exports.writing import write_export
+    from tasks.exports.writing import iso, write_export
 
     if tier is not None and tier not in set(Tier):
         raise NeedsHuman(f"There is no tier {tier!r}", remedy=f"There are {', '.join(Tier)}")
@@ -105,20 +106,23 @@ def export(
     archived = settings.retention.general.archive_base_path
     store = open_store(settings.host)
     try:
-        done = write_export(
-            exported(
-                asked,
-                store,
-                ArchiveReader(archived) if archived else None,
-                fleet=fleet_of(told.miners, told.electricity, told.economics),
-                retention_days=settings.retention.bucket_days(),
-                now=now,
-            ),
-            out,
-            Format(how or ending),
-            made_by="lodeline export",
-            force=force,
+        found = exported(
+            asked,
+            store,
+            ArchiveReader(archived) if archived else None,
+            fleet=fleet_of(told.miners, told.electricity, told.economics),
+            retention_days=settings.retention.bucket_days(),
+            now=now,
         )
+        with progress("exporting", as_json=as_json) as show:
+            done = write_export(
+                found,
+                out,
+                Format(how or ending),
+                made_by="lodeline export",
+                force=force,
+                told=lambda at: show(at - asked.start, asked.stop - asked.start, iso(at)),
+            )
     finally:
         store.close()
     if as_json:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployments.command.options import MOMENT, ConfigOption, JsonOption, known_miners
+from deployments.command.progress import progress
 
 if TYPE_CHECKING:
     from deployments.settings import Settings
@@ -42,7 +43,9 @@ def gaps(
     from deployments.settings import load_settings
 
     settings = load_settings(config)
-    found, filled = _gaps(settings, _span(start, stop), miner or [], fill=fill)
+    span = _span(start, stop)
+    with progress("filling" if fill else "searching", as_json=as_json):
+        found, filled = _gaps(settings, span, miner or [], fill=fill)
     if as_json:
         typer.echo(msgspec.json.encode({"gaps": found, "filled": filled if fill else None}).decode())
     else:

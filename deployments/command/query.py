@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployments.command.options import MOMENT, ConfigOption
+from deployments.command.progress import progress
 from deployments.command.rows import Format, FormatOption
 from storage.errors import NeedsHuman
 
@@ -92,16 +93,17 @@ def query(
     store = open_store(settings.host) if as_of is None else open_past(settings.host, moment(as_of))
     archived = settings.retention.general.archive_base_path
     try:
-        answer = AcrossTiers(
-            store, ArchiveReader(archived) if archived else None, settings.retention.bucket_days(), now
-        ).read(
-            declared,
-            start,
-            stop,
-            resolution_s=seconds(every) if every else None,
-            where=tags,
-            columns=needed(asked) if interpolate and asked else asked,
-        )
+        with progress("reading", as_json=how is Format.JSON):
+            answer = AcrossTiers(
+                store, ArchiveReader(archived) if archived else None, settings.retention.bucket_days(), now
+            ).read(
+                declared,
+                start,
+                stop,
+                resolution_s=seconds(every) if every else None,
+                where=tags,
+                columns=needed(asked) if interpolate and asked else asked,
+            )
     except ValueError as error:
         raise NeedsHuman(str(error), remedy="lodeline query --help says what can be asked") from error
     finally:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployments.command.options import MOMENT, ConfigOption, JsonOption
+from deployments.command.progress import progress
 
 if TYPE_CHECKING:
     from deployments.settings import Settings
@@ -46,7 +47,9 @@ def replay(
     first, end = moment(start), moment(stop)
     if first >= end:
         raise NeedsHuman(f"--from {start} is not before --to {stop}", remedy="Swap them")
-    found = _replay(load_settings(config), first, end, miner or None, into_store=into_store)
+    settings = load_settings(config)
+    with progress("replaying", as_json=as_json):
+        found = _replay(settings, first, end, miner or None, into_store=into_store)
     if not found.polls:
         raise NeedsHuman(
             f"no answers are kept from {start} to {stop}{' of these miners' if miner else ''}",

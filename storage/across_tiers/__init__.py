@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -26,6 +26,7 @@ from storage.across_tiers.question import Piece, Question
 from storage.declaration import Measurement, Tier
 from storage.downsample.rollup import DAY_S, HOUR_S, window_of
 from storage.lake.merge import merged
+from storage.progress import told
 from storage.store import Store, Where
 
 __all__ = ["ARCHIVE", "AcrossTiers", "Answer", "Archive", "Piece", "joined"]
@@ -86,7 +87,7 @@ class AcrossTiers:
         question = Question.of(self._places, measurement, resolution_s, where, columns)
         if resolution_s is not None:
             start, stop = window_of(start, resolution_s), end_of(stop, resolution_s)
-        return self._answer(question, start, stop)
+        return self._answer(question, start, stop, told)
 
     def in_parts(
         self,
@@ -129,13 +130,16 @@ class AcrossTiers:
             elif rows > rows_at_once:
                 length = max(size // 2, unit)
 
-    def _answer(self, question: Question, start: int, stop: int) -> Answer:
+    def _answer(
+        self, question: Question, start: int, stop: int, tell: Callable[[float, float], None] = lambda _done, _of: None
+    ) -> Answer:
         tables: list[pa.Table] = []
         pieces: list[Piece] = []
         for first, end in slices(start, stop, question.at_once_s):
             parts = question.parts(first, end)
             tables += question.tables(parts)
             pieces = joined([*pieces, *(part.piece for part in parts)])
+            tell(end - start, stop - start)
         return Answer(merged(pa.concat_tables(tables), question.measurement.tag_names), tuple(pieces))
 
 

@@ -12,7 +12,7 @@ import contextlib
 import gzip
 import mmap
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from storage.declaration import MEASUREMENTS, Measurement, Tier
 from storage.erasure.entity import Entity
 from storage.erasure.rows import scrub_frame
 from storage.errors import NeedsHuman
+from storage.progress import told
 from storage.spool.codec import decode
 from storage.spool.segment import Stored, scan
 
@@ -45,10 +46,15 @@ class Proof:
         return not self.hits and not self.unreadable
 
 
-def search(roots: Iterable[LakeLocation], entity: Entity, *, whole: bool) -> Proof:
-    """Search every file under ``roots`` (each file once). ``whole``: nothing of the entity shall be left at all."""
+def search(
+    roots: Iterable[LakeLocation], entity: Entity, *, whole: bool, tell: Callable[[float, float, str], None] = told
+) -> Proof:
+    """Search every file under ``roots`` (each file once). ``whole``: nothing of the entity shall be left at all.
+    ``tell`` hears of each."""
     proof = Proof()
-    for path, size in _files(roots):
+    files = list(_files(roots))
+    for number, (path, size) in enumerate(files):
+        tell(number, len(files), "searching")
         try:
             hits = _hits(path, entity, whole)
         except FileNotFoundError:

@@ -25,10 +25,17 @@ from storage.erasure.proof import Proof, search
 from storage.erasure.spool import erase_from_spool
 from storage.erasure.tombstones import Tombstones
 from storage.influx.settings import InfluxSettings
+from storage.progress import told
 from storage.settings import EXPORTS, ONLINE_FEATURES, REPORTS, SERIES_EXPORTS
 
 if TYPE_CHECKING:  # comes with the extra [lake]
     from storage.lake.location import LakeLocation
+
+_PLACES = (
+    "spool", "state", "lake", "restored", "features", "archive", "influx", "reports", "series", "exports", "logs",
+    "audit",
+)  # fmt: skip
+"""In the order in which they are cleaned, as progress counts them."""
 
 ROUNDS = 3
 """What was under way when the tombstone was set may land after its place was searched; the next round takes it."""
@@ -105,7 +112,9 @@ def erase(
         _count(done, "logs", erase_from_logs(places.data / "logs", entity))
         trails = erase_from_trails(places.data, entity, actor=actor, case=case.number)
         _count(done, "audit", trails)
-        done.proof = search(places.roots(), entity, whole=whole)
+        done.proof = search(
+            places.roots(), entity, whole=whole, tell=lambda part, of, what: told(1 + part / of, 2, what)
+        )
         if done.proof.is_clean:
             break
     trail.record(AuditKind.ERASED, f"case {case.number}", actor=actor, detail=_told(done))
@@ -144,6 +153,7 @@ def _erase_from_stores(places: Places, entity: Entity, host: str, done: Erasure)
 
 
 def _count(done: Erasure, place: str, found: object) -> None:
+    told(_PLACES.index(place) + 1, 2 * len(_PLACES), place)  # the search takes the other half
     assert dataclasses.is_dataclass(found)  # noqa: S101  # each place has one
     for one in dataclasses.fields(found):
         number = getattr(found, one.name)

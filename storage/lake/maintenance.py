@@ -22,6 +22,7 @@ from storage.lake.registry import SCHEMA_REGISTRY, Registry, SchemaVersion
 from storage.lake.scrub import FILE_CHECKSUM
 from storage.lake.snapshot import Part
 from storage.lake.table import NO_HOOKS, LakeTable
+from storage.progress import told
 from storage.retention_settings import TableRetention
 
 VACUUM_HOURS = 24
@@ -69,9 +70,11 @@ def maintain(
             report.skipped = True
             return report
         registry = Registry(root)
-        for table in (*(LakeTable(root, *declared) for declared in declared_tables()), *_own_tables(root)):
+        everything = (*(LakeTable(root, *declared) for declared in declared_tables()), *_own_tables(root))
+        for number, table in enumerate(everything):
             if stop():
                 break
+            told(number, len(everything), table.measurement.stored_name(table.tier))
             bucket = table.measurement.buckets.get(table.tier)
             try:
                 if not table.exists():

@@ -29,6 +29,7 @@ from storage.lake.layout import Period
 from storage.lake.location import LakeLocation, locked_if_free
 from storage.lake.maintenance import expire, vacuum
 from storage.lake.replacement import replace_rows
+from storage.progress import told
 from storage.store import Store
 from storage.warehouse.books import Books, stored_rows
 from storage.warehouse.facts import fact_rows, source_columns
@@ -115,9 +116,9 @@ class _Build:
     def run(self) -> BuildReport:
         history = self._miners()
         members = Members(self._tables[DIM_POOL.name], self._tables[DIM_COIN.name], self._told.coins)
-        for fact in FACTS:
+        for number, fact in enumerate(FACTS):
             if not self._stop():
-                self._fact(fact, history, members)
+                self._fact(fact, history, members, number)
                 self._report.files_expired += self._expire(fact)
         self._hours()
         for table in self._tables.values():
@@ -163,8 +164,8 @@ class _Build:
 
     # Facts
 
-    def _fact(self, fact: Fact, versions: Versions, members: Members) -> None:
-        due = self._due(fact, versions)
+    def _fact(self, fact: Fact, versions: Versions, members: Members, number: int) -> None:
+        due, done = self._due(fact, versions), 0
         table, source = self._tables[fact.name], fact.source
         at_once = _RAW_AT_ONCE_DAYS if source.tier is Tier.RAW else AT_ONCE_DAYS
         for days in _slices(sorted(due), fact.period, at_once):
@@ -180,6 +181,8 @@ class _Build:
             self._books.write(fact, {day: state for day in days if (state := due[day]) is not None})
             self._report.days[fact.name] = self._report.days.get(fact.name, 0) + len(days)
             self._report.rows += built.num_rows
+            done += len(days)
+            told(number + done / len(due), len(FACTS), fact.name)
         newest = self._books.newest(fact)
         if newest is not None:
             self._report.watermark[fact.name] = newest

@@ -15,6 +15,7 @@ from storage.errors import LodelineError, NeedsHuman, TryAgain
 from storage.features.changes import rows_known_in, settled_until
 from storage.lake.disk import locked_if_free, make_folder
 from storage.opening import lake_location, open_store
+from storage.progress import told
 from storage.settings import EXPORTS, StorageSettings
 from tasks.abacus.connection import Abacus, Endpoints, find_endpoints
 from tasks.abacus.definition import Definition, definitions_of
@@ -95,7 +96,8 @@ def export_groups(
             raise TryAgain("Another process exports to Abacus.AI just now")
         with connected(settings, endpoints, stop) as (abacus, registry):
             results = []
-            for definition in definitions:
+            for number, definition in enumerate(definitions):
+                told(number, len(definitions), definition.name)
                 result = _exported(
                     abacus=abacus,
                     registry=registry,

@@ -124,4 +124,5 @@ async def _as_task(  # noqa: PLR0917
         raise_troubles(found)
         return found
 
-    return await as_task(name, once, words, retries=retries, first_delay_s=FIRST_DELAY_S)
+    shown_as = "progress-export-features" if way is Way.BATCH else None
+    return await as_task(name, once, words, retries=retries, first_delay_s=FIRST_DELAY_S, shown_as=shown_as)

@@ -15,9 +15,11 @@ from storage.archive.running import Stop, due_work
 from storage.audit.entry import AuditKind, Detail
 from storage.audit.trail import Trail
 from storage.errors import StoreError
+from storage.progress import told
 from storage.retention_settings import RetentionSettings
 from storage.settings import StorageSettings
 from tasks.archive.notice import in_full, in_words
+from tasks.progress.steps import progress_artifact
 from tasks.resilience.interruptible import interruptible
 from tasks.resilience.steps import as_task
 
@@ -34,20 +36,23 @@ async def archive_step(
         StoreError: tables were in trouble, each named; all others were archived.
     """
     jobs = asyncio.Semaphore(retention.archiving.parallel_jobs)
-    total = ArchiveReport()
+    total, done = ArchiveReport(), 0
 
     async def one(name: str, work: Callable[[Stop], ArchiveReport]) -> None:
-        nonlocal total
+        nonlocal total, done
         async with jobs:
             report = await as_task(
                 "archive_table", lambda: interruptible(work), in_words, run_name=name, first_delay_s=FIRST_DELAY_S
             )
         total |= report
+        done += 1
+        told(done, len(due), name)
 
     alone = due_work(storage, archive, retention, int(time.time()))
     due = await asyncio.to_thread(alone.__enter__)
     try:
-        await asyncio.gather(*(one(*job) for job in due))
+        async with progress_artifact("progress-archive", "archive"):
+            await asyncio.gather(*(one(*job) for job in due))
     finally:
         await asyncio.to_thread(alone.__exit__, None, None, None)
     trail = Trail.open(storage.data_directory, host)

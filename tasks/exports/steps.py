@@ -7,6 +7,7 @@ from pathlib import Path
 
 from storage.archive.reading import ArchiveReader
 from storage.errors import LodelineError, NeedsHuman
+from storage.progress import told
 from storage.settings import SERIES_EXPORTS, StorageSettings
 from storage.store import Store
 from tasks.derive.fleet import Fleet
@@ -15,6 +16,8 @@ from tasks.exports.asked import Asked, Exported, exported
 from tasks.exports.making import make_exports
 from tasks.exports.settings import ExportSettings
 from tasks.exports.writing import Done
+from tasks.progress.steps import progress_artifact
+from tasks.reports.period import Period
 
 Made = Sequence[Done]
 
@@ -57,9 +60,13 @@ async def _as_task(
         def export(asked: Asked) -> Exported:
             return exported(asked, store, reader, fleet=fleet, retention_days=retention_days, now=now)
 
-        return make_exports(settings, export, storage.data_directory / SERIES_EXPORTS, now)
+        def tell(period: Period, at: int) -> None:
+            told(at - period.start, period.stop - period.start, period.name)
 
-    return await derive_from_store(f"export {settings.name}", storage, derive, exports_in_words)
+        return make_exports(settings, export, storage.data_directory / SERIES_EXPORTS, now, told=tell)
+
+    async with progress_artifact("progress-export-series", f"export {settings.name}"):
+        return await derive_from_store(f"export {settings.name}", storage, derive, exports_in_words)
 
 
 def exports_in_words(made: Made) -> str:

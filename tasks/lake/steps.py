@@ -46,7 +46,13 @@ async def maintain_step(
             raise StoreError("; ".join(report.troubles))
         return report
 
-    return await as_task("maintain", lambda: interruptible(work), in_words, first_delay_s=FIRST_DELAY_S)
+    return await as_task(
+        "maintain",
+        lambda: interruptible(work),
+        in_words,
+        first_delay_s=FIRST_DELAY_S,
+        shown_as="progress-maintain-lake",
+    )
 
 
 async def tell_trail_step(data_directory: Path, host: str, report: MaintenanceReport) -> None:

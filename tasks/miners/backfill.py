@@ -19,6 +19,7 @@ import httpx
 from storage.frame import Frame, build_frame
 from storage.opening import open_store
 from storage.precision import rounded
+from storage.progress import told
 from storage.records.miner import Miner, MinerTelemetry
 from storage.settings import StorageSettings
 from storage.spool.lane import Lane
@@ -134,6 +135,7 @@ async def fill(
         some = queue[first : first + _TOGETHER]
         answers = await asyncio.gather(*(_remembered(one, int(clock()), free, drivers) for one in some))
         done += await asyncio.to_thread(_keep, list(zip(some, answers, strict=True)), store, lane, run_id)
+        told(len(done), len(queue), "miners")
     return done
 
 

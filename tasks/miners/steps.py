@@ -125,7 +125,7 @@ async def fill_gaps_step(
             return "another process is at it"
         return in_words(filled)
 
-    return await as_task("fill_gaps", once, str, first_delay_s=FIRST_DELAY_S)
+    return await as_task("fill_gaps", once, str, first_delay_s=FIRST_DELAY_S, shown_as="progress-fill-gaps")
 
 
 def in_words(filled: Sequence[Filled]) -> str:

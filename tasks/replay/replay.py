@@ -16,6 +16,7 @@ import msgspec
 from storage.declaration import MEASUREMENTS, Tier
 from storage.declaration.payload import RAW_PAYLOAD
 from storage.frame import Frame, build_frame
+from storage.progress import told
 from storage.spool.record import Batch
 from tasks.miners.driver import MinerDriver
 from tasks.miners.drivers import DRIVERS
@@ -85,6 +86,7 @@ async def replay(
         for miner_id, polls in kept_polls(lake, start - WARM_UP_S, start, some).items():
             await rereaders[miner_id].read(polls.values())
         for first, end in _hours(start, stop):
+            told(at + len(some) * (first - start) / (stop - start), len(wanted), "miners")
             polls_by_miner = kept_polls(lake, first, end, some)
             if not polls_by_miner:
                 continue

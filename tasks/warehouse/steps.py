@@ -43,7 +43,9 @@ async def build_step(
         finally:
             store.close()
 
-    report = await as_task("build_warehouse", lambda: interruptible(work), in_words)
+    report = await as_task(
+        "build_warehouse", lambda: interruptible(work), in_words, shown_as="progress-build-warehouse"
+    )
     if report.files_expired:
         trail = Trail.open(storage.data_directory, host)
         note = partial(trail.record, AuditKind.EXPIRED, "warehouse", actor=ACTOR)

@@ -23,6 +23,7 @@ from tasks.abacus.exporting import GroupResult, export_groups, in_words, raise_t
 from tests.abacus.conftest import KEY, MINER, settings
 from tests.downsample.memory_store import MemoryStore
 from tests.features.farm import HOUR, T, follow, poll
+from tests.progress.heard import heard
 
 POOL = {
     "name": "pool_performance", "entity_id_column": "worker_id",
@@ -87,7 +88,9 @@ def test_trouble_with_one_group_does_not_hold_up_the_next(fake, tmp_path):
     shelf_group = {"tableName": "other", "tags": [], "features": [{"name": "x"}], "featureGroupId": "f0",
                    "featureGroupSourceType": "DATASET"}  # fmt: skip
     fake.backend.shelf.put("featureGroup", "f0", shelf_group)
-    results = export(fake, tmp_path, groups=[{**GROUPS[0], "name": "other", "view": "miner_hourly"}, GROUPS[0]])
+    with heard() as told:
+        results = export(fake, tmp_path, groups=[{**GROUPS[0], "name": "other", "view": "miner_hourly"}, GROUPS[0]])
+    assert told == [(0.0, "other"), (0.5, GROUPS[0]["name"])]
     assert "has a table other that Lodeline did not make" in results[0].trouble
     assert results[1].report is not None
     assert results[1].report.rows == 9

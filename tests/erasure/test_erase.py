@@ -28,6 +28,7 @@ from storage.lake.maintenance import maintain
 from storage.lake.store import EmbeddedStore
 from storage.spool.lane import Lane, LaneReader
 from tests.erasure.host import GONE, HOST, OTHERS, SLOTS, T0, batch, deliver, fill, places
+from tests.progress.heard import heard, rises
 
 NOW = int(time.time()) + 3600  # entries of the audit trail are of the present
 WHOLE = Entity({"miner_id": GONE}, 0, NOW + 1)
@@ -128,8 +129,11 @@ def test_what_comes_after_the_range_is_kept(data: Path) -> None:
 
 def test_of_a_range_only_the_range_goes(data: Path) -> None:
     before = totals(data)
-    done = erased(data, Entity({"miner_id": GONE}, T0 + 3600, T0 + 7200))
+    with heard() as told:
+        done = erased(data, Entity({"miner_id": GONE}, T0 + 3600, T0 + 7200))
     assert done.is_done, done
+    assert rises(told, at_least=10)
+    assert {"spool", "lake", "audit", "searching"} <= {what for _, what in told}
     after = totals(data)
     assert after[GONE][0] == before[GONE][0] - 60
     assert {name: after[name] for name in OTHERS} == {name: before[name] for name in OTHERS}

@@ -29,6 +29,7 @@ from tasks.shift.journal import Journal
 from tasks.shift.recorder import Recorder
 from tasks.shift.slots import Slot
 from tests.farm.clock import NOON, Clock
+from tests.progress.heard import heard
 
 EVERY_S = 60
 START = int(NOON) - 7_200
@@ -151,7 +152,9 @@ async def test_an_outage_of_a_miner_is_no_hole(site: Site) -> None:
 
 async def test_holes_are_filled_with_the_truth(site: Site) -> None:
     await outage(site)
-    done = await site.fill(site.gaps())
+    with heard() as told:
+        done = await site.fill(site.gaps())
+    assert told[-1] == (1.0, "miners")
     site.deliver()
     assert rest(site)
     assert len(rest(site)) < len(site.miners)

@@ -24,6 +24,7 @@ from tasks.normalize import hashrate
 from tasks.replay.replay import LANE, Replayed, replay
 from tests.miners.library_payloads import board, library_reading, rate
 from tests.miners.test_asic_rs import SILENT
+from tests.progress.heard import heard
 from tests.replay.collected import SETTINGS, START, STEP_S, collect, deliver, keep
 
 STOP = START + 3600
@@ -230,7 +231,10 @@ async def test_a_replay_that_was_killed_goes_on_without_doubling(data: Path) -> 
 async def test_one_miner_and_one_slot(data: Path) -> None:
     (name, *_) = sorted({row["miner_id"] for row in stored(data)})
     store = opened(data)
-    found = await replay(store, store, START + STEP_S, START + STEP_S + 1, [name])
+    with heard() as told:
+        found = await replay(store, store, START + STEP_S, START + STEP_S + 1, [name])
+        await replay(store, store, START - 3_600, START + 3_600, [name])
+    assert [part for part, _ in told] == [0, 0, 0.5], "an hour after the other"
     store.close()
     assert (found.polls, found.miners, found.difference.rows_changed) == (1, 1, 0)
 

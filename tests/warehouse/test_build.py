@@ -21,6 +21,7 @@ from storage.warehouse.keys import hours_as_keys, surrogate
 from storage.warehouse.star import DIM_COIN, DIM_MINER, DIM_POOL, DIM_TIME, FACT_TELEMETRY_HOURLY, FACTS, STAR
 from storage.warehouse.table import WarehouseTable
 from tests.downsample.memory_store import MemoryStore
+from tests.progress.heard import heard, rises
 from tests.warehouse.seed import (
     DAY,
     END,
@@ -113,7 +114,9 @@ def test_the_local_hour_follows_the_zone(whole: dict[str, list[dict[str, Any]]])
 
 
 def test_building_again_changes_nothing(tmp_path: Path) -> None:
-    store, _ = seeded(tmp_path)
+    with heard() as told:
+        store, _ = seeded(tmp_path)
+    assert rises(told, at_least=4)
     before, commits = content(tmp_path), versions(tmp_path)
     for now in (NOW, NOW, NOW + 2 * HOUR):
         built(store, tmp_path, now)

@@ -1,0 +1,1 @@
+"""How far the long flows are, as artifacts of Prefect."""
