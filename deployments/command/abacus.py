@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployments.command.abacus_drift import drift, monitor
+from deployments.command.abacus_forget import forget_there
 from deployments.command.abacus_schedules import schedules
 from deployments.command.abacus_status import status
 from deployments.command.abacus_words import said, utc
@@ -34,6 +35,7 @@ class Action(StrEnum):
     RETRAIN = "retrain"
     ASK = "ask"
     LOOKUP = "lookup"
+    FORGET = "forget"
     REJECTED = "rejected"
 
 
@@ -49,11 +51,12 @@ def abacus(
             "drift that is measured here. "
             "retrain: start trainings that are due by time or drift. "
             "ask NAME ENTITY: what a prediction says of an entity's features of now. lookup NAME ENTITY: the row of a "
-            "feature group that is served over there. "
+            "feature group that is served over there. forget NAME ENTITY: delete there what can be of an entity that "
+            "was erased here. "
             "rejected: rows that did not go, or did not come, with the reason."
         ),
     ],
-    name: Annotated[str | None, typer.Argument(help="With ask a prediction, with lookup a feature group.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A prediction (ask) or feature group (lookup, forget).")] = None,
     entity: Annotated[
         str | None, typer.Argument(help="Entity, e.g. miner_0001; of several tags bitcoin/coingecko, %2F for a /.")
     ] = None,
@@ -87,10 +90,10 @@ def abacus(
     if action is Action.REJECTED:
         _rejected(settings, settings.abacus, as_json=as_json)
         return
-    if (action in (Action.ASK, Action.LOOKUP)) != (entity is not None):
+    if (action in (Action.ASK, Action.LOOKUP, Action.FORGET)) != (entity is not None):
         raise NeedsHuman(
             f"{action} is asked {'of a name and an entity' if entity is None else 'without a name'}",
-            remedy="lodeline abacus ask NAME ENTITY, lodeline abacus lookup NAME ENTITY",
+            remedy="lodeline abacus ask NAME ENTITY, the same with lookup and forget",
         )
     if action is Action.PREDICTIONS:
         _predictions(settings, settings.abacus, as_json=as_json)
@@ -122,6 +125,8 @@ def abacus(
         monitor(settings, settings.abacus, endpoints, as_json=as_json)
     elif action is Action.PREDICT:
         _predict(settings, settings.abacus, endpoints, as_json=as_json)
+    elif action is Action.FORGET and name is not None and entity is not None:
+        forget_there(settings, settings.abacus, endpoints, name, entity, as_json=as_json)
     elif name is not None and entity is not None:
         _ask(settings, settings.abacus, endpoints, action, name, entity)
     elif action is Action.RETRAIN:
@@ -233,7 +238,8 @@ def _predict(settings: Settings, abacus: AbacusSettings, endpoints: Endpoints, *
                 going = f"; a batch is {report.status}" if report.status else ""
                 rejected = f", {report.rejected} rejected (lodeline abacus rejected)" if report.rejected else ""
                 past = f", {report.past} lines of the past left out" if report.past else ""
-                told = f"{is_there}{rejected}{past}{going}" + (f"; {told}" if told else "")
+                gone = f", {report.erased} lines of what was erased left out" if report.erased else ""
+                told = f"{is_there}{rejected}{past}{gone}{going}" + (f"; {told}" if told else "")
             typer.echo(f"{result.name}: {told}")
     if any(result.trouble for result in results):
         raise typer.Exit(1)

@@ -161,4 +161,7 @@ def in_words(done: Erasure) -> list[str]:
     lines += search_in_words(done.proof)
     lines += [f"InfluxDB still has {done.left_in_influx:,} rows"] if done.left_in_influx else []
     lines += done.impossible
+    for table, rows in done.exported.items():
+        sent = f"{rows:,} rows" if rows >= 0 else "rows"
+        lines.append(f"Abacus.AI was sent {sent} to {table}: lodeline abacus forget GROUP ENTITY, docs/abacus.md")
     return [*lines, "Nothing is left." if done.is_done else "The case stays open; the same command goes on with it."]

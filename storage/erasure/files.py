@@ -6,11 +6,13 @@ one has it open: the name is overwritten in its place.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
 import re
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ from typing import Any
 
 from storage.audit.trail import Trail
 from storage.erasure.entity import Entity
+from storage.errors import TryAgain
+from storage.lake.disk import locked_if_free
 from storage.spool.durable import replace_file
 
 _BUSY_S = 20.0
@@ -119,6 +123,34 @@ def erase_from_exports(folder: Path, entity: Entity) -> FilesErased:
             done.files += 1
     done.files += erase_from_state(folder, entity).files
     return done
+
+
+@contextlib.contextmanager
+def nothing_exported(folder: Path) -> Iterator[None]:
+    """Keep exports, streams and the fetching of predictions of this host away: what they hold in memory would go on.
+
+    Raises:
+        TryAgain: one of them is at it.
+    """
+    with contextlib.ExitStack() as held:
+        for lock in sorted(folder.glob("*/.*lock")):
+            if not held.enter_context(locked_if_free(lock)):
+                raise TryAgain(f"Something is exchanged with Abacus.AI just now ({lock})")
+        yield
+
+
+def exported_rows(folder: Path) -> dict[str, int]:
+    """Rows that this host ever sent to each table at Abacus.AI, by its journals under ``folder``; of ``NAME`` by
+    ``<environment>/NAME``."""
+    found = {}
+    for path in sorted(folder.glob("*/*/journal.json")):
+        try:
+            sent = json.loads(path.read_bytes()).get("rows_sent")
+        except (ValueError, AttributeError):
+            sent = None  # nobody knows how many
+        if sent != 0:
+            found[f"{path.parent.parent.name}/{path.parent.name}"] = sent if isinstance(sent, int) else -1
+    return found
 
 
 def erase_from_logs(folder: Path, entity: Entity) -> FilesErased:

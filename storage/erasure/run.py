@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.audit.trail import AuditKind, Trail
-from storage.erasure.entity import Entity
+from storage.erasure.entity import END_OF_TIME_S, Entity
 from storage.erasure.exports import erase_from_series_exports
 from storage.erasure.files import (
     erase_from_exports,
@@ -20,6 +20,8 @@ from storage.erasure.files import (
     erase_from_reports,
     erase_from_state,
     erase_from_trails,
+    exported_rows,
+    nothing_exported,
 )
 from storage.erasure.proof import Proof, search
 from storage.erasure.spool import erase_from_spool
@@ -60,8 +62,9 @@ class Places:
 class Erasure:
     """What became of it. ``counts`` are rows, files and entries by place; ``left_in_influx`` rows that still answer.
 
-    ``others`` maps a lake table to [rows before, rows after, sum before, sum after] of all that stayed in the files
-    that were written anew.
+    ``exported`` maps a table at Abacus.AI to the rows, of whichever entity, that this host ever sent there: what is of
+    this entity among them is out of reach from here. ``others`` maps a lake table to [rows before, rows after, sum
+    before, sum after] of all that stayed in the files that were written anew.
     """
 
     case: str
@@ -69,6 +72,7 @@ class Erasure:
     others: dict[str, list[float]] = field(default_factory=dict)
     left_in_influx: int = 0
     impossible: list[str] = field(default_factory=list)
+    exported: dict[str, int] = field(default_factory=dict)
     proof: Proof = field(default_factory=Proof)
     rounds: int = 0
 
@@ -100,15 +104,18 @@ def erase(
     done = Erasure(case.number)
     trail.record(AuditKind.ERASURE_BEGUN, f"case {case.number}", actor=actor, detail=_range(entity))
     whole = entity.is_whole(now)
+    # what is forecast of it is about times after now; it goes with what it was made of
+    stored = dataclasses.replace(entity, stop=END_OF_TIME_S) if whole else entity
     while done.rounds < ROUNDS:
         done.rounds += 1
         with quiet():
             _count(done, "spool", erase_from_spool(places.data / "spool", entity))
             _count(done, "state", erase_from_state(places.data / "state", entity))
-        _erase_from_stores(places, entity, host, done)
+        _erase_from_stores(places, stored, host, done)
         _count(done, "reports", erase_from_reports(places.data / REPORTS, entity))
         _count(done, "series", erase_from_series_exports(places.data / SERIES_EXPORTS, entity))
-        _count(done, "exports", erase_from_exports(places.data / EXPORTS, entity))
+        with nothing_exported(places.data / EXPORTS):
+            _count(done, "exports", erase_from_exports(places.data / EXPORTS, entity))
         _count(done, "logs", erase_from_logs(places.data / "logs", entity))
         trails = erase_from_trails(places.data, entity, actor=actor, case=case.number)
         _count(done, "audit", trails)
@@ -117,6 +124,7 @@ def erase(
         )
         if done.proof.is_clean:
             break
+    done.exported = exported_rows(places.data / EXPORTS)
     trail.record(AuditKind.ERASED, f"case {case.number}", actor=actor, detail=_told(done))
     if done.is_done:
         tombstones.finish(case)
@@ -177,6 +185,7 @@ def _told(done: Erasure) -> dict[str, int | float | str | None]:
         "unreadable": len(done.proof.unreadable),
         "left_in_influx": done.left_in_influx,
         "impossible": "; ".join(done.impossible) or None,
+        "tables at Abacus.AI": ", ".join(done.exported) or None,
         **{f"{table}: {what}": number for table, totals in done.others.items() for what, number in
            zip(("rows before", "rows after", "sum before", "sum after"), totals, strict=True)},
     }  # fmt: skip

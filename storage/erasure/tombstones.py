@@ -55,6 +55,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             return False
         if self.measurements is not None and measurement not in self.measurements:
             return False
+        return self.is_about(tags)
+
+    def is_about(self, tags: dict[str, str]) -> bool:
+        """Whether a row with ``tags`` is of the entity, whenever it is of."""
         if all(name in tags and digest(self.salt, tags[name]) == said for name, said in self.tags.items()):
             return True
         (said, *more) = self.tags.values()

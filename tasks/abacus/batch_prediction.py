@@ -17,7 +17,7 @@ from storage.store import Store
 from tasks.abacus.connection import Abacus, Refusal
 from tasks.abacus.journal import JournalFile, PredictionJournal, Rejection
 from tasks.abacus.prediction import Prediction
-from tasks.abacus.prediction_rows import HOUR_S, fetched_rows
+from tasks.abacus.prediction_rows import HOUR_S, Erased, fetched_rows
 from tasks.derive.changed import write_changed
 
 CHUNK_BYTES = 4 << 20
@@ -38,6 +38,7 @@ class PredictionReport:
     rows: int = 0
     rejected: int = 0
     past: int = 0
+    erased: int = 0
     status: str = ""
 
 
@@ -48,6 +49,7 @@ class BatchPrediction:
         project_id: of the project at the service.
         tries: how often in a row a batch may fail, or a result come too short, before that is left to a human or to
             the next cycle.
+        erased: which rows are of what was erased here; they are not taken.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class BatchPrediction:
         tries: int,
         clock: Callable[[], float],
         chunk_bytes: int = CHUNK_BYTES,
+        erased: Erased | None = None,
     ) -> None:
         self._abacus = abacus
         self._prediction = prediction
@@ -70,6 +73,7 @@ class BatchPrediction:
         self._tries = tries
         self._clock = clock
         self._chunk_bytes = chunk_bytes
+        self._erased = erased
         self._report = PredictionReport(prediction.name)
 
     def run(self) -> PredictionReport:
@@ -188,7 +192,12 @@ class BatchPrediction:
         content = self._file.read_batch(_file_name(journal)) or b""
         version = str(journal.version)
         fetched = fetched_rows(
-            self._prediction, content, started_at=journal.started_at, batch=version, model=found.model_version
+            self._prediction,
+            content,
+            started_at=journal.started_at,
+            batch=version,
+            model=found.model_version,
+            erased=self._erased,
         )
         self._require_whole(journal, fetched.rows, found)
         letters = [Rejection(record_id=row.record, reason=row.reason, by="lodeline") for row in fetched.rejected]
@@ -203,7 +212,7 @@ class BatchPrediction:
         self._file.sweep(())
         report = self._report
         report.batches, report.rows, report.status = 1, len(fetched.frame), ""
-        report.rejected, report.past = len(letters), fetched.past
+        report.rejected, report.past, report.erased = len(letters), fetched.past, fetched.erased
 
     def _require_whole(self, journal: PredictionJournal, rows: int, found: Any) -> None:
         """Have a result fetched anew that has fewer lines than there are predictions."""

@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from storage.erasure.tombstones import Tombstones
 from storage.errors import LodelineError, TryAgain
 from storage.lake.disk import locked_if_free, make_folder
 from storage.opening import lake_location, open_store
 from storage.settings import StorageSettings
 from tasks.abacus.batch_prediction import BatchPrediction, PredictionReport
 from tasks.abacus.connection import Endpoints
+from tasks.abacus.erased import ErasedRows
 from tasks.abacus.exporting import journal_folder
 from tasks.abacus.journal import JournalFile, PredictionJournal
 from tasks.abacus.prediction import Prediction, predictions_of
@@ -59,7 +61,10 @@ def fetch_predictions(
             def run(one: Prediction) -> PredictionReport:
                 file, project = journal_file(settings, storage, one), registry.require_project()
                 tries = settings.data_ingestion.max_retries + 1
-                return BatchPrediction(abacus, one, project, file, store, tries=tries, clock=clock).run()
+                erased = ErasedRows(Tombstones(storage.data_directory), lake_location(storage), one.definition.view)
+                return BatchPrediction(
+                    abacus, one, project, file, store, tries=tries, clock=clock, erased=erased.of
+                ).run()
 
             try:
                 return [

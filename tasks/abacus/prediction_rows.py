@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -23,15 +25,28 @@ NO_VALUE = "the deployment gave no value"
 
 class Fetched(NamedTuple):
     """What a result holds. ``rows``: lines of it; ``past``: those about a time that was over when the batch began,
-    which are no predictions."""
+    which are no predictions; ``erased``: those about what was erased here, of which nothing is kept."""
 
     frame: Frame
     rejected: list[Rejected]
     rows: int
     past: int
+    erased: int = 0
 
 
-def fetched_rows(prediction: Prediction, content: bytes, *, started_at: int, batch: str, model: str | None) -> Fetched:
+Erased = Callable[[pd.DataFrame, npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.bool_]]
+"""Which rows were erased here, of their tags, and of the times (Unix seconds) of input and of what is predicted."""
+
+
+def fetched_rows(
+    prediction: Prediction,
+    content: bytes,
+    *,
+    started_at: int,
+    batch: str,
+    model: str | None,
+    erased: Erased | None = None,
+) -> Fetched:
     """Records of ``content``. A line without entity, time or number is rejected; a value that is blank is null with
     a reason. ``started_at``: Unix seconds when the batch was asked for; ``batch``: its version.
 
@@ -56,7 +71,11 @@ def fetched_rows(prediction: Prediction, content: bytes, *, started_at: int, bat
             numbers[name], unfit = _numbers(table[column])
             wrong |= unfit
     past = ~nobody & ~timeless & ~wrong & (ends <= started_at)
-    good = ~nobody & ~timeless & ~wrong & ~past
+    gone = np.zeros(len(table), dtype=np.bool_)
+    if erased is not None:
+        gone = erased(table[list(definition.view.entity)], np.where(timeless, 0, seconds), ends)
+    past &= ~gone
+    good = ~nobody & ~timeless & ~wrong & ~past & ~gone
     keys = pd.DataFrame({"entity": entities, "end": ends})
     doubled = np.zeros(len(table), dtype=bool)
     doubled[good] = keys[good].duplicated(keep="last").to_numpy()
@@ -69,7 +88,7 @@ def fetched_rows(prediction: Prediction, content: bytes, *, started_at: int, bat
     rejected = [
         Rejected(f"{entities[at]}|{table[definition.time].iloc[at]}", reason)
         for reason, those in why.items()
-        for at in np.flatnonzero(those).tolist()
+        for at in np.flatnonzero(those & ~gone).tolist()
     ]
     kept = np.flatnonzero(good & ~doubled)
     leads = ends[kept] - started_at
@@ -86,7 +105,9 @@ def fetched_rows(prediction: Prediction, content: bytes, *, started_at: int, bat
     }
     for name, of in numbers.items():
         columns[name] = nullable(of[kept])
-    return Fetched(build_frame("prediction", ends[kept].tolist(), columns), rejected, len(table), int(past.sum()))
+    return Fetched(
+        build_frame("prediction", ends[kept].tolist(), columns), rejected, len(table), int(past.sum()), int(gone.sum())
+    )
 
 
 def _read(prediction: Prediction, content: bytes) -> pd.DataFrame:

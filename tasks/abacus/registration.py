@@ -73,7 +73,7 @@ class Registry:
             if version > MOST_VERSIONS:
                 break
             table = table_name(definition.name, version)
-            batches, merged = self._group(table + BATCHES), self._group(table)
+            batches, merged = self.group(table + BATCHES), self.group(table)
             if batches is None and merged is None:
                 return None, version
             mark = _mark(batches) if batches is not None else None
@@ -110,7 +110,7 @@ class Registry:
 
     def _make(self, definition: Definition, version: int) -> Registered:
         table = table_name(definition.name, version)
-        if self._group(table + BATCHES) is None:
+        if self.group(table + BATCHES) is None:
             # The upload that comes with it stays empty; the export cancels it and opens its own.
             self._abacus.call(
                 f"making {table}{BATCHES}",
@@ -122,7 +122,7 @@ class Registry:
             )
         batches = self._require(table + BATCHES)
         self._tag(batches, [f"owner:{OWNER}", f"definition:{definition.fingerprint}"])
-        if self._group(table) is None:
+        if self.group(table) is None:
             self._abacus.call(
                 f"making {table}",
                 lambda sdk: _unless_there(
@@ -143,7 +143,7 @@ class Registry:
             NeedsHuman: the table is not ours. Refusal, TryAgain: called again it goes on.
         """
         name = table + ONLINE
-        group = self._group(name)
+        group = self.group(name)
         if group is None:
             self._abacus.call(
                 f"making {name}",
@@ -255,8 +255,12 @@ class Registry:
                     methodcaller("add_feature_group_tag", group.feature_group_id, tag),
                 )
 
-    def _group(self, table: str) -> Any:
-        """The group of that table, or None."""
+    def group(self, table: str) -> Any:
+        """The group of that table as the service describes it, or None.
+
+        Raises:
+            Refusal, NeedsHuman, TryAgain: the service does not say.
+        """
         try:
             return self._abacus.call(
                 f"looking for {table}", lambda sdk: sdk.describe_feature_group_by_table_name(table)

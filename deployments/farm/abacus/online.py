@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from deployments.farm.abacus.call import Backend, Refused, Sent, call, now_text
+from deployments.farm.abacus.call import Backend, Refused, Sent, call, not_found, now_text
 from deployments.farm.abacus.datasets import claim_table_name
 from deployments.farm.abacus.shelf import Item
 
@@ -63,6 +63,29 @@ def upsert(backend: Backend, sent: Sent) -> Item:
         kept.append(row)
     backend.shelf.put("online", group["featureGroupId"], {"rows": kept})
     return {"featureGroupId": group["featureGroupId"], "primaryKey": row[primary], "contents": row}
+
+
+@call("getData", "GET", proxied=True)
+def get_data(backend: Backend, sent: Sent) -> list[Item]:
+    """The row of a key, or the newest so many."""
+    group = backend.need("featureGroup", sent.need("featureGroupId"))
+    rows, primary = rows_online(backend, group), group["primaryKey"]
+    if sent.values.get("primaryKey") is not None:
+        rows = [row for row in rows if row[primary] == sent.values["primaryKey"]]
+    if sent.values.get("numRows") is not None:
+        rows = rows[::-1][: int(sent.values["numRows"])]
+    return [{"featureGroupId": group["featureGroupId"], "primaryKey": row[primary], "contents": row} for row in rows]
+
+
+@call("deleteData", "DELETE")
+def delete_data(backend: Backend, sent: Sent) -> None:
+    """Delete the row of a key."""
+    group, key = backend.need("featureGroup", sent.need("featureGroupId")), sent.need("primaryKey")
+    rows = rows_online(backend, group)
+    kept = [row for row in rows if row[group["primaryKey"]] != key]
+    if len(kept) == len(rows):
+        raise not_found("row", key)
+    backend.shelf.put("online", group["featureGroupId"], {"rows": kept})
 
 
 def rows_online(backend: Backend, group: Item) -> list[dict[str, Any]]:
