@@ -34,6 +34,7 @@ class Card:
     def __init__(
         self, title: str, mark: str, on_act: Callable[[str], Awaitable[None] | None] | None = None, *, classes: str = ""
     ) -> None:
+        self._shown: tuple[object, ...] = ()
         self.section = ui.element("section").classes(f"card {classes}")
         self.section.props(f'id={mark} data-testid={mark} aria-label="{title}"')
         with self.section:
@@ -43,6 +44,13 @@ class Card:
                 self._told = Markup()
                 self._told.classes("sub")
             self.body = Markup(on_act)
+
+    def is_news(self, *shown: object) -> bool:
+        """Whether anything of ``shown`` is other than at the last call: markup is made only of what is new."""
+        if shown == self._shown:
+            return False
+        self._shown = shown
+        return True
 
     def show(self, told: Html, body: Html) -> None:
         """``told``: where the numbers are from and how old they are."""

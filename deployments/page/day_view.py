@@ -49,6 +49,8 @@ class DayCard:
         """Show the newest hours that are derived."""
         answer = self._reader.background.day()
         day = answer.value
+        if not self._card.is_news(answer):
+            return
         if day is None:
             self._card.show_unread(answer, "What was derived of the last 24 hours")
             return

@@ -11,6 +11,7 @@ from deployments.page.alerts_view import AlertsCard
 from deployments.page.card import Markup
 from deployments.page.charts import Line
 from deployments.page.day_view import DayCard
+from deployments.page.health_view import HealthCard
 from deployments.page.history import FleetHistory
 from deployments.page.market_view import MarketCard
 from deployments.page.miners_view import MinersTable
@@ -37,7 +38,7 @@ class FleetPage:
         self._fleet: Fleet | None = None
         self._history: FleetHistory | None = None
         self._hashrate_charts: dict[str | None, ChartCard] = {}
-        self._frame = Frame(request, reader, "Fleet", log_out=log_out)
+        self._frame = Frame(request, "Fleet", log_out=log_out)
         with self._frame.main:
             self._tiles = Markup().classes("tiles")
             with ui.element("section").classes("card").props('aria-label="States"'):
@@ -53,6 +54,7 @@ class FleetPage:
             with ui.element("div").classes("two"):
                 self._pools = PoolsCard(reader)
                 self._market = MarketCard(reader)
+            self._health = HealthCard(reader)
             with ui.element("div").classes("head"):
                 with ui.element("h2").classes("title"):
                     ui.label("Over time")
@@ -63,7 +65,6 @@ class FleetPage:
                 self._power = ChartCard("Power")
                 self._temperature = ChartCard("Temperature")
             self._miners = MinersTable()
-        self._frame.footer()
         ui.timer(reader.refresh_s, self.update)
 
     async def update(self) -> None:
@@ -79,8 +80,8 @@ class FleetPage:
         if self._fleet is not None:
             self._worst.show(self._fleet, self._reader.background.day().value)
         self._frame.show_freshness(answer, answer.value.newest if answer.value else None, now)
-        self._frame.show_pipeline(await self._reader.pipeline(), now)
         await self._alerts.update()
+        await self._health.update()
         for card in (self._day, self._money, self._pools, self._market):
             card.update()
         await self._update_history()

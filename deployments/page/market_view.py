@@ -27,6 +27,8 @@ class MarketCard:
     def update(self) -> None:
         """Show what was read last."""
         answer = self._reader.background.market()
+        if not self._card.is_news(answer):
+            return
         if answer.value is None:
             self._card.show_unread(answer, "The market")
         else:
@@ -49,7 +51,17 @@ def body(market: Market, answer: Answer[Market]) -> Html:
         return markup.empty("No coin is followed (section market_data) and none was told of in a day")
     columns = ("Coin", "Price, USD", "24 h", "RSI-14", "MA-50, USD", "MA-200, USD", "Told by")
     coins = markup.table("Prices and indicators", columns, [_coin(coin) for coin in market.coins], figures=columns[1:6])
-    return markup.joined((away(answer), coins, markup.element("h3", markup.text("Mining is worth")), _values(market)))
+    worth = markup.element("h3", markup.text("Mining is worth"))
+    return markup.joined((away(answer), coins, _lacking(market), worth, _values(market)))
+
+
+def _lacking(market: Market) -> Html:
+    names = [COINS[coin.coin_id].symbol if coin.coin_id in COINS else coin.coin_id for coin in market.coins]
+    without = [name for name, coin in zip(names, market.coins, strict=True) if coin.indicator is None]
+    unchanged = [name for name, coin in zip(names, market.coins, strict=True) if coin.change_24h is None]
+    said = [f"no daily close in a week of {', '.join(without)}"] * bool(without)
+    said += [f"nobody told the change of {', '.join(unchanged)}"] * bool(unchanged)
+    return markup.note(markup.text(f"Not known: {'; '.join(said)}")) if said else markup.NOTHING
 
 
 def _coin(coin: CoinLine) -> tuple[Html, ...]:

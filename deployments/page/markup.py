@@ -69,8 +69,16 @@ def status(condition: str, label: str) -> Html:
     return element("span", text(label), class_=f"status is-{condition.replace(' ', '-')}")
 
 
-def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Html]], *, figures: Iterable[str] = ()) -> Html:
-    """A table that a phone shows as one card a row; the first column names the row. ``figures`` are set right."""
+def table(
+    caption: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Html]],
+    *,
+    figures: Iterable[str] = (),
+    greyed: Sequence[str | None] | None = None,
+) -> Html:
+    """A table that a phone shows as one card a row; the first column names the row. ``figures`` are set right;
+    ``greyed``: of each row why it is grey, None where it is not."""
     right = frozenset(figures)
 
     def kind(column: str) -> str | None:
@@ -85,8 +93,10 @@ def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Html]], 
                 element("td", cell, data_label=column, class_=kind(column))
                 for column, cell in zip(columns[1:], row[1:], strict=True)
             ),
+            class_="old" if why else None,
+            title=why,
         )
-        for row in rows
+        for row, why in zip(rows, greyed or [None] * len(rows), strict=True)
     )
     made = element(
         "table",

@@ -8,10 +8,16 @@ from dataclasses import replace
 from fastapi import Request
 from nicegui import ui
 
+from deployments.page import markup
+from deployments.page.card import Card, Markup
 from deployments.page.charts import Line
-from deployments.page.detail import Detail, Number, Parts
+from deployments.page.detail import Detail, Number, Part, Parts
 from deployments.page.history import MinerHistory, bridge
+from deployments.page.markup import Html
+from deployments.page.model import MinerLine
 from deployments.page.reading import PageReader
+from deployments.page.states_view import css
+from deployments.page.story_view import StoryCards
 from deployments.page.view import ChartCard, Frame, SpanChoice, resolution
 from tasks import quantity
 
@@ -29,36 +35,22 @@ class MinerPage:
         self._miner_id = miner_id
         self._detail: Detail | None = None
         self._history: MinerHistory | None = None
-        self._frame = Frame(request, reader, miner_id, log_out=log_out)
+        self._frame = Frame(request, miner_id, log_out=log_out)
         with self._frame.main:
-            with ui.element("section").classes("card hero"):
-                ui.label(miner_id).classes("id")
-                self._state = ui.label().classes("status").props("data-testid=state")
-                self._reason = ui.label().classes("reason")
-            with ui.element("section").classes("card"):
-                with ui.element("div").classes("head"):
-                    ui.label("Now").classes("title")
-                    self._numbers_age = ui.label().classes("sub").props("data-testid=numbers-age")
-                self._numbers = (
-                    ui.element("div").classes("facts").style("margin-top: .5rem").props("data-testid=numbers")
-                )
+            self._hero = Markup().classes("card hero")
+            self._numbers = Card("Now", "numbers")
             with ui.element("div").classes("head"):
-                ui.label("Over time").classes("title")
+                with ui.element("h2").classes("title"):
+                    ui.label("Over time")
                 self._resolution = ui.label().classes("sub")
                 self._span = SpanChoice(self._update_history)
             with ui.element("section").classes("charts"):
                 self._hashrate = ChartCard("Hashrate")
                 self._power = ChartCard("Power")
                 self._temperature = ChartCard("Temperature and fans")
-            self._parts = ui.element("div").classes("main").style("padding: 0")
-            with ui.element("section").classes("card"):
-                with ui.element("div").classes("head"):
-                    ui.label("Settings").classes("title")
-                    self._settings_age = ui.label().classes("sub")
-                self._settings = (
-                    ui.element("div").classes("facts").style("margin-top: .5rem").props("data-testid=settings")
-                )
-        self._frame.footer()
+            self._story = StoryCards(reader, miner_id)
+            self._parts = Markup().classes("pair")
+            self._settings = Card("Settings", "settings")
         ui.timer(reader.refresh_s, self.update)
 
     async def update(self) -> None:
@@ -66,34 +58,19 @@ class MinerPage:
         answer = await self._reader.detail(self._miner_id)
         now = time.time()
         detail = answer.value
-        if detail is not None:
-            if detail is not self._detail:
-                self._detail = detail
-                self._show(detail)
-            self._show_ages(detail, now)
-        elif answer.away_since is None and answer.read_at is not None:
-            self._state.text = "No such miner: it is neither configured nor has it stored anything"
+        if detail is not None and detail is not self._detail:
+            self._detail = detail
+            self._hero.show(hero(detail.line))
+            read = next((number.time for number in detail.numbers), None)
+            self._numbers.show(_as_of(read), facts(detail.numbers))
+            asked = max((number.time for number in detail.settings[3:-2] if number.time), default=None)
+            self._settings.show(_as_of(asked), facts(detail.settings))
+            self._parts.show(markup.joined(parts_table(parts) for parts in detail.parts))
+        elif detail is None and answer.away_since is None and answer.read_at is not None:
+            self._hero.show(nobody(self._miner_id))
         self._frame.show_freshness(answer, detail.line.time if detail else None, now)
-        self._frame.show_pipeline(await self._reader.pipeline(), now)
+        await self._story.update()
         await self._update_history()
-
-    def _show(self, detail: Detail) -> None:
-        line = detail.line
-        self._state.text = line.state
-        self._state.classes(replace=f"status is-{line.condition.value.replace(' ', '-')}")
-        self._reason.text = line.reason
-        _facts(self._numbers, detail.numbers)
-        _facts(self._settings, detail.settings)
-
-    def _show_ages(self, detail: Detail, now: float) -> None:
-        read = next((number.time for number in detail.numbers), None)
-        self._numbers_age.text = _as_of(read, now)
-        self._settings_age.text = _as_of(max((n.time for n in detail.settings[3:-2] if n.time), default=None), now)
-        self._parts.clear()
-        with self._parts, ui.element("div").classes("pair"):
-            for parts in detail.parts:
-                with ui.element("div").classes("wide" if len(parts.columns) > _NARROW else ""):
-                    _parts(parts, now)
 
     async def _update_history(self) -> None:
         answer = await self._reader.miner_history(self._miner_id, self._span.span)
@@ -138,39 +115,82 @@ def lines_of(history: MinerHistory, column: str, line: Line) -> list[Line]:
     return [line, replace(line, name=f"{line.name}, interpolated", points=points, dashed=True, filled=False)]
 
 
-def _as_of(moment: float | None, now: float) -> str:
-    return "never read" if moment is None else f"{quantity.age(now - moment)} old, {quantity.clock(moment)}"
+def hero(line: MinerLine) -> Html:
+    """Who it is, how it is, and why."""
+    what = ", ".join(filter(None, (line.model, line.site, line.location.replace("_", " "))))
+    return markup.joined(
+        (
+            markup.element("span", markup.text(line.miner_id), class_="id"),
+            markup.element(
+                "span", markup.text(line.state), class_=f"status is-{css(line.condition)}", data_testid="state"
+            ),
+            markup.element("span", markup.text(line.reason), class_="reason"),
+            markup.element("span", markup.text(what), class_="note"),
+        )
+    )
 
 
-def _facts(into: ui.element, numbers: tuple[Number, ...]) -> None:
-    into.clear()
-    with into:
-        for number in numbers:
-            with ui.element("div").classes("fact"):
-                ui.label(number.label).classes("name")
-                ui.label(number.text).classes("text none" if number.text == quantity.DASH else "text")
+def nobody(miner_id: str) -> Html:
+    """That there is no such miner."""
+    said = "No such miner: it is neither configured nor has it stored anything"
+    return markup.joined(
+        (
+            markup.element("span", markup.text(miner_id), class_="id"),
+            markup.element("span", markup.text(said), class_="status", data_testid="state"),
+        )
+    )
 
 
-def _parts(parts: Parts, now: float) -> None:
-    with ui.element("section").classes("card").props(f"data-testid=parts-{parts.title.split()[0].lower()}"):
-        with ui.element("div").classes("head"):
-            ui.label(parts.title).classes("title")
-            newest = max((part.time for part in parts.rows), default=None)
-            ui.label(_as_of(newest, now) if newest is not None else "").classes("sub")
-        if not parts.rows:
-            ui.label("None reported").classes("empty")
-            return
-        with ui.element("div").classes("scroll"), ui.element("table").classes("parts"):
-            with ui.element("thead"), ui.element("tr"):
-                for column in parts.columns:
-                    with ui.element("th"):
-                        ui.label(column)
-            with ui.element("tbody"):
-                for part in parts.rows:
-                    with ui.element("tr").classes("" if part.current else "old") as row:
-                        for column, cell in zip(parts.columns, part.cells, strict=True):
-                            with ui.element("td").classes("text" if column in {"Message", "Address"} else ""):
-                                status = column in {"Status", "Severity"}
-                                ui.label(cell).classes(f"status is-{part.state}" if status else "")
-                    if not part.current:
-                        row.tooltip(f"not in the newest answer; last of {quantity.clock(part.time)}")
+def _as_of(moment: float | None) -> Html:
+    if moment is None:
+        return markup.text("never read")
+    return markup.element("span", markup.age(moment, after=f" old, {quantity.clock(moment)}"), data_testid="as-of-card")
+
+
+def facts(numbers: tuple[Number, ...]) -> Html:
+    """Labelled values; what is not known is a dash."""
+    return markup.facts(*(markup.fact(number.label, _value(number.text)) for number in numbers))
+
+
+def _value(shown: str) -> Html:
+    return markup.element("span", markup.text(shown), class_="none" if shown == quantity.DASH else None)
+
+
+def parts_table(parts: Parts) -> Html:
+    """One table of parts with the age of its newest row; parts that are gone from the newest answer are grey."""
+    newest = max((part.time for part in parts.rows), default=None)
+    head = markup.element(
+        "div",
+        markup.element("h2", markup.text(parts.title), class_="title"),
+        markup.element("span", _as_of(newest) if newest is not None else markup.NOTHING, class_="sub"),
+        class_="head",
+    )
+    body = _rows(parts) if parts.rows else markup.empty("None reported")
+    wide = " wide" if len(parts.columns) > _NARROW else ""
+    return markup.element(
+        "section",
+        head,
+        body,
+        class_=f"card{wide}",
+        data_testid=f"parts-{parts.title.split()[0].lower()}",
+        aria_label=parts.title,
+    )
+
+
+def _rows(parts: Parts) -> Html:
+    return markup.table(
+        parts.title,
+        parts.columns,
+        [
+            tuple(_cell(column, cell, part) for column, cell in zip(parts.columns, part.cells, strict=True))
+            for part in parts.rows
+        ],
+        greyed=[
+            None if part.current else f"not in the newest answer; last of {quantity.clock(part.time)}"
+            for part in parts.rows
+        ],
+    )
+
+
+def _cell(column: str, cell: str, part: Part) -> Html:
+    return markup.status(part.state, cell) if column in {"Status", "Severity"} else markup.text(cell)

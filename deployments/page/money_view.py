@@ -23,6 +23,8 @@ class MoneyCard:
     def update(self) -> None:
         """Show the newest hour that is derived."""
         answer = self._reader.background.money()
+        if not self._card.is_news(answer):
+            return
         if answer.value is None:
             self._card.show_unread(answer, "Money")
         else:
@@ -125,7 +127,9 @@ def _credited(money: Money) -> Html:
         [_pool(one) for one in money.credited],
         figures=columns[2:],
     )
-    return markup.joined((title, table))
+    lacking = [one for one in money.credited if one.ratio is None]
+    why = "; ".join(f"{one.pool_id}: {one.reason or 'nothing was credited or predicted'}" for one in lacking)
+    return markup.joined((title, table, markup.note(markup.text(f"Not known of {why}")) if lacking else markup.NOTHING))
 
 
 def _pool(one: Credited) -> tuple[Html, ...]:

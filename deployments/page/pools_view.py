@@ -26,6 +26,8 @@ class PoolsCard:
     def update(self) -> None:
         """Show what was read last."""
         answer = self._reader.background.pools()
+        if not self._card.is_news(answer):
+            return
         if answer.value is None:
             self._card.show_unread(answer, "What pools told")
         else:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from deployments.page.answer import Answer, Answers
 from deployments.page.background import Background
 from deployments.page.configured import Configured
 from deployments.page.detail import Detail, build_detail
+from deployments.page.health import Health, read_health
 from deployments.page.history import (
     FLEET_AGGREGATES,
     MINER_AGGREGATES,
@@ -38,7 +38,7 @@ from storage.declaration.miner import (
     MINER_TELEMETRY,
 )
 from storage.store import Store
-from tasks.miners.report import MinerStanding, TickReport, newest_reports
+from tasks.miners.report import MinerStanding, newest_reports
 from tasks.normalize.interpolation import LONGEST_GAP, NEEDED, interpolated_rows
 from tasks.overrides.file import OverrideWatch
 
@@ -51,26 +51,12 @@ _SELDOM_S = 60.0
 """How long what seldom changes is kept: configuration rows, expected hashrates, rows of silent miners."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """Newest tick reports of every lane, and state files that could not be read."""
-
-    reports: tuple[TickReport, ...]
-    faults: tuple[str, ...]
-
-
-def read_pipeline(state: Path) -> Pipeline:
-    """Read ``<state>/<lane>.json`` of every lane. A file that cannot be read is named and costs only itself."""
-    reports, faults = newest_reports(state)
-    return Pipeline(tuple(reports.values()), tuple(f"{file.name}: {fault}" for file, fault in faults.items()))
-
-
 class PageReader:
     """Everything the views show, as shared :class:`Answer` objects.
 
     Args:
         open_store: opens the store at the first question; called again when that fails.
-        state: directory of the lanes' tick reports.
+        state: folder ``state`` of the data directory, with the lanes' tick reports.
         roster: configured miners; empty when only a data directory is known.
         refresh_s: how old an answer about now may be.
         assumed_interval_s: polling interval of miners that no roster names.
@@ -120,11 +106,6 @@ class PageReader:
         """Name of the store once it is open."""
         return self._opened.name if self._opened is not None else None
 
-    async def pipeline(self) -> Pipeline:
-        """Newest tick reports; independent of the store."""
-        answer = await self._files.get("pipeline", self._refresh_s / 2, lambda: read_pipeline(self._state))
-        return answer.value or Pipeline((), ())
-
     async def fleet(self) -> Answer[Fleet]:
         """The fleet now."""
         return await self._answers.get("fleet", self._refresh_s, self._ask_fleet)
@@ -132,6 +113,12 @@ class PageReader:
     async def alerts(self) -> Answer[Alerts]:
         """Alerts of this host; independent of the store."""
         return await self._files.get("alerts", self._refresh_s / 2, lambda: read_alerts(self._state, self._channels))
+
+    async def health(self) -> Answer[Health]:
+        """How the pipeline of this host stands; independent of the store."""
+        return await self._files.get(
+            "health", 2 * self._refresh_s, lambda: read_health(self._state.parent, self._clock())
+        )
 
     async def acknowledge(self, alert_ids: Sequence[str]) -> int:
         """Acknowledge alerts in the name of the page; how many of them still fire."""
@@ -198,7 +185,7 @@ class PageReader:
         silent = {entry.miner_id for entry in self._roster} - known
         if silent or not newest:
             newest += [row for row in self._seldom_rows("silent", self._long_ago) if row["miner_id"] not in known]
-        standings = [standing for report in read_pipeline(self._state).reports for standing in report.miners]
+        standings = self._standings()
         nominal: dict[str, float] = {}
         if silent or any(row.get("hashrate_nominal_hs") is None for row in newest):
             nominal = {
@@ -309,10 +296,12 @@ class PageReader:
         )
 
     def _standing(self, miner_id: str) -> MinerStanding | None:
-        standings: Iterable[MinerStanding] = (
-            standing for report in read_pipeline(self._state).reports for standing in report.miners
-        )
-        return next((standing for standing in standings if standing.miner_id == miner_id), None)
+        return next((standing for standing in self._standings() if standing.miner_id == miner_id), None)
+
+    def _standings(self) -> list[MinerStanding]:
+        """Of all miners in the newest tick of each lane; a file that cannot be read costs only itself."""
+        reports, _ = newest_reports(self._state)
+        return [standing for report in reports.values() for standing in report.miners]
 
 
 def columns_of(table: pa.Table) -> dict[str, list[Any]]:

@@ -13,7 +13,6 @@ from deployments.page.answer import Answer
 from deployments.page.card import Markup
 from deployments.page.charts import Line, line_chart
 from deployments.page.history import SPANS, Grid, Span
-from deployments.page.reading import PageReader, Pipeline
 from tasks import quantity
 
 THEME_COOKIE = "lodeline_theme"
@@ -25,10 +24,9 @@ _THEMES: dict[str, bool | None] = {"light": False, "dark": True}
 
 
 class Frame:
-    """Header, banner and footer of one open page."""
+    """Header and banner of one open page."""
 
-    def __init__(self, request: Request, reader: PageReader, where: str, *, log_out: bool) -> None:
-        self._reader = reader
+    def __init__(self, request: Request, where: str, *, log_out: bool) -> None:
         ui.page_title(f"{where} · Lodeline")
         ui.add_css(_STYLE)
         ui.add_head_html(f"<script>{_SCRIPT.read_text(encoding='utf-8')}</script>")
@@ -55,11 +53,6 @@ class Frame:
         theme = "dark" if self._dark.value else "light"
         ui.run_javascript(f"document.cookie = '{THEME_COOKIE}={theme};path=/;max-age=31536000;samesite=lax'")
 
-    def footer(self) -> None:
-        """Place the pipeline's line; call it last."""
-        with self.main:
-            self._foot = ui.element("footer").classes("card foot").props("data-testid=pipeline")
-
     def show_freshness(self, answer: Answer[object], newest: int | None, now: float) -> None:
         """Say how old the newest row is, and when the store is away, since when."""
         if now - self._told_time >= _SKEW_S:
@@ -80,29 +73,6 @@ class Frame:
                     (markup.element("p", markup.text(what), class_="what"), markup.element("p", *why, class_="why"))
                 )
             )
-
-    def show_pipeline(self, pipeline: Pipeline, now: float) -> None:
-        """Where data goes and what waits: a line per lane."""
-        self._foot.clear()
-        with self._foot:
-            for report in pipeline.reports:
-                ui.label(f"{report.lane} on {report.host}")
-                late = ui.label(f"last tick {quantity.age(now - report.finished)} ago")
-                late.tooltip(f"slot {quantity.clock(report.slot)}, took {report.tick_s:.1f} s")
-                reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(report.failed_by_reason.items()))
-                ui.label(f"polled {report.polled:,}, failed {report.failed:,}" + (f" ({reasons})" if reasons else ""))
-                ui.label(f"stored {report.points_stored:,} in {report.store}")
-                ui.label(f"backlog {report.backlog:,}")
-                dead = ui.label(f"dead letters {report.points_dead_lettered:,}")
-                dead.classes("bad" if report.points_dead_lettered else "")
-                if report.points_shed:
-                    ui.label(f"shed {report.points_shed:,}").classes("bad")
-                if report.store_trouble:
-                    ui.label(report.store_trouble).classes("bad")
-            for fault in pipeline.faults:
-                ui.label(fault).classes("bad")
-            if not pipeline.reports and not pipeline.faults:
-                ui.label("No collector has reported a tick yet")
 
 
 class ChartCard:

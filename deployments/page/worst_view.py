@@ -21,6 +21,8 @@ class WorstCard:
 
     def show(self, fleet: Fleet, day: Day | None) -> None:
         """Of ``fleet``, with causes of ``day`` where it is read."""
+        if not self._card.is_news(fleet, day):
+            return
         mostly = {miner: NAMES[cause] for miner, cause in day.mostly.items()} if day is not None else {}
         self._card.show(markup.text("by share of expected hashrate, now"), body(fleet, worst(fleet, mostly)))
 

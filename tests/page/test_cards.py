@@ -1,17 +1,35 @@
-"""The cards of the fleet's page in headless Chromium, over the farm of world.py; their numbers are worked out there."""
+"""The cards of the fleet's page in headless Chromium, over the farm of world.py; their numbers are worked out there.
 
+With LODELINE_WRITE_SCREENSHOTS=1 the pictures in docs/images are made of what is shown.
+"""
+
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.page import world
 from tests.page.browser import Visitor, chromium, free_port, process, visitor
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=30_000)
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+
+
+def picture(shown: Page | Locator, name: str) -> None:
+    """Make the picture of that name, where that is asked for."""
+    if os.environ.get("LODELINE_WRITE_SCREENSHOTS") == "1":
+        shown.screenshot(path=IMAGES / f"{name}.png")
+
+
+def drawn(page: Page, charts: int) -> None:
+    """Wait until so many charts are drawn."""
+    expect(page.locator("canvas")).to_have_count(charts)
+    page.evaluate("document.fonts.ready")
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +137,63 @@ def test_racks_are_walked_by_the_arrows_and_open_a_miner(page: Page) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url("**/miner/s02")
     page.go_back()
+
+
+def test_the_pipeline(page: Page) -> None:
+    pipeline = page.get_by_test_id("pipeline")
+    expect(pipeline).to_contain_text("lane miners: 3 points wait for influx: the store refused the connection")
+    expect(pipeline.get_by_role("row", name="coinmarketcap")).to_contain_text("listings: refused: the key is wrong")
+    expect(pipeline.get_by_test_id("credits-coinmarketcap")).to_contain_text("812 of 10,000 credits")
+    expect(pipeline.get_by_test_id("volume")).to_contain_text("100 GB of 500 GB free (20%), full in 12 d; due: compact")
+
+
+def test_a_miner_with_its_story(page: Page, address: str) -> None:
+    page.goto(f"{address}/miner/s02")
+    expect(page.get_by_test_id("advice")).to_contain_text("Repair board 3")
+    expect(page.get_by_test_id("odd")).to_contain_text("hashrate: own history")
+    expect(page.get_by_test_id("miner-money")).to_contain_text("13.80 USD")
+    expect(page.get_by_test_id("events")).to_contain_text("board lost: 2 of 3 boards mine")
+    expect(page.get_by_test_id("events").get_by_role("row")).to_have_count(3)
+
+
+def test_the_pictures_of_the_fleet(address: str, chrome: Browser) -> None:
+    with visitor(chrome, height=1_560) as viewer:
+        page = viewer.open(address)
+        drawn(page, 6)
+        expect(page.get_by_test_id("money")).to_contain_text("388.00 USD")
+        expect(page.get_by_test_id("racks").locator("a.cell-low")).to_have_count(2)
+        picture(page, "page-fleet")
+        pools, market = page.get_by_test_id("pools"), page.get_by_test_id("market")
+        expect(pools).to_contain_text("99.0%")
+        expect(market).to_contain_text("overbought")
+        both = page.locator(".two", has=market)
+        picture(both, "page-market-pools")
+        left, right = pools.bounding_box(), market.bounding_box()
+        assert left is not None
+        assert right is not None
+        assert (left["y"], left["height"]) == (right["y"], right["height"])  # side by side
+        assert viewer.faults == []
+
+
+def test_the_picture_of_a_miner(address: str, chrome: Browser) -> None:
+    with visitor(chrome, height=1_300) as viewer:
+        page = viewer.open(f"{address}/miner/s02")
+        drawn(page, 3)
+        expect(page.get_by_test_id("advice")).to_contain_text("Repair board 3")
+        picture(page, "page-miner")
+        assert viewer.faults == []
+
+
+def test_the_picture_of_a_phone(address: str, chrome: Browser) -> None:
+    with visitor(chrome, width=360, height=1_500, dark=True) as phone:
+        page = phone.open(address)
+        drawn(page, 6)
+        expect(page.get_by_test_id("market")).to_contain_text("overbought")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        cell = page.get_by_test_id("worst").locator("td[data-label=Why]").first
+        assert page.evaluate("cell => getComputedStyle(cell, '::before').content", cell.element_handle()) == '"Why"'
+        picture(page, "page-phone")
+        page.goto(f"{address}/miner/s02")
+        expect(page.get_by_test_id("events")).to_contain_text("board 3 is gone")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        assert phone.faults == []

@@ -49,6 +49,7 @@ def test_what_the_card_says(market: Market) -> None:
     assert ">95,123<" in said
     assert "coingecko (stale), " in said
     assert 'title="no daily close in a week">–<' in said  # noqa: RUF001
+    assert "Not known: no daily close in a week of LTC, DOGE; nobody told the change of DOGE" in said
     assert "closes up to 2026-11-23" in told(market)
 
 

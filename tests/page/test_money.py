@@ -75,6 +75,7 @@ def test_what_the_card_says(folder: Path) -> None:
     assert "The newest hour lacks: profit:miners_missing" in said
     assert "forecast of revenue 547.20 USD (520.00 USD to 574.00 USD) for 24 h, by seasonal_naive" in said
     assert ">97.0%<" in said
+    assert "Not known of ltc: dogecoin: no price" in said
 
 
 def test_nothing_derived_is_a_dash_with_its_reason_and_never_zero(tmp_path: Path) -> None:

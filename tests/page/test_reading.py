@@ -3,17 +3,16 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import msgspec
 import pytest
 
-from deployments.page.answer import Answers
+from deployments.page.answer import Answer, Answers
 from deployments.page.history import SPANS
 from deployments.page.model import Condition, RosterEntry
-from deployments.page.reading import PageReader, read_pipeline
+from deployments.page.reading import PageReader
 from storage.errors import NeedsHuman
-from tasks.miners.report import TickReport
+from tasks.miners.report import MinerStanding, TickReport
 from tests.page.fleet_rows import configurations_at, frames_at
 from tests.page.frames_store import FramesStore, write
 
@@ -164,18 +163,22 @@ async def test_answers_do_not_pile_up(clock):
     executor.shutdown()
 
 
-def test_a_torn_state_file_costs_only_itself(tmp_path):
+async def test_a_torn_state_file_costs_only_itself(reader, tmp_path):
+    standing = MinerStanding(
+        miner_id="a3", last_polled=T, last_success=T - 1_440, failures_in_a_row=24, failure="deadline", driver="x"
+    )
     report = TickReport(
         lane="miners", host="edge-1", slot=T, finished=T + 2.5, polled=5, failed=1, failed_by_reason={"deadline": 1},
         points=60, points_accepted=600, points_stored=540, points_dead_lettered=0, points_shed=0, backlog=60,
-        tick_s=2.5, loop_lag_ms=3.0, store="embedded",
+        tick_s=2.5, loop_lag_ms=3.0, store="embedded", miners=(standing,),
     )  # fmt: skip
-    (tmp_path / "miners.json").write_bytes(msgspec.json.encode(report))
-    (tmp_path / "pools.json").write_bytes(b'{"lane": "pools", "ho')
-    pipeline = read_pipeline(tmp_path)
-    assert pipeline.reports == (report,)
-    assert [fault.split(":")[0] for fault in pipeline.faults] == ["pools.json"]
-    assert read_pipeline(Path(tmp_path / "absent")).reports == ()
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "miners.json").write_bytes(msgspec.json.encode(report))
+    (tmp_path / "state" / "pools.json").write_bytes(b'{"lane": "pools", "ho')
+    silent = next(line for line in (await reader.fleet()).value.lines if line.miner_id == "a3")
+    assert silent.reason == "deadline, 24 polls in a row"
+    told = (await reader.health()).value.status.reasons[0]
+    assert "pools.json cannot be read" in told
 
 
 async def finished(answers: Answers, key: str) -> None:
@@ -210,3 +213,28 @@ async def test_what_is_read_in_the_background_is_waited_for_by_nobody(clock):
     executor.shutdown()
     clock.now += 900
     assert answers.peek("x", 300, fail).value == (await answers.get("x", 300, fail)).value == "new"  # while it ends
+
+
+async def test_a_store_that_hangs_over_a_day_does_not_hold_up_the_states(tmp_path, clock):
+    release, asked = threading.Event(), threading.Event()
+
+    class Slow(FramesStore):
+        def read(self, measurement, tier, start, stop, *, where=None, columns=None):
+            asked.set()
+            release.wait(30)
+            return super().read(measurement, tier, start, stop, where=where, columns=columns)
+
+    write(tmp_path / "store", [*configurations_at(T), *frames_at(T)])
+    reader = PageReader(lambda: Slow(tmp_path / "store"), tmp_path / "state", patience_s=60, clock=clock)
+    assert reader.background.day() == Answer(None, None)
+    assert await asyncio.to_thread(asked.wait, 30)
+    fleet = (await reader.fleet()).value
+    assert fleet is not None
+    assert fleet.power_counted == 4  # while the day is being read
+    assert reader.background.day().value is None
+    release.set()
+    await finished(reader.background._answers, "day")
+    day = reader.background.day()
+    assert day.value is not None
+    assert (day.value.algorithms, day.read_at) == ((), clock.now)
+    reader.close()

@@ -8,19 +8,29 @@ derived.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
+from storage.delivery.courier import Courier
+from storage.errors import TryAgain
 from storage.frame import Frame, build_frame
 from storage.lake.store import EmbeddedStore
 from storage.records.miner import Miner, MinerTelemetry, configuration_frames, telemetry_frames
+from storage.spool.lane import Lane
 from tasks.alerts.book import Book, Look
 from tasks.alerts.life_cycle import Alert, Phase
 from tasks.alerts.rule import Level, fingerprint
+from tasks.miners.report import TickReport
+from tasks.sources.standing import RequestStanding, StandingsFile
+from tests.delivery.sinks import MemorySink
 from tests.page.fleet_rows import GH, L7, S19, TH, configuration, mining, unreachable
+from tests.spool.batches import batch
 
 HOUR = 3_600
 SHA = [f"s{number:02d}" for number in range(1, 31)]
@@ -71,9 +81,20 @@ def telemetry(time: int, *, answering: bool = False) -> list[MinerTelemetry]:
     return [_at_site(record) for record in found]
 
 
-def _at_site(record: MinerTelemetry) -> MinerTelemetry:
-    import msgspec
+def _with_weather(record: MinerTelemetry) -> MinerTelemetry:
+    """As it was earlier: a little warmer and colder in turn, and the faster the colder."""
+    wave = math.sin(record.time / 2_000)
+    if record.hashrate_hs is None or record.chip_temp_max_c is None or record.ambient_temp_c is None:
+        return record
+    return msgspec.structs.replace(
+        record,
+        hashrate_hs=record.hashrate_hs * (1 - 0.01 * wave),
+        chip_temp_max_c=record.chip_temp_max_c + 3 * wave,
+        ambient_temp_c=record.ambient_temp_c + 2 * wave,
+    )
 
+
+def _at_site(record: MinerTelemetry) -> MinerTelemetry:
     name = record.miner.miner_id
     return msgspec.structs.replace(record, miner=Miner(miner_id=name, model=model(name), site=site(name)))
 
@@ -223,6 +244,78 @@ def market(now: int) -> list[Frame]:
     ]
 
 
+def measured(now: int) -> list[Frame]:
+    """What edge-1 measured of itself four minutes ago: its disk is full in 12 days, half of its points come in 2 s."""
+    told = {"time": now - 240, "host": "edge-1"}
+    volume = told | {"volume": "/srv/lodeline", "total": 500 * 10**9, "free": 100 * 10**9, "days_until_full": 12.4}
+    host = told | {"cpu_busy": 0.31, "cpus": 4, "memory_total": 8 * 10**9, "memory_available": 3 * 10**9}
+    delivery = told | {"lane": "miners", "sink": "influx", "backlog": 3, "lag_p50_s": 2.0, "lag_p95_s": 9.0}
+    hour = now // HOUR * HOUR - HOUR
+    source = {"time": hour, "source": "coinmarketcap", "asked": 8, "answered": 6, "success_ratio": 0.75}
+    return [
+        frame("pipeline_volume", [volume | {"actions": "compact"}]),
+        frame("pipeline_host", [host | {"temperature_c": 61.5, "throttled": False}]),
+        frame("pipeline_delivery", [delivery]),
+        frame("source_hour", [source]),
+    ]
+
+
+def happened(now: int) -> list[Frame]:
+    """To s02: it lost board 3 an hour ago, is odd, and a new board would bring 1.75 USD a day."""
+    tags = {"time": now - HOUR, "miner_id": "s02", "model": S19, "site": "hall-1"}
+    event = tags | {"kind": "board_lost", "subject": "board 3", "severity": "critical", "message": "board 3 is gone"}
+    older = tags | {"time": now - 30 * HOUR, "kind": "started", "subject": "miner", "severity": "info"}
+    hour = now // HOUR * HOUR
+    score = {"time": hour - HOUR, "miner_id": "s02", "time_period": "1h", "hashrate": 0.93, "temperature": 0.1}
+    found = {"time": hour, "miner_id": "s02", "type": "board", "subject": "board 3", "status": "open"}
+    return [
+        frame("miner_event", [event, older | {"message": "started with VNish 1.2.6"}]),
+        frame("anomaly_score", [score | {"overall": 0.93, "anomalous": True, "reasons": "hashrate:own_history"}]),
+        frame(
+            "optimization_opportunity",
+            [
+                found
+                | {"description": "Repair board 3", "potential_impact_usd_day": 1.75, "confidence": 0.9}
+                | {"evidence": "2 of 3 boards in 24 of 24 h", "falsified_by": "board 3 mines again"}
+            ],
+        ),
+    ]
+
+
+def tell_ticks(folder: Path, now: int) -> None:
+    """Lane miners ticked half a minute ago; 5 points are stored and 3 wait, since the store is away. Of lane market
+    coinmarketcap refuses since two hours and coingecko answers; 812 of 10,000 credits are used."""
+    state, slot = folder / "state", now - 30
+    common = {"host": "edge-1", "points_dead_lettered": 0, "points_shed": 0, "loop_lag_ms": 3.0, "store": "influx"}
+    of_miners = {"lane": "miners", "slot": slot, "finished": slot + 2.5, "polled": 40, "failed": 2, "points": 8}
+    of_miners |= {"failed_by_reason": {"deadline": 2}, "points_accepted": 8, "points_stored": 5, "backlog": 3}
+    of_market = {"lane": "market", "slot": slot, "finished": slot + 1.0, "polled": 2, "failed": 1, "points": 3}
+    of_market |= {"failed_by_reason": {"refused": 1}, "points_accepted": 3, "points_stored": 3, "backlog": 0}
+    for report in (of_miners | {"tick_s": 2.5}, of_market | {"tick_s": 1.0}):
+        told = msgspec.convert({**common, **report, "next_slot": slot + 60}, TickReport)
+        (state / f"{told.lane}.json").write_bytes(msgspec.json.encode(told))
+    standing = RequestStanding(source="coingecko", request="price", every_s=300, success_slot=slot - 60)
+    refused = RequestStanding(
+        source="coinmarketcap", request="listings", every_s=900, success_slot=slot - 7_200, failures_in_a_row=8,
+        failure="refused", message="the key is wrong",
+    )  # fmt: skip
+    StandingsFile(state, "market").write([standing, refused])
+    month = f"{datetime.fromtimestamp(now, UTC):%Y-%m}"
+    spent = {"month": month, "total": 812.0, "credits": 10_000.0, "by_request": {"listings": 812.0}}
+    (state / "coinmarketcap.credits.json").write_bytes(msgspec.json.encode(spent))
+    with Lane.open(folder / "spool", "miners", cap_bytes=10**7) as lane:
+        lane.append(batch("a", [f"a.{row}" for row in range(5)], slot - 60))
+        lane.append(batch("b", [f"b.{row}" for row in range(3)], slot))
+    sink = MemorySink()
+    courier = Courier(
+        folder / "spool" / "miners", sink, [sink.name], holder="test", random=lambda: 0.5, now=lambda: now, max_points=1
+    )
+    courier.attempt()
+    sink.failures = [TryAgain("the store refused the connection")]
+    courier.attempt()
+    courier.close()
+
+
 def frames(now: int) -> Iterator[list[Frame]]:
     """All of it, as of ``now``."""
     slot, stop = now // 60 * 60, now // HOUR * HOUR
@@ -240,7 +333,7 @@ def frames(now: int) -> Iterator[list[Frame]]:
         reconciled(stop),
         workers(stop),
     ]
-    yield [*accounts(now), *market(now)]
+    yield [*accounts(now), *market(now), *measured(now), *happened(now)]
 
 
 def alert(rule: str, subject: str, level: Level, now: float, message: str) -> Alert:
@@ -279,6 +372,7 @@ def fill(folder: Path, now: int) -> Path:
     stored(folder, *frames(now)).close()
     (folder / "state").mkdir()
     tell_alerts(folder / "state", now)
+    tell_ticks(folder, now)
     (folder / "config").mkdir()
     (folder / "config" / "data_collection_config.yaml").write_text(yaml.safe_dump(settings(), sort_keys=False))
     return folder
