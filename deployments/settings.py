@@ -88,6 +88,7 @@ FURTHER_VARIABLES = {
     "LODELINE_BENCH_*": "Bench only: sizes of what is measured.",
     "LODELINE_KILL_SEED": "Tests only: repeats the kills of an earlier run.",
     "LODELINE_REQUIRE_SERVICES": "Tests only: with 1 a test fails, not skips, when its server is not installed.",
+    "LODELINE_WRITE_SCREENSHOTS": "Tests only: with 1 the pictures in docs/images are made anew.",
 }
 """Variables (or patterns of them) that are no key of a model, with their meaning; any other is a fault."""
 
