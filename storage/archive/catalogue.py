@@ -22,14 +22,21 @@ from storage.lake.layout import Period, declared_tables, table_folder
 from storage.spool.durable import replace_file
 
 FILE_NAME = "catalogue.json"
+FORMAT = 1
 _LONGEST_PERIOD_S = 366 * 86_400
+
+
+class _Format(msgspec.Struct, frozen=True):
+    """What every release can read of a catalogue file."""
+
+    format: int = FORMAT
 
 
 class _Period(msgspec.Struct, frozen=True):
     """Content of one catalogue file."""
 
     parts: list[ArchivedPart]
-    format: int = 1
+    format: int = FORMAT
 
 
 class Catalogue:
@@ -159,7 +166,14 @@ def period_of(date: str, period: Period) -> tuple[int, int]:
 def _read(folder: Path) -> list[ArchivedPart]:
     path = folder / FILE_NAME
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_Period).parts
+        content = path.read_bytes()
+        told = msgspec.json.decode(content, type=_Format).format
+        if told != FORMAT:
+            raise NeedsHuman(
+                f"archive: {path} has format {told}, this release knows {FORMAT}",
+                remedy="Go on with the release that wrote it, or a newer one",
+            )
+        return msgspec.json.decode(content, type=_Period).parts
     except FileNotFoundError:
         return []
     except (OSError, msgspec.DecodeError) as error:

@@ -139,7 +139,7 @@ def _message(channel: str, group: Sequence[Due], rules: Mapping[str, Rule]) -> M
         lines.append(f"and {len(group) - NAMED} more: lodeline alerts list")
     rule = rules.get(first.rule)
     if rule is not None and not over:
-        lines += ["", rule.meaning, rule.remedy]
+        lines += ["", rule.meaning, rule.remedy, f"docs/alerts.md#{rule.name}"]
     return Message(
         channel=channel,
         title=f"[{word}] {first.rule}: {what}",

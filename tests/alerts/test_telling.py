@@ -97,6 +97,7 @@ def test_one_message_a_rule_and_site_names_its_alerts() -> None:
     assert message.body.count("is wrong") == 20
     assert "and 5 more" in message.body
     assert RULES["fan_lost"].remedy in message.body
+    assert message.body.endswith("\ndocs/alerts.md#fan_lost")
     assert len(message.alerts) == 25
 
 

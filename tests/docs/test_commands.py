@@ -6,12 +6,14 @@ Those that run on a host of files alone are run by tests/command/test_documented
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
+from deployments.settings import unknown_variables
 from tests.docs import ways
-from tests.docs.documented import ROOT, commands_of, documented
+from tests.docs.documented import PAGES, ROOT, commands_of, documented
 
 
 def test_every_line_has_a_way_to_be_run() -> None:
@@ -33,6 +35,16 @@ def test_a_deployment_that_is_named_exists() -> None:
     named = {match[1] for one in documented() if (match := re.search(r"deployment run (\S+)", one.line))}
     assert named
     assert named <= there
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_points_to_is_there(page: Path) -> None:
+    """Files that it links, and variables that it names."""
+    text = page.read_text()
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    assert [link for link in links if link and not (page.parent / link).exists()] == []
+    names = set(re.findall(r"`(LODELINE_[A-Z0-9_]*[A-Z0-9])`", text))
+    assert unknown_variables(dict.fromkeys(names, "")) == []
 
 
 @pytest.mark.parametrize(
