@@ -83,7 +83,12 @@ def gather(store: Store, fleet: Fleet, period: Period, now: float) -> Report:
 
 
 def _worst(by_miner: Mapping[str, MinerSum], this: Summary) -> list[Worst]:
-    losing = sorted(((one.lost, name) for name, one in by_miner.items() if one.lost > 0), key=lambda x: (-x[0], x[1]))
+    """Those that lost most of what their algorithm was to make: a hash of Scrypt is worth thousands of SHA-256."""
+    expected = {work.algorithm: work.expected_hs for work in this.work}
+    losing = sorted(
+        ((one.lost, name) for name, one in by_miner.items() if one.lost > 0),
+        key=lambda one: (-one[0] / (expected.get(by_miner[one[1]].algorithm) or 1.0), one[1]),
+    )
     return [
         Worst(
             name,

@@ -6,7 +6,7 @@ Rows are read some days at a time and added up, so memory grows with the fleet a
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,6 +100,7 @@ class Summary:
 class MinerSum:
     """Of one miner over the period: hashrate lost, H/s x hours, by cause too; its uptime added up."""
 
+    algorithm: str | None
     lost: float = 0.0
     by_cause: Floats = field(default_factory=lambda: np.zeros(len(CAUSES)))
     uptime: float = 0.0
@@ -125,7 +126,7 @@ def summed_up(store: Store, fleet: Fleet, period: Period) -> tuple[Summary, Mapp
     hours = (period.stop - period.start) // HOUR_S
     known_algorithms = algorithms_of(store, {name: model for name, (model, _) in fleet.miners.items()}, period.start)
     tallies: dict[str | None, _Tally] = {}
-    by_miner: dict[str, MinerSum] = defaultdict(MinerSum)
+    by_miner: dict[str, MinerSum] = {}
     shares = {name: [0.0, 0] for name in _SHARES}
     for rows in rows_by_days(store, "operational_metrics", fleet, period, {"time_period": "1h"}, columns=_OPERATIONAL):
         at = (rows.pop("at") - period.start) // HOUR_S
@@ -143,7 +144,7 @@ def summed_up(store: Store, fleet: Fleet, period: Period) -> tuple[Summary, Mapp
             _add(tally.lost, places, part["hashrate_lost_hs"])
             for place, cause in enumerate(_LOST):
                 _add(tally.by_cause[place], places, part[cause].fillna(0.0))
-        _add_to_miners(by_miner, rows)
+        _add_to_miners(by_miner, rows, known_algorithms)
     values = worth(store, fleet.economics, period.start, period.stop)
     work = [_work(algorithm, tally, values, period) for algorithm, tally in tallies.items()]
     anomalous, anomalous_by_hour = _anomalous(store, fleet, period, hours)
@@ -202,11 +203,11 @@ def _add(sums: Floats, places: np.typing.NDArray[np.int64], values: pd.Series) -
     np.add.at(sums, places, values.to_numpy(dtype=np.float64))
 
 
-def _add_to_miners(by_miner: Mapping[str, MinerSum], rows: pd.DataFrame) -> None:
+def _add_to_miners(by_miner: dict[str, MinerSum], rows: pd.DataFrame, algorithms: Mapping[str, str | None]) -> None:
     rows = rows.assign(uptime_hours=rows["uptime_percentage"].notna())
     names = ["hashrate_lost_hs", *_LOST, "uptime_percentage", "uptime_hours"]
     for miner, lost, *by_cause, uptime, hours in rows.groupby("miner_id")[names].sum().itertuples():
-        one = by_miner[str(miner)]
+        one = by_miner.setdefault(str(miner), MinerSum(algorithms.get(str(miner))))
         one.lost += float(lost)
         one.by_cause += np.array(by_cause, dtype=np.float64)
         one.uptime += float(uptime)

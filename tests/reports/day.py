@@ -62,12 +62,12 @@ def fill(store: Store) -> None:
             ),
             frame(
                 "financial_metrics", hours, miner_id="a", time_period="1h", revenue=0.5, cost=0.2, profit=0.3,
-                energy_kwh=3.0,
+                energy_kwh=3.0, electricity_cost=0.15,
             ),
             frame("financial_metrics", hours, miner_id="b", time_period="1h", revenue=0.25),
             frame(
                 "financial_metrics", before, miner_id="a", time_period="1h", revenue=0.3, cost=0.1, profit=0.2,
-                energy_kwh=3.0,
+                energy_kwh=3.0, electricity_cost=0.1,
             ),
             frame(
                 "mining_profitability", hours, source="net", algorithm="sha256d", coins="bitcoin", usd_th_day=0.05,

@@ -25,7 +25,7 @@ from tasks.reports.period import Kind, Period, newest_period, period_of
 from tasks.reports.pictures import anomaly_pictures, hashrate_pictures, profit_pictures
 from tasks.reports.settings import ReportSettings
 from tasks.reports.text import as_markdown, as_message, sections
-from tests.reports.day import DAY, FLEET, HOUR, NOW, TH, fill
+from tests.reports.day import DAY, FLEET, HOUR, NOW, TH, fill, frame
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,7 @@ def test_the_day_before_is_compared(report: Report) -> None:
         "Worth of what was lost": ("3.00 USD", "0.00 USD", "+3.00 USD"),
         "Hashrate delivered": ("140 TH/s", "100 TH/s", "+40.0 %"),
         "Energy": ("72 kWh", "72 kWh", "the same"),
+        "Electricity, part of the cost": ("3.60 USD", "2.40 USD", "+1.20 USD, +50 %"),
         "Reached": ("75.0 %", "100.0 %", "-25.0 points"),
         "Alerts fired": ("2", "0", "+2"),
         "Anomalous miner-hours": ("1", "\N{EN DASH}", ""),
@@ -106,6 +107,25 @@ def test_what_is_not_known_is_not_taken_for_nothing(store: EmbeddedStore) -> Non
     assert hashrate.svg.count("<polygon") == 2, "one run of each line, and nothing drawn where nothing is known"
     assert [">Mon 23<" in hashrate.svg, ">TH/s<" in hashrate.svg] == [True, True]
     assert found.before.work == []
+
+
+def test_algorithms_are_never_added_up(tmp_path: Path) -> None:
+    """All 10 GH/s of a Scrypt miner are more than 1 of 100 TH/s: it comes first, in a unit of its own."""
+    store = EmbeddedStore(tmp_path / "lake")
+    for miner, expected, lost in (("sha", 100 * TH, 1 * TH), ("scrypt", 1e10, 1e10)):
+        store.write([
+            frame(
+                "operational_metrics", [DAY.start], miner_id=miner, time_period="1h", hashrate_expected_hs=expected,
+                hashrate_lost_hs=lost, lost_board_hs=lost,
+            )
+        ])  # fmt: skip
+    fleet = Fleet({"sha": ("Antminer S19", ""), "scrypt": ("Antminer L7", "")})
+    found = gather(store, fleet, DAY, NOW)
+    assert [(work.algorithm, work.expected_hs) for work in found.this.work] == [("scrypt", 1e10), ("sha256d", 100 * TH)]
+    assert [one.miner_id for one in found.worst] == ["scrypt", "sha"]
+    assert "| Of expected hashrate, Scrypt | 0.0 % |" in as_markdown(found)
+    assert "| SHA-256 | board | 1.00 TH/s | 100% |" in as_markdown(found)
+    assert [one.name for one in hashrate_pictures(found)] == ["hashrate-scrypt", "hashrate-sha256d"]
 
 
 def test_a_month_has_days_and_sums_of_settlements(store: EmbeddedStore) -> None:
