@@ -1,4 +1,5 @@
-"""The shift that watches: every minute it looks at everything this host can see, and tells who is to be told."""
+"""The shift that watches: every minute it looks at everything this host can see, tells who is to be told, and does what
+it was told to do about it."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ from tasks.alerts import LANE
 from tasks.alerts.channels import send
 from tasks.alerts.steps import look_step
 from tasks.alerts.watch import Watch
+from tasks.responses.responding import Responder
+from tasks.responses.steps import then_respond
 from tasks.shift.baton import Baton, NotNeeded
 from tasks.shift.shift import End, Terms, serve
 from tasks.shift.slots import Slots
@@ -42,17 +45,27 @@ async def watch_alerts(config: str | None = None, least_minutes: float = 5.0) ->
         settings=collection.alerts,
         send=send,
     )
+    responder = Responder(
+        partial(open_store, storage),
+        storage.data_directory,
+        host=settings.host,
+        miners=collection.miners,
+        settings=collection.responses,
+        alerts=collection.alerts,
+    )
+    tick = then_respond(look_step(watch), responder)
     usual_s = collection.alerts.check_interval_seconds
     try:
         async with Baton(storage.lock_directory, LANE).held() as baton:
             with Watchdog.for_ticks(usual_s, storage.state_directory / f"{LANE}.stacks.txt") as watchdog:
                 terms = Terms(least_s=60 * least_minutes)
                 slots = Slots(usual_s)
-                end = await serve(baton, slots, look_step(watch), look=look_at_own_run, watchdog=watchdog, terms=terms)
+                end = await serve(baton, slots, tick, look=look_at_own_run, watchdog=watchdog, terms=terms)
     except NotNeeded as reason:
         return Completed(name="Skipped", message=str(reason))
     finally:
         watch.close()
+        responder.close()
     if end is End.CANCELLED:
         return Cancelled(message=str(end))
     return Crashed(message=str(end)) if end is End.OVERDUE else Completed(message=str(end))

@@ -19,6 +19,8 @@ from tasks.pools.prohashing.reading import POOL_ID
 from tasks.pools.prohashing.settings import ProhashingSettings
 from tasks.pools.settings import PoolSettings
 from tasks.reports.settings import ReportSettings
+from tasks.responses.response import Mode
+from tasks.responses.settings import ResponseSettings
 from tasks.sources.settings import SharingSettings
 
 FILE_NAME = "data_collection_config.yaml"
@@ -55,6 +57,7 @@ class CollectionSettings(Section):
     economics: EconomicsSettings = EconomicsSettings()
 
     alerts: AlertSettings = AlertSettings()
+    responses: ResponseSettings = ResponseSettings()
     reports: ReportSettings = ReportSettings()
     exports: Annotated[tuple[ExportSettings, ...], Unique(("name",))] = ()
     """Files that are written by themselves, one for each period; a name may be there once."""
@@ -84,6 +87,13 @@ class CollectionSettings(Section):
     def _miners_of_sites(self) -> CollectionSettings:
         if faults := faults_of(self.sites, self.miners):
             raise ValueError("; ".join(faults))
+        return self
+
+    @model_validator(mode="after")
+    def _responses_answer_rules(self) -> CollectionSettings:
+        if self.responses.mode is not Mode.OFF and not self.alerts.enabled:
+            raise ValueError(f"responses.mode is {self.responses.mode}, and alerts.enabled is false: nobody would look")
+        self.responses.check_rules(self.alerts.rules_in_force())
         return self
 
     @model_validator(mode="after")

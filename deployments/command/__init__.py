@@ -40,6 +40,7 @@ from deployments.command.query import query
 from deployments.command.refill import refill
 from deployments.command.replay import replay
 from deployments.command.report import report
+from deployments.command.responses import responses
 from deployments.command.restore import restore
 from deployments.command.schema import schema
 from deployments.command.series import series
@@ -56,6 +57,7 @@ COMMANDS = (
     status,
     alerts,
     override,
+    responses,
     page,
     deploy,
     provision,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deployments.command.options import ConfigOption, JsonOption
+from deployments.command.options import ConfigOption, JsonOption, person
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +100,7 @@ def alerts(
             now = time.time()
             until = now + (2.0 if hours is None else hours) * 3_600
             wanted = Silence(
-                id=token_hex(3), by=_person(), made=now, until=until, rule=rule, entity=entity, site=site, why=why
+                id=token_hex(3), by=person(), made=now, until=until, rule=rule, entity=entity, site=site, why=why
             )
             _silence(settings, book, wanted)
         elif action is Action.UNSILENCE:
@@ -206,7 +206,7 @@ def _acknowledge(settings: Settings, book: Book, ids: list[str], hours: float | 
 
     if not ids:
         raise NeedsHuman("ack needs the ids of alerts", remedy="lodeline alerts list shows them; or write all")
-    person, now = _person(), time.time()
+    who, now = person(), time.time()
     valid = settings.collection.alerts.acknowledgement_hours if hours is None else hours
     done = []
     with book.transaction():
@@ -216,12 +216,12 @@ def _acknowledge(settings: Settings, book: Book, ids: list[str], hours: float | 
         if unknown:
             raise NeedsHuman(f"no alert {', '.join(unknown)} fires", remedy="lodeline alerts list shows those that do")
         for key in wanted:
-            known, change = acknowledge(firing[key], by=person, now=now, hours=valid)
+            known, change = acknowledge(firing[key], by=who, now=now, hours=valid)
             book.put_alert(known)
             book.add_changes([change])
             done.append(known)
     for alert in done:
-        typer.echo(f"{alert.rule}: {alert.subject} is acknowledged by {person} for {valid:g} hours")
+        typer.echo(f"{alert.rule}: {alert.subject} is acknowledged by {who} for {valid:g} hours")
     if not done:
         typer.echo("Nothing fires")
 
@@ -274,7 +274,7 @@ def _audit(settings: Settings, what: str, detail: dict[str, str | float]) -> Non
     from storage.audit.trail import AuditKind, Trail
 
     trail = Trail.open(settings.host.data_directory, socket.gethostname())
-    trail.record(AuditKind.OVERRIDE_SET, what, actor=f"{_person()} by lodeline alerts", detail=detail)
+    trail.record(AuditKind.OVERRIDE_SET, what, actor=f"{person()} by lodeline alerts", detail=detail)
 
 
 def _channels(book: Book, *, as_json: bool) -> None:
@@ -368,12 +368,3 @@ def _rules(settings: Settings, *, as_json: bool) -> None:
     for rule in found.values():
         limit = "" if rule.limit is None else f", limit {rule.limit:g} {rule.unit}"
         typer.echo(f"{rule.name}: {rule.level}, for {rule.for_s} s{limit}. {rule.meaning}")
-
-
-def _person() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "somebody"

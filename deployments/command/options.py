@@ -71,3 +71,13 @@ def known_miners(collection: CollectionSettings, ids: Iterable[str] | None) -> N
     unknown = sorted(set(ids or ()) - {one.id for one in collection.miners})
     if unknown:
         raise NeedsHuman(f"no miner {', '.join(unknown)} is configured", remedy="lodeline check counts those that are")
+
+
+def person() -> str:
+    """Who runs this command, for audit trail and books."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "somebody"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deployments.command.options import ConfigOption, JsonOption
+from deployments.command.options import ConfigOption, JsonOption, person
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,7 +144,7 @@ def _set(
         subject=subject,
         made=now,
         until=now + hours * 3_600,
-        by=_person(),
+        by=person(),
         why=why,
         state=state or "",
     )
@@ -204,13 +204,4 @@ def _audit(settings: Settings, kind: AuditKind, what: str, detail: dict[str, str
     from storage.audit.trail import Trail
 
     trail = Trail.open(settings.host.data_directory, socket.gethostname())
-    trail.record(kind, what, actor=f"{_person()} by lodeline override", detail=detail)
-
-
-def _person() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "somebody"
+    trail.record(kind, what, actor=f"{person()} by lodeline override", detail=detail)

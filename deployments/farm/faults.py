@@ -8,8 +8,8 @@ import msgspec
 
 FaultKind = Literal[
     "dead", "hanging", "slow_drip", "http_500", "html", "truncated_json", "wrong_password", "board_lost", "fan_lost",
-    "overheating", "paused", "unit_switched", "reboot", "latency", "throttled", "fans_held", "frozen", "pool_changed",
-    "skimmed", "shares_refused",
+    "fans_slow", "overheating", "paused", "unit_switched", "reboot", "latency", "throttled", "fans_held", "frozen",
+    "pool_changed", "skimmed", "shares_refused",
 ]  # fmt: skip
 
 FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
@@ -42,6 +42,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     wrong_password  the password of the configuration is not the miner's
     board_lost      ``board`` (1-based) delivers nothing
     fan_lost        ``fan`` (0-based) stands still
+    fans_slow       their control is stuck at a low duty: chips beyond 85 degrees at full load, and throttled
     overheating     hot air at the intake and clogged fins: chips beyond 85 degrees
     paused          mining is stopped on purpose
     unit_switched   hashrates in the other unit (GH/s for MH/s or back), and the unit's name says so
@@ -55,6 +56,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     skimmed         ``ratio`` of the work goes to somebody else, and the miner does not say so
     shares_refused  the pool refuses ``ratio`` of the shares
     =============== ======================================================================================
+
+    ``until_restart``: a board_lost or paused that is over when the miner is told to restart its mining.
     """
 
     kind: FaultKind
@@ -69,6 +72,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     user: str | None = None
     bytes_per_s: float = 20.0
     boot_s: float = 20.0
+    until_restart: bool = False
 
     def active(self, at: float) -> bool:
         """Whether the fault is on at an instant. A reboot is on for its ``boot_s``."""
@@ -84,6 +88,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return start, self.end if self.end is not None else float("inf")
 
 
+_CURED: tuple[FaultKind, ...] = ("board_lost", "paused")
 _PARAMETERS: dict[str, set[FaultKind]] = {
     "board": {"board_lost"},
     "fan": {"fan_lost"},
@@ -104,6 +109,8 @@ def check(fault: Fault, boards: int, fans: int) -> None:
     for name, kinds in _PARAMETERS.items():
         if getattr(fault, name) is not None and fault.kind not in kinds:
             raise ValueError(f"{name} has no meaning for {fault.kind}; it belongs to {' and '.join(sorted(kinds))}")
+    if fault.until_restart and fault.kind not in _CURED:
+        raise ValueError(f"until_restart has no meaning for {fault.kind}; it belongs to {' and '.join(_CURED)}")
     if fault.kind == "board_lost" and (fault.board is None or not 1 <= fault.board <= boards):
         raise ValueError(f"board_lost needs board, 1 to {boards} for this miner, not {fault.board}")
     if fault.kind == "fan_lost" and (fault.fan is None or not 0 <= fault.fan < fans):

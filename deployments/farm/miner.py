@@ -8,6 +8,8 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
+
 from deployments.farm.faults import EXPECTED_FAILURE, Fault, FaultKind
 from deployments.farm.models import HASHES_PER_D1, Nameplate, Preset, Variant
 from deployments.farm.physics import DAY_S, Climate, Cooling, cooling, silicon, warm_up
@@ -18,6 +20,7 @@ DEVFEE = 0.028
 FEE_DIFFICULTY_DIVISOR = 16
 _BOOT_S = 60.0
 _TUNING_S = 1_800.0
+_MINING_RESTART_S = 20.0
 _OVERHEATING_INTAKE_C = 50.0
 _OVERHEATING_OBSTRUCTION = 2.0
 _LOGINS = ("vnish-cgi", "antminer-stock", "antminer-legacy")
@@ -26,8 +29,10 @@ _HELD_CHIP_C = 90.0
 _HELD_RATIO = 0.8
 _STOPS: tuple[FaultKind, ...] = ("paused", "dead")
 _SWITCHES_HASHING: tuple[FaultKind, ...] = (
-    "board_lost", *_STOPS, "throttled", "fans_held", "pool_changed", "skimmed", "shares_refused",
+    "board_lost", *_STOPS, "throttled", "fans_held", "fans_slow", "pool_changed", "skimmed", "shares_refused",
 )  # fmt: skip
+_STUCK_DUTY_PERCENT = 36.0
+_SLOW_RATIO = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +66,15 @@ class Identity:
 
 
 class Boot(NamedTuple):
-    """A start of the miner: when, and when it began to mine."""
+    """A start of mining: when, when the first hash came, since when the miner has power, and with which preset.
+
+    Counters begin with it, also where somebody restarted the mining alone and the miner stayed up.
+    """
 
     at: float
     mines_from: float
+    up_since: float
+    preset: Preset
 
 
 class Fates(NamedTuple):
@@ -81,8 +91,9 @@ class Fates(NamedTuple):
 class Stretch(NamedTuple):
     """A time in which the same boards mine, all at ``pace`` of their rate, for the same fates.
 
-    For each board: whether it mines, and at the start, its hashes delivered since boot and its ripple's antiderivative.
-    ``fates`` are parts of what is delivered, ``met`` hashes since boot at the start.
+    For each board: whether it mines, and at the start, its hashes delivered since boot and its ripple's antiderivative;
+    and the rate of each in H/s without its ripple. ``fates`` are parts of what is delivered, ``met`` hashes since boot
+    at the start.
     """
 
     start: float
@@ -92,6 +103,7 @@ class Stretch(NamedTuple):
     pace: float
     fates: Fates
     met: Fates
+    rates_hs: tuple[float, ...]
 
 
 class Glance(NamedTuple):
@@ -112,7 +124,8 @@ class _Streams(NamedTuple):
 
 
 class SimulatedMiner:
-    """One miner. Everything it says follows from seed, index, faults and time; asking changes nothing."""
+    """One miner. Everything it says follows from seed, index, faults, what it was told to do, and time; asking changes
+    nothing. ``preset`` is the one that it was delivered with."""
 
     def __init__(self, identity: Identity, climate: Climate, *, seed: int, restart_days: float | None) -> None:
         self.identity = identity
@@ -122,9 +135,7 @@ class SimulatedMiner:
         self._seed = seed
         dice = random.Random(f"{seed}/{identity.index}")
         self.preset: Preset = dice.choice(self.model.presets)
-        self._ideal_hs = self.preset.hashrate_hs / self.model.boards
         self.silicon = tuple(silicon(dice) for _ in range(self.model.boards))
-        self._rates_hs = tuple(self._ideal_hs * board.efficiency for board in self.silicon)
         self.tuned = dice.random() < 0.8
         self._intake_offset_c = dice.uniform(0, 3)
         self._fan_trim = tuple(dice.uniform(0.97, 1.0) for _ in range(self.model.fans))
@@ -137,6 +148,8 @@ class SimulatedMiner:
         self._restart_phase_s = dice.uniform(0, self._restart_s)
         self._restarts = restart_days is not None
         self._started: float | None = None
+        self._chosen: list[tuple[float, Preset]] = []
+        self._restarted: list[float] = []
         self._stretches: dict[float, list[Stretch]] = {}
         self._streams: tuple[float, _Streams] | None = None
 
@@ -150,6 +163,28 @@ class SimulatedMiner:
         self.faults = faults
         self._stretches.clear()
 
+    def choose_preset(self, preset: Preset, at: float) -> bool:
+        """Save a preset, which holds from the next start of mining on; whether it is another than was saved."""
+        if preset == self.chosen_preset(at):
+            return False
+        self._chosen.append((at, preset))
+        self._stretches.clear()
+        return True
+
+    def chosen_preset(self, at: float) -> Preset:
+        """The preset that is saved at an instant."""
+        return next((preset for chosen, preset in reversed(self._chosen) if chosen <= at), self.preset)
+
+    def restart_mining(self, at: float) -> None:
+        """Begin to mine anew; faults that a restart cures are over."""
+        self._restarted.append(at)
+        self.change_faults(
+            [
+                msgspec.structs.replace(fault, end=at) if fault.until_restart and fault.span[0] < at else fault
+                for fault in self.faults
+            ]
+        )
+
     def active(self, at: float) -> list[Fault]:
         """Faults on at an instant."""
         return [fault for fault in self.faults if fault.active(at)] if self.faults else []
@@ -157,12 +192,16 @@ class SimulatedMiner:
     def boot(self, at: float) -> Boot:
         """The newest start before an instant: by itself, scripted, or because power came back."""
         natural = self._started if self._started is not None and self._started <= at else self._natural_restart(at)
-        newest = Boot(natural, natural + _BOOT_S)
+        began, lasts = natural, _BOOT_S
         for fault in self.faults:
             started = fault.start if fault.kind == "reboot" else fault.end if fault.kind == "dead" else None
-            if started is not None and newest.at <= started <= at:
-                newest = Boot(started, started + fault.boot_s)
-        return newest
+            if started is not None and began <= started <= at:
+                began, lasts = started, fault.boot_s
+        up_since = began
+        for restarted in self._restarted:
+            if began <= restarted <= at:
+                began, lasts = restarted, _MINING_RESTART_S
+        return Boot(began, began + lasts, up_since, self.chosen_preset(began))
 
     def truth(self, at: float) -> Truth:
         """What is true at an instant."""
@@ -175,7 +214,7 @@ class SimulatedMiner:
         delivered = sum(board_hashes)
         boards, heat = self._boards(at, boot, stretch, board_hashes, active)
         hashrate = sum(board.hashrate_hs for board in boards)
-        uptime = int(at - boot.at) if powered else 0
+        uptime = int(at - boot.up_since) if powered else 0
         met = self._met(stretch, delivered)
         pools = self._pools(boot, at, delivered, met, active)
         user = pools[0]
@@ -206,9 +245,9 @@ class SimulatedMiner:
             powered=powered,
             hashrate_hs=hashrate,
             hashrate_average_hs=delivered / (at - boot.at) if powered and at > boot.at else 0.0,
-            hashrate_nominal_hs=self.preset.hashrate_hs,
+            hashrate_nominal_hs=boot.preset.hashrate_hs,
             power_w=sum(board.power_w for board in boards),
-            power_limit_w=self.preset.power_w,
+            power_limit_w=boot.preset.power_w,
             ambient_temp_c=heat.intake_c,
             chip_temp_avg_c=sum(chips) / len(chips) if chips else None,
             chip_temp_max_c=max(chips, default=None),
@@ -299,6 +338,8 @@ class SimulatedMiner:
             edge for fault in relevant for edge in fault.span if boot.mines_from < edge < float("inf")
         }
         delivered, met = (0.0,) * self.model.boards, Fates(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        ideal_hs = boot.preset.hashrate_hs / self.model.boards
+        rates = tuple(ideal_hs * board.efficiency for board in self.silicon)
         stretches: list[Stretch] = []
         for edge in sorted(edges):
             if stretches:
@@ -309,7 +350,7 @@ class SimulatedMiner:
             lost = {fault.board for fault in on if fault.kind == "board_lost"}
             mining = tuple(not stopped and number not in lost for number in range(1, self.model.boards + 1))
             ripple = tuple(board.hashrate_ripple.antiderivative(edge) for board in self.silicon)
-            stretches.append(Stretch(edge, mining, delivered, ripple, _pace(on), self._fates(on), met))
+            stretches.append(Stretch(edge, mining, delivered, ripple, _pace(on), self._fates(on), met, rates))
         if len(self._stretches) > 64:
             self._stretches.clear()
         self._stretches[boot.at] = stretches
@@ -321,13 +362,11 @@ class SimulatedMiner:
 
     def _delivered(self, stretch: Stretch, at: float) -> tuple[float, ...]:
         """Hashes each board delivered since boot, up to an instant in the stretch."""
-        start, mining, before, ripple, pace, *_ = stretch
+        start, mining, before, ripple, pace, _, _, rates = stretch
         return tuple(
             [
                 done + pace * rate * board.even_seconds(start, at, rippled) if mines else done
-                for mines, done, rippled, rate, board in zip(
-                    mining, before, ripple, self._rates_hs, self.silicon, strict=True
-                )
+                for mines, done, rippled, rate, board in zip(mining, before, ripple, rates, self.silicon, strict=True)
             ]
         )
 
@@ -365,7 +404,7 @@ class SimulatedMiner:
             number -= 1
         stretch = stretches[number]
         end = min(latest, stretches[number + 1].start) if number + 1 < len(stretches) else latest
-        rate = stretch.pace * sum(rate for rate, on in zip(self._rates_hs, stretch.mining, strict=True) if on)
+        rate = stretch.pace * sum(rate for rate, on in zip(stretch.rates_hs, stretch.mining, strict=True) if on)
         if not rate:
             return end
         at = end  # the newest share is never far from it, so that two steps come within milliseconds
@@ -378,7 +417,8 @@ class SimulatedMiner:
     ) -> tuple[tuple[BoardTruth, ...], _Heat]:
         mining = stretch.mining if at >= boot.mines_from else (False,) * self.model.boards
         lost = {fault.board for fault in active if fault.kind == "board_lost"}
-        share_w = self.preset.power_w / self.model.boards
+        share_w = boot.preset.power_w / self.model.boards
+        ideal_hs = boot.preset.hashrate_hs / self.model.boards
         power = [
             round(share_w * (1 + board.power_ripple.at(at))) if on else 0
             for board, on in zip(self.silicon, mining, strict=True)
@@ -396,16 +436,16 @@ class SimulatedMiner:
                     number=number,
                     mining=on,
                     lost=gone,
-                    hashrate_hs=stretch.pace * board.hashrate(self._ideal_hs, at) if on else 0.0,
-                    hashrate_nominal_hs=self._ideal_hs,
+                    hashrate_hs=stretch.pace * board.hashrate(ideal_hs, at) if on else 0.0,
+                    hashrate_nominal_hs=ideal_hs,
                     chip_temp_c=None if gone else heat.intake_c + rise,
                     chip_temp_min_c=None if gone else heat.intake_c + 0.75 * rise,
                     pcb_temp_c=None if gone else heat.intake_c + 0.62 * rise,
                     pcb_temp_min_c=None if gone else heat.intake_c + 0.36 * rise,
-                    frequency_mhz=float(self.preset.frequency_mhz) if on else 0.0,
-                    voltage_v=self.preset.voltage_mv / 1000 if on else 0.0,
+                    frequency_mhz=float(boot.preset.frequency_mhz) if on else 0.0,
+                    voltage_v=boot.preset.voltage_mv / 1000 if on else 0.0,
                     power_w=watts,
-                    hardware_errors=int(hashes / (self._ideal_hs * 3600) * board.errors_per_hour),
+                    hardware_errors=int(hashes / (ideal_hs * 3600) * board.errors_per_hour),
                     chips_red=board.chips_red,
                     chips_orange=board.chips_orange,
                     chips=self.model.chips_per_board,
@@ -424,6 +464,7 @@ class SimulatedMiner:
             power_w / self.model.power_w * warm_up(at - boot.mines_from),
             1 - len(still) / self.model.fans,
             _OVERHEATING_OBSTRUCTION if hot else 1.0,
+            _STUCK_DUTY_PERCENT if any(fault.kind == "fans_slow" for fault in active) else None,
         )
         if power_w and any(fault.kind == "fans_held" for fault in active):
             balance = Cooling(_HELD_DUTY_PERCENT, _HELD_CHIP_C - intake)
@@ -511,6 +552,7 @@ def _pace(on: list[Fault]) -> float:
     """Part of their rate that boards deliver while these faults are on."""
     slowed = [fault.ratio or 0.0 for fault in on if fault.kind == "throttled"]
     slowed += [_HELD_RATIO for fault in on if fault.kind == "fans_held"]
+    slowed += [_SLOW_RATIO for fault in on if fault.kind == "fans_slow"]
     return min(slowed, default=1.0)
 
 

@@ -124,7 +124,9 @@ class Cooling:
     rise_c: float
 
 
-def cooling(intake_c: float, load: float, fans_running: float, obstruction: float = 1.0) -> Cooling:
+def cooling(
+    intake_c: float, load: float, fans_running: float, obstruction: float = 1.0, stuck_percent: float | None = None
+) -> Cooling:
     """Balance of heat and fans.
 
     The fans turn in proportion to how far the chips are above 50 degrees, the chips warm in proportion to load over air
@@ -135,8 +137,11 @@ def cooling(intake_c: float, load: float, fans_running: float, obstruction: floa
         load: power over nameplate power.
         fans_running: fraction of the fans that turn; without any, a tenth of the air still moves.
         obstruction: 1 is free, 2 halves the air flow.
+        stuck_percent: duty at which the fan control is stuck, None where it works.
     """
     heat = 100 * _HEAT_RISE_C * load * obstruction / max(fans_running, 0.1)
+    if stuck_percent is not None:
+        return Cooling(stuck_percent, heat / stuck_percent)
     linear = _FAN_STARTS_AT_C - FAN_DUTY_MIN / _FAN_GAIN - intake_c
     duty = _FAN_GAIN / 2 * (math.sqrt(linear * linear + 4 * heat / _FAN_GAIN) - linear)
     duty = min(FAN_DUTY_MAX, max(FAN_DUTY_MIN, duty))

@@ -186,15 +186,15 @@ def history(miner: SimulatedMiner, truth: Truth, time_slice: int, step: int, *, 
 
 def settings(miner: SimulatedMiner, truth: Truth) -> dict[str, Any]:
     """``GET /settings``. It carries pool passwords in the clear, as the real one does: a collector must not keep it."""
-    network = _network(miner.identity)
+    network, preset = _network(miner.identity), miner.chosen_preset(truth.time)
     return {
         "miner": {
             "cooling": {"mode": {"name": "auto", "param": 60}, "fan_min_count": 4, "fan_min_duty": 20,
                         "fan_max_duty": 100},
             "misc": {"asic_boost": True, "quiet_mode": False},
             "overclock": {
-                "modded_psu": False, "preset": str(miner.preset.power_w),
-                "globals": {"volt": miner.preset.voltage_mv, "freq": miner.preset.frequency_mhz},
+                "modded_psu": False, "preset": str(preset.power_w),
+                "globals": {"volt": preset.voltage_mv, "freq": preset.frequency_mhz},
             },
             "pools": [
                 {"url": pool.url, "user": pool.user, "pass": "pool-password"} for pool in truth.pools if not pool.is_fee

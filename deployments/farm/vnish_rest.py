@@ -49,6 +49,8 @@ class VnishRest:
             return error(404, "Not found")
         if path == "/unlock":
             return self._unlock(request, truth) if request.method == "POST" else Response(405)
+        if request.method == "POST" and (write := _WRITES.get(path)) is not None:
+            return write(self, request, truth) if self._authorised(request, truth) else Response(401)
         read = {
             "/info": self._info,
             "/summary": self._summary,
@@ -81,7 +83,7 @@ class VnishRest:
         status |= {"restart_required": False, "reboot_required": False, "find_miner": False}
         return answer(status | {"unlocked": self._authorised(request, truth), "warranty": "active"})
 
-    def _perf_summary(self, _request: Request, _truth: Truth) -> Response:
+    def _perf_summary(self, _request: Request, truth: Truth) -> Response:
         switcher = {
             "enabled": False, "top_preset": str(self._miner.model.presets[-1].power_w), "decrease_temp": 75,
             "rise_temp": 55, "check_time": 300, "autochange_top_preset": False, "ignore_fan_speed": False,
@@ -89,7 +91,7 @@ class VnishRest:
         }  # fmt: skip
         if not self._newer:
             switcher["power_delta"] = 0
-        preset = self._preset(self._miner.preset.power_w)
+        preset = self._preset(truth.power_limit_w)
         return answer({"current_preset": preset, "preset_switcher": switcher})
 
     def _metrics(self, request: Request, truth: Truth) -> Response:
@@ -129,6 +131,22 @@ class VnishRest:
             "modded_psu_required": False,
         }
 
+    def _save(self, request: Request, truth: Truth) -> Response:
+        """Of all settings the preset alone: the others are taken and change nothing."""
+        try:
+            wanted = json.loads(request.body)["miner"]["overclock"]["preset"]
+        except (ValueError, KeyError, TypeError):
+            return error(400, "body must be a JSON object with miner.overclock.preset")
+        preset = next((one for one in self._miner.model.presets if str(one.power_w) == wanted), None)
+        if preset is None:
+            return error(400, f"there is no preset {wanted}")
+        changed = self._miner.choose_preset(preset, truth.time)
+        return answer({"restart_required": changed, "reboot_required": False})
+
+    def _restart(self, _request: Request, truth: Truth) -> Response:
+        self._miner.restart_mining(truth.time)
+        return Response(200)
+
     def _unlock(self, request: Request, truth: Truth) -> Response:
         self._failed_unlocks = [at for at in self._failed_unlocks if at > truth.time - UNLOCK_TIMEOUT_S]
         if len(self._failed_unlocks) >= UNLOCK_ATTEMPTS:
@@ -141,10 +159,9 @@ class VnishRest:
         if given != self._miner.identity.password or "wrong_password" in truth.faults:
             self._failed_unlocks.append(truth.time)
             return answer({}, 403)
-        token = hashlib.sha256(f"{self._miner.identity.api_key}/{truth.booted_at}/{truth.time}".encode()).hexdigest()[
-            :32
-        ]
-        self._tokens[token] = truth.booted_at
+        up_since = self._miner.boot(truth.time).up_since
+        token = hashlib.sha256(f"{self._miner.identity.api_key}/{up_since}/{truth.time}".encode()).hexdigest()[:32]
+        self._tokens[token] = up_since
         return answer({"token": token})
 
     def _authorised(self, request: Request, truth: Truth) -> bool:
@@ -153,7 +170,8 @@ class VnishRest:
         if key is not None:
             return key == self._miner.identity.api_key and "wrong_password" not in truth.faults
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        return self._tokens.get(token) == truth.booted_at
+        return self._tokens.get(token) == self._miner.boot(truth.time).up_since
 
 
+_WRITES = {"/settings": VnishRest._save, "/mining/restart": VnishRest._restart}
 _CACHEABLE = frozenset(f"/api/v1/{name}" for name in ("info", "summary", "perf-summary", "chains", "boards"))

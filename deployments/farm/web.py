@@ -141,7 +141,10 @@ class MinerWeb:
 
     def _wire(self, request: Request, now: float) -> bytes:
         if not self._dialect.cacheable(request):
-            return self._answer(request, now).wire()
+            said = self._answer(request, now)
+            if request.method == "POST":  # it may have been told to do something
+                self.change_faults(self.miner.faults)
+            return said.wire()
         truth = self._current(now)
         wire = self._wires.get(request.path)
         if wire is None:

@@ -61,3 +61,30 @@ ALERT_EVENT = Measurement(
     ),
     {Tier.RAW: "mining_audit"},
 )
+
+RESPONSE_EVENTS = (
+    "dry_run", "planned", "done", "failed", "helped", "no_help", "not_known", "unclear", "settled",
+)  # fmt: skip
+"""What can happen to a response; tasks/responses/response.py says what each of them means."""
+
+RESPONSE_EVENT = Measurement(
+    "response_event",
+    "pipeline",
+    "something that happened to an automated response. Events: " + ", ".join(f"`{event}`" for event in RESPONSE_EVENTS),
+    (
+        Tag("response", "name of the response in the configuration; docs/responses.md"),
+        Tag("subject", "miner, source or host that it is done to"),
+        Tag("event", "what happened"),
+    ),
+    (
+        text("response_id", "identity of this one response; `lodeline responses show` tells its evidence"),
+        text("act", "what is done, e.g. `change_preset`"),
+        text("rule", "rule of the alert that it answers"),
+        text("alert_id", "identity of that alert"),
+        text("site", "site of the subject; null where it stands nowhere"),
+        text("plan", "what was to be done, in words"),
+        text("message", "what came of it, in words"),
+        text("person", "who settled it"),
+    ),
+    {Tier.RAW: "mining_audit"},
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,11 +16,14 @@ from storage.declaration.market import MARKET_DATA
 from storage.declaration.miner import MINER_FAN, MINER_TELEMETRY
 from storage.declaration.pipeline import PIPELINE_VOLUME, SOURCE_REQUEST
 from storage.declaration.pool import POOL_ACCOUNT, POOL_PERFORMANCE, WORKER_MATCH
+from storage.errors import NeedsHuman
 from storage.store import Store
 from tasks.health.status import Status, read_status
 from tasks.miners.settings import MinerSettings
 from tasks.overrides.file import OverrideWatch
 from tasks.overrides.override import NOTHING_BY_HAND, Overrides
+from tasks.responses.book import ResponseBook
+from tasks.responses.response import Phase, Response
 
 if TYPE_CHECKING:  # pandas comes with the extra [lake], and rules are declared, and configured, without it
     import pandas as pd
@@ -33,6 +37,7 @@ _SWITCH_LOOK_BACK_S = 3 * 3_600
 """By then the hour after a switch is compared with what pools credit, and the match says where the work goes."""
 _ANOMALY_LOOK_BACK_S = 2 * 3_600
 _DAY_S = 86_400
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class Facts:
         store_trouble: why the store does not answer; all tables are empty then.
         dead_letters: files of points that a store refused for good.
         by_hand: overrides that hold now; what they are about is not judged.
+        responses: automated responses that somebody has to look at.
         site_sizes, rack_sizes: how many miners are configured at each.
     """
 
@@ -89,6 +95,7 @@ class Facts:
     store_trouble: str | None = None
     dead_letters: tuple[DeadLetters, ...] = ()
     by_hand: Overrides = NOTHING_BY_HAND
+    responses: tuple[Response, ...] = ()
     site_sizes: Mapping[str, int] = field(default_factory=dict)
     rack_sizes: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
@@ -164,6 +171,7 @@ def gather(
         store_trouble=store_trouble,
         status=read_status(data_directory, now),
         by_hand=OverrideWatch(data_directory / "state").look(now),
+        responses=_responses(data_directory / "state", now),
         dead_letters=_dead_letters(data_directory / "spool", now),
         site_sizes=roster.groupby("site").size().to_dict(),
         rack_sizes=roster.groupby(["site", "rack"]).size().to_dict(),
@@ -235,6 +243,22 @@ def _empty(measurement: Measurement) -> pd.DataFrame:
     from storage.arrow_schema import answer_schema
 
     return answer_schema(measurement, Tier.RAW).empty_table().to_pandas()
+
+
+def _responses(state: Path, now: float) -> tuple[Response, ...]:
+    """Those that nobody has settled; all but the unclear ones for a day."""
+    try:
+        book = ResponseBook.look_into(state)
+    except NeedsHuman as error:
+        _log.error("responses are not looked at: %s", error)
+        return ()
+    if book is None:
+        return ()
+    try:
+        wanting = [one for one in book.unfinished() if one.wants_human]
+    finally:
+        book.close()
+    return tuple(one for one in wanting if one.phase is Phase.UNCLEAR or now - (one.ended or now) < _DAY_S)
 
 
 def _dead_letters(spool: Path, now: float) -> tuple[DeadLetters, ...]:

@@ -17,7 +17,16 @@ from storage.errors import NeedsHuman
 from storage.records.miner import MinerConfiguration, MinerTelemetry
 from tasks.miners.base_url import AUTO, base_url
 from tasks.miners.detection import Identified, identify
-from tasks.miners.driver import FailureKind, MinerDriver, MinerSession, PollFailure, Target
+from tasks.miners.driver import (
+    Acting,
+    CannotAct,
+    FailureKind,
+    MinerDriver,
+    MinerSession,
+    PollFailure,
+    PresetChoice,
+    Target,
+)
 
 _LOG = logging.getLogger(__name__)
 _DOUBTFUL: tuple[FailureKind, ...] = ("http_status", "not_json", "schema", "auth", "refused")
@@ -64,6 +73,24 @@ class AutoSession:
     async def configuration(self, slot: int) -> MinerConfiguration:
         """As of the driver found."""
         return await self._read(lambda session: session.configuration(slot))
+
+    async def presets(self, slot: int) -> list[PresetChoice]:
+        """As of the driver found, where that one can act."""
+        return await (await self._acting()).presets(slot)
+
+    async def choose_preset(self, name: str, slot: int) -> None:
+        """As of the driver found, where that one can act."""
+        await (await self._acting()).choose_preset(name, slot)
+
+    async def restart_mining(self, slot: int) -> None:
+        """As of the driver found, where that one can act."""
+        await (await self._acting()).restart_mining(slot)
+
+    async def _acting(self) -> Acting:
+        session = await self._fitting()
+        if not isinstance(session, Acting):
+            raise CannotAct(f"driver {self._speaks}, which was found to fit, only reads; it cannot act")
+        return session
 
     async def _read(self, read: Callable[[MinerSession], Awaitable[Reading]]) -> Reading:
         session = await self._fitting()

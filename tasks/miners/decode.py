@@ -47,6 +47,19 @@ def decode(body: bytes, shape: type[Shape], flags: set[str], path: str) -> Shape
     return found
 
 
+def decode_list(body: bytes, shape: type[Shape], path: str) -> list[Shape]:
+    """Decode ``body``, a JSON array, into its items that are objects; fields that do not fit are as if not there.
+
+    Raises:
+        PollFailure: ``not_json``, ``truncated``, or ``schema`` when the answer is no array.
+    """
+    value = _read(body, set(), path)
+    found = _fit(value, list[shape], "", set())  # type: ignore[valid-type]
+    if not isinstance(found, list):
+        raise PollFailure("schema", f"{path}: expected a JSON array, got {type(value).__name__}")
+    return found[:MOST_ITEMS]
+
+
 def _read(body: bytes, flags: set[str], path: str) -> Any:
     try:
         return msgspec.json.decode(body)

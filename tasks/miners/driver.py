@@ -98,6 +98,49 @@ class KeepsHistory(Protocol):
         ...
 
 
+class CannotAct(Exception):
+    """A driver that only reads was told to do something. Its text says which driver, for a human."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresetChoice:
+    """A preset that a miner offers: its name for the firmware, what people call it, its power in W.
+
+    ``in_use``: the miner works by it. ``tuned``: the miner has tuned itself to it before. ``needs_other_psu``:
+    only with a power supply that was changed for it.
+    """
+
+    name: str
+    label: str
+    power_w: int | None
+    in_use: bool
+    tuned: bool
+    needs_other_psu: bool
+
+
+@runtime_checkable
+class Acting(Protocol):
+    """A session that can change what its miner does. Nothing calls it but an operator and responses that he turned on
+    (docs/responses.md); nothing is tried twice, since nobody knows what a try that failed has done."""
+
+    async def presets(self, slot: int) -> list[PresetChoice]:
+        """The presets that it offers. Changes nothing.
+
+        Raises:
+            PollFailure: it gave no answer.
+            CannotAct: its driver only reads.
+        """
+        ...
+
+    async def choose_preset(self, name: str, slot: int) -> None:
+        """Save the preset of that name, and restart the mining where it takes that to hold. Raises as above."""
+        ...
+
+    async def restart_mining(self, slot: int) -> None:
+        """Restart the mining; the miner stays up. Raises as above."""
+        ...
+
+
 @runtime_checkable
 class DetectingSession(Protocol):
     """A session that also finds out which driver speaks the miner's dialect, and goes on with that one.

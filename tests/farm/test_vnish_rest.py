@@ -252,3 +252,89 @@ def test_preset_labels_are_worded_as_the_firmware_words_them():
     s21, l7 = MODELS["ANTMINER_S21_PRO"], MODELS["ANTMINER_L7"]
     assert s21.preset_label(s21.presets[1]) == "2800 watt ~ 188 TH"
     assert l7.preset_label(l7.presets[2]) == "3250 watt ~ 9300 MH"
+
+
+# What a miner is told to do
+
+
+async def told(
+    client: httpx.AsyncClient, identity: Identity, path: str, body: object = None, **more: Any
+) -> httpx.Response:
+    return await client.post(f"{identity.base_url}/api/v1{path}", json=body, **more)
+
+
+async def test_a_preset_holds_from_the_next_start_of_mining_and_the_miner_stays_up(farm, client, clock):
+    identity = farm.miners[0]
+    key = {"headers": {"x-api-key": identity.api_key}}
+    token = (await told(client, identity, "/unlock", {"pw": identity.password})).json()["token"]
+    presets = [one["name"] for one in await read(client, identity, "/autotune/presets", **key)][1:]
+    before = farm.truth(identity.miner_id)
+    other = next(name for name in presets if int(name) < before.power_limit_w)
+    wanted = {"miner": {"overclock": {"preset": other}}}
+    for _ in range(2):
+        saved = await told(client, identity, "/settings", wanted, **key)
+        assert saved.json()["reboot_required"] is False
+    assert saved.json()["restart_required"] is False, "it was saved already"
+    clock.now += 30
+    assert farm.truth(identity.miner_id).power_limit_w == before.power_limit_w
+    assert (await read(client, identity, "/settings", **key))["miner"]["overclock"]["preset"] == other
+    done = await told(client, identity, "/mining/restart", **key)
+    assert (done.status_code, done.content) == (200, b"")
+    assert farm.truth(identity.miner_id).state == "starting"
+    clock.now += 600
+    after = farm.truth(identity.miner_id)
+    assert after.power_limit_w == int(other)
+    assert after.hashrate_nominal_hs < before.hashrate_nominal_hs
+    assert after.power_w == pytest.approx(int(other), rel=0.02)
+    assert after.hashrate_hs == pytest.approx(after.hashrate_nominal_hs, rel=0.06)
+    assert after.uptime_s == before.uptime_s + 630
+    assert after.shares_accepted < before.shares_accepted, "counters of the mining began anew"
+    # 580 s of mining at the new rate: 20 of 600 s went into the start
+    assert after.hashes_delivered == pytest.approx(after.hashrate_nominal_hs * 580, rel=0.06)
+    assert (await read(client, identity, "/perf-summary"))["current_preset"]["name"] == other
+    by_token = await read(client, identity, "/settings", headers={"authorization": f"Bearer {token}"})
+    assert by_token["miner"]["overclock"]["preset"] == other, "a login outlives a restart of the mining"
+
+
+async def test_nobody_is_told_without_a_login_and_nonsense_changes_nothing(farm, client, clock):
+    identity = farm.miners[0]
+    key = {"headers": {"x-api-key": identity.api_key}}
+    before = farm.truth(identity.miner_id)
+    for path, body in (("/settings", {"miner": {"overclock": {"preset": "2150"}}}), ("/mining/restart", None)):
+        assert (await told(client, identity, path, body)).status_code == 401
+        assert (await told(client, identity, path, body, headers={"x-api-key": "0" * 32})).status_code == 401
+    wrongs: tuple[object, ...] = ({"miner": {}}, {"miner": {"overclock": {"preset": "1"}}}, ["preset"])
+    for one in wrongs:
+        wrong = await told(client, identity, "/settings", one, **key)
+        assert wrong.status_code == 400
+        assert wrong.json()["err"]
+    clock.now += 60
+    assert farm.truth(identity.miner_id).booted_at == before.booted_at
+
+
+async def test_a_restart_cures_what_it_can(farm, client, clock):
+    identity = farm.miners[0]
+    for board, cured in ((1, True), (2, False)):
+        farm.inject(identity.miner_id, Fault(kind="board_lost", board=board, start=NOON - 600, until_restart=cured))
+    clock.now += 5
+    await told(client, identity, "/mining/restart", headers={"x-api-key": identity.api_key})
+    clock.now += 60
+    assert [board.number for board in farm.truth(identity.miner_id).boards if board.lost] == [2]
+    with pytest.raises(ValueError, match="until_restart has no meaning for dead"):
+        farm.inject(identity.miner_id, Fault(kind="dead", until_restart=True))
+
+
+async def test_slow_fans_make_it_hot_and_slow_and_a_lower_preset_cooler(farm, clock):
+    identity = next(one for one in farm.miners if farm.truth(one.miner_id).power_limit_w > 3_000)
+    miner = farm._webs[identity.miner_id].miner
+    well = farm.truth(identity.miner_id)
+    farm.inject(identity.miner_id, Fault(kind="fans_slow", start=NOON - 600))
+    slow = farm.truth(identity.miner_id)
+    assert (slow.fan_duty_percent, slow.state) == (36.0, "mining")
+    assert slow.chip_temp_max_c > max(85, well.chip_temp_max_c)
+    assert slow.hashrate_hs == pytest.approx(0.9 * well.hashrate_hs)
+    assert slow.hashes_delivered == pytest.approx(well.hashes_delivered - 0.1 * 600 * well.hashrate_hs, rel=1e-3)
+    miner.choose_preset(miner.model.presets[0], clock.now)
+    miner.restart_mining(clock.now)
+    clock.now += 600
+    assert farm.truth(identity.miner_id).chip_temp_max_c < slow.chip_temp_max_c - 10

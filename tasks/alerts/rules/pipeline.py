@@ -6,6 +6,7 @@ from tasks.alerts.facts import Facts
 from tasks.alerts.rule import About, Finding, Found, Level, Rule
 from tasks.health.status import STALE_TICKS
 from tasks.quantity import age
+from tasks.responses.response import Phase
 
 _SOON_DAYS = 3.0
 
@@ -78,6 +79,40 @@ def _disk_filling(facts: Facts, limit: float | None) -> Found:
     )
 
 
+def _overloaded(facts: Facts, limit: float | None) -> Found:
+    if facts.status is None:
+        return Found(())
+    found = []
+    for lane in facts.status.lanes:
+        skipped = lane.failed_by_reason.get("skipped", 0)
+        if not skipped and lane.loop_lag_ms < (limit or 0.0):
+            continue
+        found.append(
+            Finding(
+                subject=f"lane {lane.lane} at {lane.host}",
+                entity=lane.host,
+                message=f"{skipped} miners skipped by the last tick of lane {lane.lane}, "
+                f"its event loop was {lane.loop_lag_ms / 1000:.1f} s late",
+                value=lane.loop_lag_ms,
+            )
+        )
+    return Found(tuple(found))
+
+
+def _responses(facts: Facts, _limit: float | None) -> Found:
+    return Found(
+        tuple(
+            Finding(
+                subject=f"response {one.id}",
+                entity=one.subject,
+                message=one.in_words,
+                level=Level.CRITICAL if one.phase is Phase.UNCLEAR else None,
+            )
+            for one in facts.responses
+        )
+    )
+
+
 PIPELINE_RULES = (
     Rule(
         "lane_stands_still",
@@ -100,6 +135,28 @@ PIPELINE_RULES = (
         _store_away,
         for_s=120,
         keep_s=60,
+    ),
+    Rule(
+        "collector_overloaded",
+        Level.WARNING,
+        About.PIPELINE,
+        "A collector of this host has more to do than it can: it skips miners, or its event loop is late.",
+        "Find what takes the processor. Longer intervals or a second host help; `lodeline override shed host` at once.",
+        _overloaded,
+        for_s=300,
+        keep_s=300,
+        limit=1_000.0,
+        unit="ms",
+    ),
+    Rule(
+        "response_wants_human",
+        Level.WARNING,
+        About.PIPELINE,
+        "An automated response failed, did not help, or was cut off so that nobody knows whether it was done.",
+        "`lodeline responses show ID` has its evidence. Look at the miner, then `lodeline responses settle ID`.",
+        _responses,
+        for_s=0,
+        keep_s=0,
     ),
     Rule(
         "points_refused",

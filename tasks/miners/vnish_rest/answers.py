@@ -178,6 +178,22 @@ class PerfSummary(msgspec.Struct):
     current_preset: CurrentPreset | None = None
 
 
+class OfferedPreset(msgspec.Struct):
+    """One of ``GET /autotune/presets``; ``name`` and ``pretty`` as of the one in use, ``status`` tuned or untuned."""
+
+    name: str | int | None = None
+    pretty: str | None = None
+    status: str | None = None
+    modded_psu_required: bool | None = None
+
+
+class Saved(msgspec.Struct):
+    """``POST /settings``: what it takes for the new settings to hold."""
+
+    restart_required: bool | None = None
+    reboot_required: bool | None = None
+
+
 class Unlocked(msgspec.Struct):
     """``POST /unlock`` with 200."""
 

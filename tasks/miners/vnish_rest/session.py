@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx
@@ -9,8 +10,8 @@ import msgspec
 from pydantic import SecretStr
 
 from storage.records.miner import MinerConfiguration, MinerTelemetry, PoolReading
-from tasks.miners.decode import Shape, decode
-from tasks.miners.driver import HistoryPoint, PollFailure, Target
+from tasks.miners.decode import Shape, decode, decode_list
+from tasks.miners.driver import HistoryPoint, PollFailure, PresetChoice, Target
 from tasks.miners.exchange import ask, body_of
 from tasks.miners.reading import COSTS_ITS_FIELDS
 from tasks.miners.vnish_rest.answers import (
@@ -19,7 +20,9 @@ from tasks.miners.vnish_rest.answers import (
     LockedOut,
     Metrics,
     MinerStatus,
+    OfferedPreset,
     PerfSummary,
+    Saved,
     Summary,
     Unlocked,
 )
@@ -147,6 +150,48 @@ class VnishRestSession:
         metrics = decode(await self._access.get(path, slot), Metrics, set(), "/metrics")
         return history(metrics, hashrate_factor(info.hr_measure))
 
+    async def presets(self, slot: int) -> list[PresetChoice]:
+        """Read ``/autotune/presets``, which needs a credential, and ``/perf-summary`` for the one in use."""
+        offered = decode_list(await self._access.get("/autotune/presets", slot), OfferedPreset, "/autotune/presets")
+        perf = decode(await self._access.get("/perf-summary", slot), PerfSummary, set(), "/perf-summary")
+        current = perf.current_preset.name if perf.current_preset else None
+        found = []
+        for one in offered:
+            if one.name is None:
+                continue
+            preset = read_preset(one.name, one.pretty)
+            found.append(
+                PresetChoice(
+                    name=str(one.name),
+                    label=preset.label or str(one.name),
+                    power_w=preset.power_w,
+                    in_use=current is not None and str(one.name) == str(current),
+                    tuned=one.status == "tuned",
+                    needs_other_psu=bool(one.modded_psu_required),
+                )
+            )
+        return found
+
+    async def choose_preset(self, name: str, slot: int) -> None:
+        """``POST /settings``, and ``/mining/restart`` where it says that it takes one."""
+        body = msgspec.json.encode({"miner": {"overclock": {"preset": name}}})
+        saved = decode(await self._access.post("/settings", body, slot), Saved, set(), "/settings")
+        if saved.reboot_required:
+            raise PollFailure(
+                "schema", f"preset {name} is saved, and holds only after a reboot, which is not done here"
+            )
+        if saved.restart_required:
+            try:
+                await self.restart_mining(slot)
+            except PollFailure as failure:
+                raise PollFailure(
+                    failure.kind, f"preset {name} is saved, and the mining was not restarted: {failure.detail}"
+                ) from failure
+
+    async def restart_mining(self, slot: int) -> None:
+        """``POST /mining/restart``; its answer may be empty."""
+        await self._access.post("/mining/restart", b"", slot)
+
     async def _secondary(self, path: str, shape: type[Shape], slot: int, flags: set[str]) -> Shape | None:
         """The answer of a path that a poll can do without: a wrong answer is a flag, no answer is a failure."""
         try:
@@ -195,10 +240,26 @@ class _Access:
         Raises:
             PollFailure: as :func:`ask` and :func:`body_of`; ``auth`` when there is no credential that opens it.
         """
-        answer = await ask(self._transport, self._request(path))
+        return await self._asked(lambda: self._request(path), path, slot)
+
+    async def post(self, path: str, body: bytes, slot: int) -> bytes:
+        """The body of the answer to ``body``. It is sent again only after a 401, by which nothing was done.
+
+        Raises:
+            PollFailure: as :meth:`get`.
+        """
+
+        def request() -> httpx.Request:
+            headers = {**self._headers, "content-type": "application/json"}
+            return httpx.Request("POST", f"{self._target.base_url}/api/v1{path}", headers=headers, content=body)
+
+        return await self._asked(request, path, slot)
+
+    async def _asked(self, request: Callable[[], httpx.Request], path: str, slot: int) -> bytes:
+        answer = await ask(self._transport, request())
         if answer.status == httpx.codes.UNAUTHORIZED:
             await self._open(path, slot)
-            answer = await ask(self._transport, self._request(path))
+            answer = await ask(self._transport, request())
             if answer.status == httpx.codes.UNAUTHORIZED:
                 used = "the configured api_key" if self._target.api_key is not None else "the token it gave"
                 raise PollFailure("auth", f"{path} refuses {used}")
