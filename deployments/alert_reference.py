@@ -27,11 +27,49 @@ _TITLES = {
 def alert_reference() -> str:
     """The whole document."""
     usual = AlertSettings()
-    parts = [_introduction(usual), _life(usual), _channels(usual)]
+    parts = [_introduction(usual), _life(usual), _channels(usual), _COMPOSITES]
     for about, title in _TITLES.items():
         rules = [rule for rule in RULES.values() if rule.about is about]
         parts.append(f"## {title}\n\n" + "\n".join(map(_section, rules)))
     return "\n".join(parts)
+
+
+_COMPOSITES = """## Rules of your own
+
+A rule can be made of others, and of conditions over the newest rows of `miner_telemetry`, `worker_match`,
+`anomaly_score` and `market_data`. Each part has a window of its own: it holds also where it did within the last
+minutes.
+
+```yaml
+alerts:
+  composite:
+    - name: hot_and_slow
+      level: critical
+      meaning: Hot, fans low and hashrate falling.
+      all_of:
+        - {rule: chip_too_hot, within_minutes: 15}
+        - {field: fan_duty_percent, below: 30, unit: percent}
+        - {field: hashrate_hs, of: hashrate_nominal_hs, below: 0.9, unit: ratio}
+      muted_by: [miner_unreachable, miner_stale]
+    - name: mines_for_nobody
+      meaning: The miner is well and its pool does not see it.
+      all_of: [{field: state, is_one_of: [mining]}]
+      any_of: [{rule: worker_offline, within_minutes: 10}, {rule: pool_all_offline}]
+      none_of: [{rule: pool_away}, {rule: hashrate_low, within_minutes: 30}]
+    - name: cheap_and_hot
+      per: farm
+      level: info
+      meaning: Little is earned, and some miners are hot. A lower preset costs little now.
+      all_of:
+        - {measurement: market_data, coin: bitcoin, field: price_usd, below: 50000, unit: USD}
+        - {rule: chip_too_hot}
+```
+
+What cannot be known leaves it as it is: `all_of` is unknown where a part is and none fails, `any_of` where a part is
+and none holds, `none_of` likewise. A pool's worker counts for the miner that it was matched with; an alert of a site or
+rack for its miners; prices and the pipeline for all miners. Automated responses can answer such a rule
+(docs/responses.md). A rule that is not there, a circle, and a bound without its unit are faults of the configuration.
+"""
 
 
 def _introduction(usual: AlertSettings) -> str:
@@ -51,6 +89,7 @@ data directory; what happened to an alert is in measurement `alert_event` for a 
 | see what happened | `lodeline alerts history --hours 48` |
 | try the channels | `lodeline alerts test`, `lodeline alerts channels` |
 | see what is watched | `lodeline alerts rules` |
+| see why an alert is one | `lodeline alerts explain ID`: of a rule of your own which parts held, and when |
 
 Grafana can watch the rules that are a question to InfluxDB: deployments/grafana/rules.md.
 """

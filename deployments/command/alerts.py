@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tasks.alerts.book import Book, Look
     from tasks.alerts.life_cycle import Alert, Change
     from tasks.alerts.muting import Silence
+    from tasks.alerts.rule import Rule
 
 
 class Action(StrEnum):
@@ -29,6 +30,7 @@ class Action(StrEnum):
     CHANNELS = "channels"
     TEST = "test"
     RULES = "rules"
+    EXPLAIN = "explain"
 
 
 FIRING, NOT_TAKEN = 1, 1
@@ -40,11 +42,12 @@ def alerts(
         typer.Argument(
             help="list: what fires, and what is about to. history: what happened in the last hours. ack: say that you "
             "know. silence, unsilence: be told nothing of what fits, for a while. channels: how they stand. test: send "
-            "a test to each channel. rules: what is watched, as configured."
+            "a test to each channel. rules: what is watched, as configured. explain: why an alert is one."
         ),
     ] = Action.LIST,
     ids: Annotated[
-        list[str] | None, typer.Argument(help="With ack: ids of alerts, or all. With unsilence: of silences.")
+        list[str] | None,
+        typer.Argument(help="With ack: ids of alerts, or all; with explain: of alerts. With unsilence: of silences."),
     ] = None,
     *,
     rule: Annotated[str, typer.Option("--rule", help="With silence: rules, with * for any text.")] = "*",
@@ -76,7 +79,7 @@ def alerts(
     from deployments.settings import load_settings
     from storage.errors import NeedsHuman
 
-    if ids and action not in {Action.ACK, Action.UNSILENCE}:
+    if ids and action not in {Action.ACK, Action.UNSILENCE, Action.EXPLAIN}:
         raise NeedsHuman(f"{action} takes no ids", remedy="See lodeline alerts --help")
     settings = load_settings(config)
     if action is Action.TEST:
@@ -105,6 +108,8 @@ def alerts(
             _silence(settings, book, wanted)
         elif action is Action.UNSILENCE:
             _unsilence(settings, book, ids or [])
+        elif action is Action.EXPLAIN:
+            _explain(settings, book, ids or [], as_json=as_json)
         else:
             _channels(book, as_json=as_json)
     finally:
@@ -230,12 +235,11 @@ def _silence(settings: Settings, book: Book, silence: Silence) -> None:
     from fnmatch import fnmatchcase
 
     from storage.errors import NeedsHuman
-    from tasks.alerts.rules import RULES
     from tasks.quantity import clock
 
     if (silence.rule, silence.entity, silence.site) == ("*", "*", "*"):
         raise NeedsHuman("that would silence everything", remedy="Give --rule, --entity or --site")
-    if not any(fnmatchcase(name, silence.rule) for name in RULES):
+    if not any(fnmatchcase(name, silence.rule) for name in settings.collection.alerts.rules_in_force()):
         raise NeedsHuman(f"no rule fits {silence.rule!r}", remedy="lodeline alerts rules lists them")
     with book.transaction():
         book.put_silence(silence)
@@ -359,7 +363,7 @@ def _rules(settings: Settings, *, as_json: bool) -> None:
             {
                 "name": rule.name, "level": rule.level, "about": rule.about, "limit": rule.limit, "unit": rule.unit,
                 "for_seconds": rule.for_s, "keep_seconds": rule.keep_s, "meaning": rule.meaning, "remedy": rule.remedy,
-                "muted_by": sorted(rule.muted_by),
+                "muted_by": sorted(rule.muted_by), "made_of": _made_of(rule),
             }
             for rule in found.values()
         ]  # fmt: skip
@@ -368,3 +372,48 @@ def _rules(settings: Settings, *, as_json: bool) -> None:
     for rule in found.values():
         limit = "" if rule.limit is None else f", limit {rule.limit:g} {rule.unit}"
         typer.echo(f"{rule.name}: {rule.level}, for {rule.for_s} s{limit}. {rule.meaning}")
+        for part in _made_of(rule):
+            typer.echo(f"  {part}")
+
+
+def _made_of(rule: Rule) -> list[str]:
+    from tasks.quantity import age
+
+    if rule.composite is None:
+        return []
+    return [
+        f"{group.replace('_', ' ')}: {part.in_words}{f' within {age(part.within_s)}' if part.within_s else ''}"
+        for group, part in rule.composite.parts
+    ]
+
+
+def _explain(settings: Settings, book: Book, ids: list[str], *, as_json: bool) -> None:
+    """What an alert's rule says, and of a composite which parts held and when."""
+    import msgspec
+
+    from storage.errors import NeedsHuman
+    from tasks.alerts.composite import explained
+
+    alerts, look, rules = book.alerts(), book.last_look(), settings.collection.alerts.rules_in_force()
+    if not ids:
+        raise NeedsHuman("explain needs the ids of alerts", remedy="lodeline alerts list shows them")
+    unknown = [one for one in ids if one not in alerts]
+    if unknown:
+        raise NeedsHuman(f"there is no alert {', '.join(unknown)}", remedy="lodeline alerts list shows them")
+    memory, told = book.composites(), []
+    for one in ids:
+        alert = alerts[one]
+        rule = rules.get(alert.rule)
+        lines = [f"{alert.rule}: {alert.subject}: {alert.message} ({alert.phase})"]
+        if rule is None:
+            lines.append("Its rule is not in force any more")
+        else:
+            limit = "" if rule.limit is None else f"; limit {rule.limit:g} {rule.unit}"
+            lines += [f"{rule.meaning} {rule.remedy}", f"Fires after {rule.for_s} s, over after {rule.keep_s} s{limit}"]
+            if rule.composite is not None and look is not None:
+                lines += explained(rule.composite, memory.get(rule.name, []), alert.entity, look.at)
+        told.append({"alert": alert, "lines": lines})
+        if not as_json:
+            typer.echo("\n".join(lines))
+    if as_json:
+        typer.echo(msgspec.json.encode(told).decode())

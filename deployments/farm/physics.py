@@ -17,6 +17,8 @@ FAN_DUTY_MAX = 100.0
 _FAN_STARTS_AT_C = 50.0
 _FAN_GAIN = 4.0  # percent of duty for each degree above the start
 _HEAT_RISE_C = 29.0  # chip above intake at nameplate power and full fans
+_HOTTEST_C = 118.0
+"""What throttling holds chips to where nothing cools them; the worst board is a few degrees hotter still."""
 _WARM_UP_S = 90.0
 
 
@@ -141,7 +143,7 @@ def cooling(
     """
     heat = 100 * _HEAT_RISE_C * load * obstruction / max(fans_running, 0.1)
     if stuck_percent is not None:
-        return Cooling(stuck_percent, heat / stuck_percent)
+        return Cooling(stuck_percent, min(heat / stuck_percent, _HOTTEST_C - intake_c))
     linear = _FAN_STARTS_AT_C - FAN_DUTY_MIN / _FAN_GAIN - intake_c
     duty = _FAN_GAIN / 2 * (math.sqrt(linear * linear + 4 * heat / _FAN_GAIN) - linear)
     duty = min(FAN_DUTY_MAX, max(FAN_DUTY_MIN, duty))

@@ -16,16 +16,19 @@ from typing import TypeVar
 import msgspec
 
 from storage.errors import NeedsHuman
+from tasks.alerts.composite import Held, Memory
 from tasks.alerts.life_cycle import Alert, Change
 from tasks.alerts.muting import Silence
 from tasks.alerts.telling import Message, Told
 
 FILE_NAME = "alerts.sqlite"
-_VERSION = 1
+_VERSION = 2
 _BUSY_S = 20.0
 _KEPT_S = 7 * 86_400
 
-_TABLES = """
+_COMPOSITE = "CREATE TABLE composite (rule TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID"
+_TABLES = f"""
+{_COMPOSITE};
 CREATE TABLE alert (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE told (alert TEXT NOT NULL, channel TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (alert, channel))
   WITHOUT ROWID;
@@ -238,6 +241,17 @@ class Book:
             for name, success, failure, trouble, waiting in rows
         ]
 
+    def composites(self) -> Memory:
+        """What the parts of composite rules said at the newest look, by rule."""
+        rows = self._db.execute("SELECT rule, body FROM composite")
+        return {rule: msgspec.json.decode(body, type=list[dict[str, Held]]) for rule, body in rows}
+
+    def replace_composites(self, memory: Memory) -> None:
+        """Remember exactly ``memory``."""
+        self._db.execute("DELETE FROM composite")
+        rows = [(rule, msgspec.json.encode(parts).decode()) for rule, parts in memory.items()]
+        self._db.executemany("INSERT INTO composite VALUES (?, ?)", rows)
+
     def last_look(self) -> Look | None:
         """The newest look, None before the first."""
         row = self._db.execute("SELECT body FROM look").fetchone()
@@ -255,7 +269,10 @@ class Book:
 def _migrate(connection: sqlite3.Connection, file: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
+    if version == 1:
+        connection.execute(_COMPOSITE)
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+    elif version == 0:
         for statement in _TABLES.split(";"):
             if statement.strip():
                 connection.execute(statement)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from tasks.alerts.composite import Composite
     from tasks.alerts.facts import Facts
 
 
@@ -84,6 +85,7 @@ class Rule:
         limit: number that is compared with, None where there is none; configuration may set another.
         unit: unit of limit and value, by the declaration's names.
         muted_by: rules whose alert for the same entity says it all, so that this one is not told.
+        composite: what it is made of, where it is one of other rules and conditions; ``find`` is not asked then.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Rule:
     limit: float | None = None
     unit: str = ""
     muted_by: frozenset[str] = frozenset()
+    composite: Composite | None = None
 
 
 def fingerprint(rule: str, subject: str) -> str:

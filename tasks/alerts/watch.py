@@ -15,6 +15,7 @@ from storage.errors import NeedsHuman, TryAgain
 from storage.frame import Frame, build_frame
 from storage.store import Store
 from tasks.alerts.book import Book, Look
+from tasks.alerts.composite import Evaluation, Memory, in_order
 from tasks.alerts.facts import Facts, gather
 from tasks.alerts.handover import hand_over, payload, sign_of_life
 from tasks.alerts.life_cycle import Alert, Change, advance
@@ -102,9 +103,17 @@ class Watch:
         book = Book.open(self._data_directory / "state")
         try:
             facts = self._facts(now)
-            found, not_asked = ask(self._rules, facts)
+            evaluation, not_asked = ask(self._rules, facts, book.composites())
+            found = evaluation.found
             alerts, quiet, changes, posted = judge(
-                book, self._rules, self._settings, found=found, not_asked=not_asked, now=now, by_hand=facts.by_hand
+                book,
+                self._rules,
+                self._settings,
+                found=found,
+                not_asked=not_asked,
+                now=now,
+                by_hand=facts.by_hand,
+                composites=evaluation.after,
             )
             sent, failed = deliver(book, self._settings, self._send, now)
             self._hand_over(book, alerts, quiet, now)
@@ -153,24 +162,29 @@ class Watch:
             book.note_stored([number for number, _ in waiting])
 
 
-def ask(rules: Mapping[str, Rule], facts: Facts) -> tuple[dict[str, Found], dict[str, str]]:
-    """Ask every rule; what they found, and why some could not be asked.
+def ask(rules: Mapping[str, Rule], facts: Facts, before: Memory | None = None) -> tuple[Evaluation, dict[str, str]]:
+    """Ask every rule, composites after what they are made of; what they found, and why some could not be asked.
 
-    Without a store only the rules over the pipeline are asked. A rule that fails is a fault of Lodeline; it is logged
-    and shown, and does not blind the others.
+    ``before``: what the parts of composites said at the look before. Without a store only the rules over the pipeline
+    are asked. A rule that fails is a fault of Lodeline; it is logged and shown, and does not blind the others.
     """
-    found: dict[str, Found] = {}
+    evaluation = Evaluation(facts, rules, {}, before or {})
     not_asked: dict[str, str] = {}
-    for name, rule in rules.items():
+    composites = {name: rule.composite for name, rule in rules.items() if rule.composite is not None}
+    for name in [*(name for name in rules if name not in composites), *in_order(composites)]:
+        rule = rules[name]
         if facts.store_trouble is not None and rule.about is not About.PIPELINE:
             not_asked[name] = "the store does not answer"
             continue
         try:
-            found[name] = without_what_is_by_hand(rule.find(facts, rule.limit), rule, facts)
+            told = evaluation.ask(rule) if rule.composite is not None else rule.find(facts, rule.limit)
+            evaluation.found[name] = without_what_is_by_hand(told, rule, facts)
         except Exception as error:  # noqa: BLE001 - logged whole and shown; the other rules must not go blind
             _log.exception("rule %s fails", name)
             not_asked[name] = f"{type(error).__name__}: {error}"
-    return found, not_asked
+    for name in composites.keys() & not_asked.keys():  # what its parts said is not forgotten
+        evaluation.after[name] = evaluation.before.get(name, [])
+    return evaluation, not_asked
 
 
 def without_what_is_by_hand(found: Found, rule: Rule, facts: Facts) -> Found:
@@ -195,6 +209,7 @@ def judge(
     not_asked: Mapping[str, str],
     now: float,
     by_hand: Overrides = NOTHING_BY_HAND,
+    composites: Memory | None = None,
 ) -> tuple[dict[str, Alert], dict[str, str], int, int]:
     """Take in what was found, in one transaction: alerts after it, why some are muted, changes, messages posted."""
     with book.transaction():
@@ -222,6 +237,7 @@ def judge(
                 posted += len(messages)
         book.replace_alerts(alerts.values())
         book.add_changes(changes)
+        book.replace_composites(composites or {})
         book.note_look(Look(at=now, muted=quiet, not_asked=dict(not_asked)))
     return alerts, quiet, len(changes), posted
 

@@ -45,7 +45,6 @@ class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
     tick_age_s: float
     tick_every_s: int
     tick_s: float
-    loop_lag_ms: float
     points: int
     newest_data_age_s: float | None
     polled: int
@@ -138,7 +137,6 @@ def _lane(report: TickReport, file: Path, sinks: dict[str, Books], now: float, b
             else _tick_length(file.with_name(f"{file.stem}.ticks.jsonl"))
         ),
         tick_s=report.tick_s,
-        loop_lag_ms=report.loop_lag_ms,
         points=report.points,
         newest_data_age_s=now - max(answered) if answered else None,
         polled=report.polled,

@@ -194,9 +194,9 @@ def test_a_rule_that_fails_is_shown_and_does_not_blind_the_others(
 
     facts = farm.opened._facts(T + 1.0)
     rules = RULES | {"chip_too_hot": replace(RULES["chip_too_hot"], find=broken)}
-    found, not_asked = ask(rules, facts)
+    asked, not_asked = ask(rules, facts)
     assert not_asked == {"chip_too_hot": "KeyError: 'chip_temp_max_c'"}
-    assert found.keys() == rules.keys() - {"chip_too_hot"}
+    assert asked.found.keys() == rules.keys() - {"chip_too_hot"}
     assert "rule chip_too_hot fails" in caplog.text
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from deployments.command import app
 from storage.audit.trail import Trail
 from tasks.alerts.book import Book, Look
+from tasks.alerts.composite import Held, Truth
 from tasks.alerts.life_cycle import Alert, Change, Event, Phase
 from tasks.alerts.rule import Level, fingerprint
 from tasks.alerts.rules import RULES
@@ -51,6 +52,46 @@ def book(runner: CliRunner, tmp_path: Path) -> Book:
         book.add_changes([Change(event=Event.FIRED, at=NOW - 500, alert=FAN)])
         book.note_look(Look(at=time.time() - 5, muted={LOW.id: "maintenance filters"}))
     return book
+
+
+def test_an_alert_of_a_rule_of_ones_own_is_explained_by_its_parts(runner: CliRunner, tmp_path: Path) -> None:
+    own = {
+        "name": "hot_and_slow", "meaning": "Hot and slow.", "remedy": "Cool it.",
+        "all_of": [
+            {"rule": "chip_too_hot", "within_minutes": 15},
+            {"field": "fan_duty_percent", "below": 30, "unit": "percent"},
+        ],
+        "none_of": [{"rule": "pool_away"}],
+    }  # fmt: skip
+    (tmp_path / "data_collection_config.yaml").write_text(yaml.safe_dump({"alerts": {"composite": [own]}}))
+    rule = "hot_and_slow"
+    one = Alert(
+        id=fingerprint(rule, "m1"), rule=rule, subject="m1", entity="m1", site="north", rack="", within="",
+        level=Level.WARNING, phase=Phase.FIRING, since=NOW - 600, seen=NOW - 5, message="hot", fired=NOW - 500,
+    )  # fmt: skip
+    book = Book.open(tmp_path / "data" / "state")
+    with book.transaction():
+        book.replace_alerts([one, FAN])
+        hot, slow = Held(NOW - 245, Truth.NO, "has 97 °C"), Held(NOW - 5, Truth.YES, "fan_duty_percent is 20 percent")
+        book.replace_composites({rule: [{"m1": hot}, {"m1": slow}, {"m1": Held(None, Truth.UNKNOWN)}]})
+        book.note_look(Look(at=NOW - 5))
+    assert runner.invoke(app, ["alerts", "explain", one.id]).output.splitlines() == [
+        "hot_and_slow: m1: hot (firing)",
+        "Hot and slow. Cool it.",
+        "Fires after 120 s, over after 300 s",
+        "all of: chip_too_hot within 15 min: held 4 min ago: has 97 °C",
+        "all of: fan_duty_percent below 30 percent: holds now: fan_duty_percent is 20 percent",
+        "none of: pool_away: is not known",
+    ]
+    assert "Swap the fan soon" in runner.invoke(app, ["alerts", "explain", FAN.id]).output
+    told = json.loads(runner.invoke(app, ["alerts", "explain", one.id, "--json"]).output)
+    assert len(told[0]["lines"]) == 6
+    assert "there is no alert nothing" in runner.invoke(app, ["alerts", "explain", "nothing"]).output
+    assert "explain needs the ids" in runner.invoke(app, ["alerts", "explain"]).output
+    rules = runner.invoke(app, ["alerts", "rules"]).output
+    assert "hot_and_slow: warning, for 120 s. Hot and slow.\n  all of: chip_too_hot within 15 min\n" in rules
+    silenced = runner.invoke(app, ["alerts", "silence", "--rule", "hot_and_*"])
+    assert silenced.exit_code == 0, silenced.output
 
 
 def test_the_list_says_what_fires_and_why_some_is_not_told(runner: CliRunner, book: Book) -> None:

@@ -107,7 +107,8 @@ def test_a_paused_source_is_not_told_to_be_away_and_its_workers_are_not_judged(t
     file = OverrideFile(tmp_path / "state")
     for name in ("ltc", "gecko"):
         file.put(override(name, target=Target.SOURCE))
-    found, not_asked = ask(RULES, world.facts())
+    asked, not_asked = ask(RULES, world.facts())
+    found = asked.found
     assert not not_asked
     for rule in ("pool_away", "market_source_away", "worker_offline"):
         assert found[rule].findings == (), rule
