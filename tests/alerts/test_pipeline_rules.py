@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
+
 from deployments.farm.farm import Farm
 from deployments.farm.http import Request, Response
 from deployments.farm.markets.service import Service
@@ -24,9 +26,13 @@ from storage.lake.store import EmbeddedStore
 from storage.sink import Sink
 from tasks.alerts.watch import Watch
 from tasks.miners.collection import open_collection
+from tasks.miners.report import TickReport, newest_reports
 from tasks.miners.settings import FleetSettings
+from tasks.responses.book import ResponseBook
+from tasks.responses.response import Phase
 from tasks.shift.slots import Slot
 from tests.alerts.simulated import Seen, T, seen
+from tests.responses.test_deciding import earlier
 
 MINUTE_S, DAY_S = 60, 86_400
 
@@ -40,13 +46,14 @@ class Host:
         self.watch = watch
         self._tick = tick
 
-    async def minutes(self, first: int, last: int, *, collect: bool = True) -> Seen:
+    async def minutes(self, first: int, last: int, *, collect: bool = True, look: bool = True) -> Seen:
         """From one minute to another."""
         for slot in range(T + first * MINUTE_S, T + last * MINUTE_S, MINUTE_S):
             if collect:
                 await self._tick(slot)
                 await self.deliver()
-            await asyncio.to_thread(self.watch.look, slot + 5.0)
+            if look:
+                await asyncio.to_thread(self.watch.look, slot + 5.0)
         return seen(self.folder)
 
     async def deliver(self) -> None:
@@ -129,6 +136,30 @@ async def test_a_shift_that_stands_still(tmp_path: Path) -> None:
         found = await one.minutes(3, 12, collect=False)
     assert found.loud == {("lane_stands_still", "lane miners")}
     assert {rule for rule, _ in found.muted} == {"miner_stale", "many_miner_stale"}
+
+
+async def test_a_collector_with_too_much_to_do(tmp_path: Path) -> None:
+    """Its event loop is late at every tick: written into its report, since a loop that is blocked takes as long."""
+    async with host(tmp_path) as one:
+        await one.minutes(0, 1)
+        for minute in range(1, 8):
+            await one.minutes(minute, minute + 1, look=False)
+            (file,) = newest_reports(one.folder / "state")[0]
+            late = msgspec.json.decode(file.read_bytes(), type=TickReport)
+            file.write_bytes(msgspec.json.encode(msgspec.structs.replace(late, loop_lag_ms=2_500.0)))
+            found = await one.minutes(minute, minute + 1, collect=False)
+    assert found.loud == {("collector_overloaded", "lane miners at host")}
+    assert found.ever == found.loud
+
+
+async def test_a_response_that_was_cut_off(tmp_path: Path) -> None:
+    async with host(tmp_path) as one:
+        book = ResponseBook.open(one.folder / "state")
+        book.note(earlier("miner_0001", phase=Phase.UNCLEAR, id="r1"), "unclear", float(T))
+        book.close()
+        found = await one.minutes(0, 1)
+    assert found.loud == {("response_wants_human", "response r1")}
+    assert found.ever == found.loud
 
 
 async def test_a_disk_that_fills(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.alerts.facts import Facts
 from tasks.alerts.rule import About, Finding, Found, Level, Rule
-from tasks.health.status import STALE_TICKS
+from tasks.health.status import STALE_TICKS, LaneStatus
 from tasks.quantity import age
 from tasks.responses.response import Phase
 
@@ -24,9 +24,13 @@ def _standing_still(facts: Facts, limit: float | None) -> Found:
                 value=lane.tick_age_s,
             )
             for lane in facts.status.lanes
-            if lane.tick_age_s > (limit or 0.0) * lane.tick_every_s + lane.tick_s
+            if _stands_still(lane, limit or 0.0)
         )
     )
+
+
+def _stands_still(lane: LaneStatus, ticks: float) -> bool:
+    return lane.tick_age_s > ticks * lane.tick_every_s + lane.tick_s
 
 
 def _store_away(facts: Facts, _limit: float | None) -> Found:
@@ -84,6 +88,8 @@ def _overloaded(facts: Facts, limit: float | None) -> Found:
         return Found(())
     found = []
     for lane in facts.status.lanes:
+        if _stands_still(lane, STALE_TICKS):
+            continue  # what its last tick says is not of now
         skipped = lane.failed_by_reason.get("skipped", 0)
         if not skipped and lane.loop_lag_ms < (limit or 0.0):
             continue
