@@ -17,7 +17,12 @@ from storage.declaration.miner import FAILURE_KINDS, MINER_STATES
 from tests.farm.clock import NOON, Clock
 
 DAY = 86_400.0
-PARAMETERS: dict[str, dict[str, Any]] = {"board_lost": {"board": 2}, "fan_lost": {"fan": 1}, "latency": {"ms": 5.0}}
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "board_lost": {"board": 2},
+    "fan_lost": {"fan": 1},
+    "latency": {"ms": 5.0},
+    "throttled": {"ratio": 0.5},
+}
 seeds = st.integers(0, 2**31)
 instants = st.floats(NOON - 30 * DAY, NOON + 30 * DAY)
 
