@@ -7,7 +7,7 @@ Shape: ``times`` has one whole UTC second per row; ``columns`` maps declared tag
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Any
 
@@ -36,6 +36,15 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
     def declared(self) -> Measurement:
         """Declaration of the measurement."""
         return MEASUREMENTS[self.measurement]
+
+    def parts(self, most: int) -> Iterator[Frame]:
+        """The same rows in order, as frames of at most ``most`` rows; one that is not longer is given as it is."""
+        if len(self) <= most:
+            yield self
+            return
+        for start in range(0, len(self), most):
+            rows = slice(start, start + most)
+            yield Frame(self.measurement, self.times[rows], {name: c[rows] for name, c in self.columns.items()})
 
 
 def build_frame(measurement: str, times: Sequence[int], columns: Mapping[str, Sequence[Value]]) -> Frame:

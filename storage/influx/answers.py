@@ -57,10 +57,15 @@ _ERROR_BODY = msgspec.json.Decoder(_ErrorBody)
 _DROPPED = re.compile(r"\bdropped[ =](\d+)")
 
 
+class TooBusy(TryAgain):
+    """The server gave a write up after its own time for one (1.x: 10 s), and goes on working at it."""
+
+
 def judged(url: str, dialect: Dialect, bucket: str, answer: Answer) -> Stored | TooLarge | Refused:
     """What ``answer`` to a write into ``bucket`` means.
 
     Raises:
+        TooBusy: 1.x had no time for so much at once.
         TryAgain: 5xx, busy, timed out, or a 2xx that is not 204: nobody knows what is stored.
         NeedsHuman: credentials, unknown bucket or retention policy, or an answer that no InfluxDB gives.
     """
@@ -76,6 +81,8 @@ def judged(url: str, dialect: Dialect, bucket: str, answer: Answer) -> Stored | 
             f"InfluxDB at {url} does not know bucket or database {bucket!r} ({answer.status}), it said: {said}",
             remedy="Run lodeline provision, or correct url and org",
         )
+    if dialect is Dialect.V1 and answer.status == 500 and answer.text.strip() == '{"error":"timeout"}':
+        raise TooBusy(f"InfluxDB at {url} answered {answer.status}, it said: {said}")
     raise_common_troubles(url, answer)
     if 200 <= answer.status < 300:
         raise TryAgain(f"{url} answered a write with {answer.status} instead of 204, it said: {said}")

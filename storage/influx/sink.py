@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from storage.declaration import MEASUREMENTS, Tier
 from storage.downsample.touch import touched_frame
-from storage.errors import NeedsHuman, TryAgain
+from storage.errors import NeedsHuman
 from storage.frame import Frame
 from storage.influx.connection import Connection
 from storage.influx.settings import InfluxSettings
@@ -19,9 +19,6 @@ from storage.sink import DeadLetter, Receipt
 from storage.spool.record import SpoolRecord
 
 LINES_PER_REQUEST = 5_000
-LEAST_LINES_PER_REQUEST = 250
-"""A server that is too busy for a request goes on working at it after it answered ``timeout`` (1.x: after 10 s), and
-the same request again finds it busier still. So each failure halves the requests, and each delivery doubles them."""
 
 logger = logging.getLogger(__name__)
 
@@ -39,21 +36,9 @@ class InfluxSink:
         self._connection = Connection(settings)
         self._writer = LineWriter(self._connection)
         self._host = host
-        self._at_once = LINES_PER_REQUEST
 
     def deliver(self, records: Sequence[SpoolRecord]) -> Receipt:
         """See :class:`storage.sink.Sink`. Lines of one series are sent in the order of the records."""
-        try:
-            refused = self._written(records)
-        except TryAgain:
-            self._at_once = max(LEAST_LINES_PER_REQUEST, self._at_once // 2)
-            raise
-        self._at_once = min(LINES_PER_REQUEST, 2 * self._at_once)
-        self._touch(records)
-        points = sum(record.batch.points for record in records)
-        return Receipt(points - len(refused), [_dead_letter(line) for line in refused])
-
-    def _written(self, records: Sequence[SpoolRecord]) -> list[RefusedLine]:
         refused: list[RefusedLine] = []
         waiting: dict[str, list[bytes]] = defaultdict(list)
         for record in records:
@@ -61,14 +46,17 @@ class InfluxSink:
                 declared = MEASUREMENTS.get(frame.measurement)
                 if declared is not None and not declared.in_influx:
                     continue
-                bucket, lines = _lines(record, frame)
-                waiting[bucket] += lines
-                while len(waiting[bucket]) >= self._at_once:
-                    refused += self._writer.write(bucket, waiting[bucket][: self._at_once])
-                    del waiting[bucket][: self._at_once]
+                for part in frame.parts(LINES_PER_REQUEST):  # lines of a long frame are three times as large as it is
+                    bucket, lines = _lines(record, part)
+                    waiting[bucket] += lines
+                    while len(waiting[bucket]) >= LINES_PER_REQUEST:
+                        refused += self._writer.write(bucket, waiting[bucket][:LINES_PER_REQUEST])
+                        del waiting[bucket][:LINES_PER_REQUEST]
         for bucket, lines in waiting.items():
             refused += self._writer.write(bucket, lines)
-        return refused
+        self._touch(records)
+        points = sum(record.batch.points for record in records)
+        return Receipt(points - len(refused), [_dead_letter(line) for line in refused])
 
     def _touch(self, records: Sequence[SpoolRecord]) -> None:
         touched = touched_frame(records, self._host, time.time_ns())

@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from storage.errors import NeedsHuman
-from storage.influx.answers import Refused, Stored, judged
+from storage.influx.answers import Refused, Stored, TooBusy, judged
 from storage.influx.connection import Answer, Connection, Dialect
 
 _TOO_OLD = "retention policy"
 """In the words of 1.x and 2.x about points that are older than the bucket keeps, and in no others about lines."""
+
+
+LEAST_AT_ONCE = 250
+"""Lines that a server is given at once however busy it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,15 @@ class LineWriter:
     """Writes to any generation: ``/write`` on 1.x and 3.x, influxdb-client on 2.x.
 
     On 2.x without ``org`` or token, ``/write`` is used there as well: it finds the bucket by its name (2.5 and later).
+
+    A server that is too busy for a request gets halves of it, since the same again would find it busier still. What was
+    not too much is remembered, and some more tried with each write: to try much more would cost its time each time.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._client_post: Post | None = None
+        self._most_at_once: int | None = None
 
     def write(self, bucket: str, lines: Sequence[bytes]) -> list[RefusedLine]:
         """Store ``lines`` in the declared ``bucket`` (whole seconds) and say which were refused; all others are stored.
@@ -59,7 +67,7 @@ class LineWriter:
         """
         dialect = self._connection.server().dialect
         try:
-            return self._written(dialect, bucket, list(lines))
+            return self._as_it_can(dialect, bucket, list(lines))
         except NeedsHuman:
             self._connection.forget_server()
             raise
@@ -69,6 +77,22 @@ class LineWriter:
         close = getattr(self._client_post, "close", None)
         if close is not None:
             close()
+
+    def _as_it_can(self, dialect: Dialect, bucket: str, lines: list[bytes]) -> list[RefusedLine]:
+        refused: list[RefusedLine] = []
+        while lines:
+            part = lines[: self._most_at_once]
+            try:
+                refused += self._written(dialect, bucket, part)
+            except TooBusy:
+                if len(part) <= LEAST_AT_ONCE:
+                    raise
+                self._most_at_once = max(LEAST_AT_ONCE, len(part) // 2)
+                continue
+            lines = lines[len(part) :]
+        if self._most_at_once is not None:
+            self._most_at_once += LEAST_AT_ONCE
+        return refused
 
     def _written(self, dialect: Dialect, bucket: str, lines: list[bytes]) -> list[RefusedLine]:
         if not lines:

@@ -155,3 +155,18 @@ def test_rows_without_a_field_have_no_line() -> None:
 def test_a_column_of_another_version_is_named() -> None:
     with pytest.raises(KeyError, match="no_such_field"):
         encode(Frame("miner_fan", [T], {"no_such_field": [1]}))
+
+
+@pytest.mark.parametrize("most", [1, 3, 7, 100])
+def test_a_frame_in_parts_has_the_same_lines(most: int) -> None:
+    rows = 7
+    columns: dict[str, list[Any]] = {
+        "miner_id": [f"m{n}" for n in range(rows)],
+        "speed_rpm": [None if n % 2 else n for n in range(rows)],
+        "status": ["ok"] * rows,
+    }
+    frame = build_frame("miner_fan", list(range(rows)), columns)
+    parts = list(frame.parts(most))
+    assert max(map(len, parts)) <= most
+    lines = [parse_line(line.decode()) for part in parts for line in encode(part)]
+    assert lines == [parse_line(line.decode()) for line in encode(frame)]  # fields may change their places
