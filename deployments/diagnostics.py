@@ -10,13 +10,17 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import json
+import os
 import platform
+import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from pydantic import BaseModel, SecretStr
@@ -32,6 +36,9 @@ from tasks.miners.redaction import Redaction
 LOG_TAIL_BYTES = 512 * 1024
 STATE_MOST_BYTES = 4 * 1024 * 1024
 _DAY_S = 86_400
+_NAMED_SECRET = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|AUTH_STRING|CREDENTIALS?)$", re.IGNORECASE)
+_LEAST_SECRET = 6
+"""Shorter values of the environment are words of logs more often than secrets."""
 
 
 def write_bundle(settings: Settings, target: Path, now: float) -> list[str]:
@@ -41,7 +48,7 @@ def write_bundle(settings: Settings, target: Path, now: float) -> list[str]:
         FileExistsError: ``target`` is there already.
         OSError: it cannot be written.
     """
-    redaction = Redaction(secrets_of(settings))
+    redaction = Redaction(secrets_of(settings) | secrets_in(os.environ))
     target.touch(mode=0o600, exist_ok=False)
     names = []
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as bundle:
@@ -73,6 +80,19 @@ def secrets_of(settings: Settings) -> set[str]:
     for part in (settings.host, settings.collection, settings.retention, settings.abacus):
         walk(part)
     return found
+
+
+def secrets_in(environ: Mapping[str, str]) -> set[str]:
+    """Values of variables that are named like a secret, those of Prefect above all, which its logs may hold: whole, and
+    the part behind a colon (``user:password``); and passwords in addresses."""
+    found: set[str] = set()
+    for name, value in environ.items():
+        if _NAMED_SECRET.search(name):
+            found |= {value, value.partition(":")[2]}
+        if "://" in value:
+            with suppress(ValueError):
+                found.add(unquote(urlsplit(value).password or ""))
+    return {secret for secret in found if len(secret) >= _LEAST_SECRET}
 
 
 def _parts(settings: Settings, now: float) -> Iterator[tuple[str, str]]:

@@ -49,6 +49,10 @@ class Answer:
     retry_after_s: float | None = None
 
 
+FRESH_S = 5.0
+"""A server that answered so recently is not asked whether it does."""
+
+
 class Connection:
     """A client of one server, safe to share between threads. Nothing it raises holds a secret."""
 
@@ -58,6 +62,7 @@ class Connection:
         auth = (settings.username or SOME_USER, secret.get_secret_value()) if secret else None
         self._client = httpx.Client(base_url=settings.url, auth=auth, headers={"User-Agent": "lodeline"})
         self._server: Server | None = None
+        self._answered = float("-inf")
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -73,6 +78,17 @@ class Connection:
         if self._server is None:
             self._server = self._probed()
         return self._server
+
+    def make_sure(self) -> None:
+        """Ask ``/ping`` whether it answers, unless it did a moment ago. A query that may take long is not sent to
+        a server that takes connections and says nothing: that would be found out only after all of that time.
+
+        Raises:
+            TryAgain: no answer within ``timeout_s``.
+            NeedsHuman: something else than InfluxDB answered.
+        """
+        if time.monotonic() - self._answered > FRESH_S:
+            self._server = self._probed()
 
     def forget_server(self) -> None:
         """Probe again at the next call: the server refused what its dialect should take; it may have been replaced."""
@@ -128,6 +144,7 @@ class Connection:
             with self._client.stream(
                 method, path, params=params, content=content, data=data, json=json, headers=headers, timeout=timeout_s
             ) as response:
+                self._answered = time.monotonic()
                 yield response
         except httpx.TimeoutException as error:
             raise TryAgain(f"InfluxDB at {url} did not answer within {timeout_s:g} s") from error

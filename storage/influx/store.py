@@ -164,6 +164,7 @@ class InfluxStore:
         """The answer to one statement; never two, since a second one hides the error of the first."""
         form = {"db": self._connection.settings.database(bucket), "q": statement, "epoch": "s", "chunked": "true"}
         short = len(urlencode(form)) < LONGEST_URL
+        self._connection.make_sure()
         with self._connection.stream(
             "GET" if short else "POST",
             "/query",

@@ -16,9 +16,15 @@ _LONGEST_BACKOFF_S = 3_600.0
 _HOUR_S = 3_600.0
 _DAY_S = 86_400.0
 
-_PAUSES = {
+_AGAIN_S, _GROWTH = 120.0, 6
+"""A proxy or a page of maintenance may say 401 or 410 for a minute: what seems to be for good is asked again soon, and
+believed the more the more often it is said."""
+_FOR_GOOD = {
     SourceFailureKind.REFUSED: _HOUR_S,  # somebody must act; then it is noticed within the hour
     SourceFailureKind.GONE: _DAY_S,
+}
+"""The longest pause after failures that are for good."""
+_PAUSES = {
     SourceFailureKind.QUOTA_EXHAUSTED: _HOUR_S,
     SourceFailureKind.RATE_LIMITED: 60.0,
 }
@@ -77,7 +83,9 @@ def wait_after(failure: SourceFailure, failures_in_a_row: int, every_s: int, ran
     if failure.kind is SourceFailureKind.BUDGET:
         return asked
     pause = _PAUSES.get(failure.kind)
-    if pause is None:
+    if failure.kind in _FOR_GOOD:
+        pause = min(_FOR_GOOD[failure.kind], _AGAIN_S * _GROWTH ** min(failures_in_a_row - 1, 6))
+    elif pause is None:
         longest = max(_FIRST_BACKOFF_S, min(_LONGEST_BACKOFF_S, 4.0 * every_s))
         pause = Backoff(min(_FIRST_BACKOFF_S, longest), longest).wait_s(failures_in_a_row, random)
     return max(asked + 1.0 if asked else 0.0, pause)

@@ -87,3 +87,29 @@ def test_what_cannot_be_told_is_told_so(runner: CliRunner, tmp_path: Path) -> No
     assert runner.invoke(app, ["diagnose", "--out", str(target)]).exit_code == 0
     with zipfile.ZipFile(target) as bundle:
         assert bundle.read("alerts.json").decode().startswith("cannot be told: NeedsHuman: the book of alerts")
+
+
+def test_secrets_of_the_environment_are_taken_out_of_logs(
+    runner: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefect's own are no part of our configuration, and its server and worker log what they like."""
+    environ = {
+        "PREFECT_API_KEY": "hush-key-4712",
+        "PREFECT_API_AUTH_STRING": "admin:hush-auth-4712",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": "postgresql+asyncpg://prefect:hush%2Fdb-4712@127.0.0.1/prefect",
+        "SHORT_KEY": "the",
+    }
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    logs = tmp_path / "data" / "logs"
+    logs.mkdir(parents=True)
+    basic = base64.b64encode(b"admin:hush-auth-4712").decode()
+    spoken = ["hush-key-4712", "as admin with hush-auth-4712", f"Basic {basic}", "hush/db-4712", environ.popitem()[1]]
+    (logs / "prefect.log").write_text("\n".join([*spoken, *environ.values()]) + "\nthe end\n")
+    target = tmp_path / "bundle.zip"
+    made = runner.invoke(app, ["diagnose", "--out", str(target)])
+    assert made.exit_code == 0, made.output
+    with zipfile.ZipFile(target) as bundle:
+        text = "".join(bundle.read(name).decode() for name in bundle.namelist())
+    assert [secret for secret in ("hush-key", "hush-auth", "hush/db", "hush%2Fdb", basic) if secret in text] == []
+    assert "the end" in text

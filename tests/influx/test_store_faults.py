@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from storage.declaration import MEASUREMENTS, Tier
 from storage.errors import NeedsHuman, StoreError, TryAgain
+from storage.influx import connection
 from storage.influx.settings import InfluxSettings
 from storage.influx.store import InfluxStore
 from tests.influx.fake import ORG, TOKEN, FakeInflux, Fault
+from tests.influx.server import InfluxServer
 
 FAN = MEASUREMENTS["miner_fan"]
 T = 1795478400
@@ -88,6 +91,27 @@ def test_no_proper_answer_is_try_again(fake, store, fault) -> None:
         read(store)
     fake.query_answers.append(CHUNKS)
     assert read(store) == [100, None]
+
+
+@pytest.mark.influx
+def test_a_server_that_says_nothing_is_sent_no_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queries may take six times as long as anything else; nobody waits that long for a server that hangs."""
+    monkeypatch.setattr(connection, "FRESH_S", -1.0)
+    server = InfluxServer(tmp_path).start()
+    try:
+        server.query('CREATE DATABASE "mining_raw"')
+        store = InfluxStore(InfluxSettings(url=server.url, timeout_s=0.5))
+        assert read(store) == []
+        server.pause()
+        with pytest.raises(TryAgain, match=r"did not answer within 0\.5 s"):
+            read(store)
+        server.resume()
+        store.close()
+        patient = InfluxStore(InfluxSettings(url=server.url, timeout_s=60))
+        assert read(patient) == []
+        patient.close()
+    finally:
+        server.stop()
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 302])

@@ -141,8 +141,8 @@ async def test_each_request_has_its_interval_and_its_own_phase(host: Host) -> No
     [
         (SourceFailure(SourceFailureKind.RATE_LIMITED, "x", retry_after_s=200), 201),
         (SourceFailure(SourceFailureKind.RATE_LIMITED, "x"), 60),
-        (SourceFailure(SourceFailureKind.REFUSED, "x"), 3_600),
-        (SourceFailure(SourceFailureKind.GONE, "x"), 86_400),
+        (SourceFailure(SourceFailureKind.REFUSED, "x"), 120),
+        (SourceFailure(SourceFailureKind.GONE, "x"), 120),
         (SourceFailure(SourceFailureKind.QUOTA_EXHAUSTED, "x", retry_after_s=50_000), 50_001),
     ],
 )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.sources.pacing import is_due, next_due
+from tasks.sources.failure import SourceFailure, SourceFailureKind
+from tasks.sources.pacing import is_due, next_due, wait_after
 from tasks.sources.source import Request
 from tasks.sources.standing import RequestStanding
 
@@ -37,3 +41,19 @@ def test_while_a_stream_brings_it_nothing_is_due():
 
 def test_a_source_that_is_held_back_is_waited_for():
     assert next_due("s", Request("r", 60), None, SLOT, grid_s=GRID, held_until=SLOT + 100.5) == SLOT + 105
+
+
+@pytest.mark.parametrize(
+    ("kind", "pauses"),
+    [
+        (SourceFailureKind.GONE, [120, 720, 4_320, 25_920, 86_400, 86_400]),
+        (SourceFailureKind.REFUSED, [120, 720, 3_600, 3_600]),
+    ],
+)
+def test_what_seems_to_be_for_good_is_asked_again_soon_and_then_seldom(
+    kind: SourceFailureKind, pauses: list[int]
+) -> None:
+    """A pool whose proxy said 410 for a minute is not away for a day; one that has closed is asked five times in it."""
+    failure = SourceFailure(kind, "x")
+    assert [wait_after(failure, number, 60, Random(1)) for number in range(1, len(pauses) + 1)] == pauses
+    assert wait_after(failure, 10_000, 60, Random(1)) == pauses[-1]

@@ -1,0 +1,1 @@
+"""A game day: the running product, one mishap after another, what it notices, and proof that nothing was lost."""
