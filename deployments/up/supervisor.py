@@ -98,10 +98,16 @@ class Supervisor:
                 remedy="Start on each host what docs/scale-out.md says, or take LODELINE_PREFECT__API_URL away",
             )
         self._logs = self._host.data_directory / "logs"
-        for folder in (self._logs, self._host.lock_directory):
-            folder.mkdir(parents=True, exist_ok=True)
         lock = self._host.lock_directory / "up"
-        self._lock = try_lock(lock, f"process {os.getpid()}")
+        try:
+            for folder in (self._logs, self._host.lock_directory):
+                folder.mkdir(parents=True, exist_ok=True)
+            self._lock = try_lock(lock, f"process {os.getpid()}")
+        except OSError as error:
+            raise NeedsHuman(
+                f"the data directory {self._host.data_directory} cannot be made or written: {error}",
+                remedy="Give it to the user that runs this, or set LODELINE_DATA_DIRECTORY to a folder that is theirs",
+            ) from error
         if self._lock is None:
             raise NeedsHuman(
                 f"another lodeline up ({holder_of(lock)}) runs in {self._host.data_directory}",

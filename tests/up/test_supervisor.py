@@ -14,6 +14,11 @@ from deployments.up.summary import Requests
 from deployments.up.supervisor import Options, Supervisor
 from storage.errors import NeedsHuman
 
+OPTIONS = Options(
+    config=None, for_s=None, miners=1, seed=1, interval_s=5, dialects=(), services=True, page_port=None,
+    prefect_port=None,
+)  # fmt: skip
+
 
 class FakeRuns:
     """Runs that ended as told; a server that is away where it is an error."""
@@ -36,11 +41,7 @@ def said() -> list[str]:
 @pytest.fixture
 def supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: list[str]) -> Supervisor:
     monkeypatch.setenv("LODELINE_DATA_DIRECTORY", str(tmp_path))
-    options = Options(
-        config=None, for_s=None, miners=1, seed=1, interval_s=5, dialects=(), services=True, page_port=None,
-        prefect_port=None,
-    )  # fmt: skip
-    return Supervisor(options, said.append)
+    return Supervisor(OPTIONS, said.append)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +77,11 @@ async def test_a_lane_of_sources_that_does_not_begin_is_told_once(supervisor: Su
         await supervisor._tell_failures(runs)  # type: ignore[arg-type]
     assert said[0] == "Nothing is collected of pools: the shift ended with Failed: ca_file cannot be read"
     assert (len(said), supervisor._unheard) == (2, {})
+
+
+def test_a_data_directory_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's example names /data, which belongs to root."""
+    (tmp_path / "data").write_text("no folder")
+    monkeypatch.setenv("LODELINE_DATA_DIRECTORY", str(tmp_path / "data" / "lodeline"))
+    with pytest.raises(NeedsHuman, match=r"cannot be made or written: .*set LODELINE_DATA_DIRECTORY"):
+        Supervisor(OPTIONS, print)
