@@ -77,7 +77,11 @@ def documented_host(folder: Path) -> DocumentedHost:
 def _configure(folder: Path, *, polls: bool = True) -> None:
     (folder / "config").mkdir(exist_ok=True)
     farm = Farm(len(ALL_VARIANTS), port=80, mix=ALL_VARIANTS)
-    said = farm.configuration(EVERY_S, {"alerts": {"channels": [{"name": "ops", "url": "json://127.0.0.1:9/hush"}]}})
+    further = {
+        "alerts": {"channels": [{"name": "ops", "url": "json://127.0.0.1:9/hush"}]},
+        "market_data": {"coingecko": {"enabled": True}},
+    }
+    said = farm.configuration(EVERY_S, further)
     (folder / "config" / "data_collection_config.yaml").write_text(yaml.safe_dump(said if polls else {"miners": []}))
     kept = {"general": {"archive_base_path": str(folder / "archive")}}
     (folder / "config" / "data_retention_config.yaml").write_text(yaml.safe_dump(kept))
