@@ -26,13 +26,14 @@ class AlertsCard:
         self._reader = reader
         self._card = Card("Alerts", "alerts", self._acknowledge)
 
-    async def update(self) -> None:
-        """Show what fires now."""
+    async def update(self) -> int:
+        """Show what fires now; how many of it want to be looked at."""
         answer = await self._reader.alerts()
         if answer.value is None:
             self._card.show_unread(answer, "The book of alerts")
-        else:
-            self._card.show(told(answer.value, time.time()), body(answer.value))
+            return 0
+        self._card.show(told(answer.value, time.time()), body(answer.value))
+        return answer.value.loud
 
     async def _acknowledge(self, alert_ids: str) -> None:
         try:

@@ -80,7 +80,7 @@ class FleetPage:
         if self._fleet is not None:
             self._worst.show(self._fleet, self._reader.background.day().value)
         self._frame.show_freshness(answer, answer.value.newest if answer.value else None, now)
-        await self._alerts.update()
+        self._frame.show_loud(await self._alerts.update())
         await self._health.update()
         for card in (self._day, self._money, self._pools, self._market):
             card.update()

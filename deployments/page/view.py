@@ -37,6 +37,7 @@ class Frame:
             with ui.element("h1").classes("where"):
                 ui.label(where)
             ui.element("div").classes("grow")
+            self._loud = Markup().classes("asof").props("data-testid=loud aria-live=polite")
             self._as_of = Markup().classes("asof").props("data-testid=as-of")
             ui.button(icon="contrast", on_click=self._next_theme).props(
                 'flat dense round size=sm color=grey-6 aria-label="Light or dark"'
@@ -52,6 +53,11 @@ class Frame:
         self._dark.value = not self._dark.value
         theme = "dark" if self._dark.value else "light"
         ui.run_javascript(f"document.cookie = '{THEME_COOKIE}={theme};path=/;max-age=31536000;samesite=lax'")
+
+    def show_loud(self, alerts: int) -> None:
+        """How many alerts want to be looked at, as a way to them."""
+        words = markup.text(f"{alerts} alert{'s' if alerts > 1 else ''}")
+        self._loud.show(markup.element("a", words, href="#alerts", class_="bad") if alerts else markup.NOTHING)
 
     def show_freshness(self, answer: Answer[object], newest: int | None, now: float) -> None:
         """Say how old the newest row is, and when the store is away, since when."""

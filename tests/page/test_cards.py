@@ -102,6 +102,7 @@ def test_a_group_of_alerts_is_acknowledged_at_once(page: Page) -> None:
     page.keyboard.press("Enter")  # opens it
     expect(group.get_by_role("link", name="s06")).to_be_visible()
     expect(alerts).to_contain_text("4 to be looked at")
+    expect(page.get_by_test_id("loud").get_by_role("link", name="4 alerts")).to_be_visible()
     expect(alerts.get_by_test_id("channel-mail")).to_contain_text("last told OK")
     expect(alerts.get_by_test_id("channel-sms")).to_contain_text("refused: no credit")
     alerts.get_by_role("button", name="Acknowledge all: chip too hot").click()

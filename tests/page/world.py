@@ -77,6 +77,10 @@ def telemetry(time: int, *, answering: bool = False) -> list[MinerTelemetry]:
             state = {"board": "degraded", "paused": "paused"}.get(kind(name), "mining")
             watts = 40 if state == "paused" else 3000 if name in SHA else 3200
             record = mining(time, name, made, watts, model=model(name), state=state)
+            if state == "degraded":
+                gone = msgspec.structs.replace(record.boards[2], status="failed", hashrate_hs=0.0, chip_temp_c=None)
+                lasting = [msgspec.structs.replace(one, hashrate_hs=made / 2) for one in record.boards[:2]]
+                record = msgspec.structs.replace(record, boards=(*lasting, gone))
         found.append(record)
     return [_at_site(record) for record in found]
 
@@ -321,9 +325,10 @@ def frames(now: int) -> Iterator[list[Frame]]:
     slot, stop = now // 60 * 60, now // HOUR * HOUR
     yield configuration_frames([configuration(slot - 600, name, model(name)) for name in MINERS])
     ticks = [slot - ago for ago in range(0, 6 * HOUR, 300) if not 7_200 <= ago < 9_000]  # a hole of half an hour
-    yield telemetry_frames(
-        [record for tick in sorted(ticks) for record in telemetry(tick, answering=tick < slot - 10_000)]
-    )
+    then = [
+        _with_weather(one) for tick in sorted(ticks)[:-1] for one in telemetry(tick, answering=tick < slot - 10_000)
+    ]
+    yield telemetry_frames([*then, *telemetry(slot)])
     yield [
         operational(stop),
         pool_hours(stop),
