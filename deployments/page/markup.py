@@ -90,7 +90,7 @@ def table(
             "tr",
             element("th", row[0], scope="row"),
             *(
-                element("td", cell, data_label=column, class_=kind(column))
+                element("td", element("span", cell), data_label=column, class_=kind(column))
                 for column, cell in zip(columns[1:], row[1:], strict=True)
             ),
             class_="old" if why else None,

@@ -47,9 +47,9 @@ def test_what_waits_where_and_why(health: Health, machines: Machines) -> None:
     assert "lane market: none of its sources answers" in said  # the other one is paused by hand
     assert "not healthy: 2 reasons" in told(health)
     assert "40, failed 2 (deadline 2)" in said
-    assert 'data-label="Waiting" class="fig">3<' in said
+    assert 'data-label="Waiting" class="fig"><span>3<' in said
     assert f'data-age-of="{NOW - 90}"' in said  # the newest point that is stored was read then
-    assert ">9 s</span></td>" in said  # 95 of 100 points come within, by what the host measured
+    assert ">9 s</span></span></td>" in said  # 95 of 100 points come within, by what the host measured
     assert "influx, delivery not started" in said  # of lane market nothing was delivered: no zero
 
 

@@ -19,4 +19,4 @@ def test_an_age_is_the_time_it_is_of_so_that_it_stays_the_same_markup() -> None:
 def test_cells_of_a_table_carry_the_name_of_their_column_for_narrow_screens() -> None:
     made = markup.table("Pools", ("Pool", "Workers"), [(markup.text("a"), markup.text("3"))], figures=("Workers",))
     assert '<caption class="unseen">Pools</caption>' in made
-    assert '<th scope="row">a</th><td data-label="Workers" class="fig">3</td>' in made
+    assert '<th scope="row">a</th><td data-label="Workers" class="fig"><span>3</span></td>' in made
