@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from deployments.command.options import ConfigOption, known_miners
+from deployments.command.progress import progress
 from deployments.command.rows import Format, FormatOption
 
 
@@ -42,7 +43,8 @@ def forecast(
     known_miners(settings.collection, miner)
     store = open_store(settings.host)
     try:
-        rows = latest(store, int(time.time()), None if everyone else miner or [FLEET])
+        with progress("reading", as_json=how is Format.JSON):
+            rows = latest(store, int(time.time()), None if everyone else miner or [FLEET])
     finally:
         store.close()
     if not rows.num_rows:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployments.command.options import ConfigOption, JsonOption
+from deployments.command.progress import progress
 from storage.errors import LodelineError, NeedsHuman
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def provision(
         keeper.check()
     desired = desired_state(influx, settings.retention.bucket_days(), _all_accesses(no_access))
     with provisionable(influx) as server:
-        found = server.found(desired)
+        with progress("asking InfluxDB", as_json=as_json):
+            found = server.found(desired)
         steps = _plan(desired, found, wanted, anew)
         if only_missing:
             steps = [step for step in steps if not isinstance(step, ChangeKeeping | ChangeRights)]
