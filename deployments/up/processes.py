@@ -20,7 +20,11 @@ SOON = {"downsample/downsample": 10.0, "maintain-lake/maintain-lake": 25.0, "wat
 SOON_OF_LANE = {MARKET: {"derive-market/derive-market": 60.0}, POOLS: {"derive-pools/derive-pools": 75.0}}
 """The same for what a lane collects: by then a year of daily closes has come."""
 
-SOON_TO_FAKE = {"publish-features/publish-features": 40.0, "export-features/export-features": 75.0}
+SOON_TO_FAKE = {
+    "publish-features/publish-features": 40.0,
+    "export-features/export-features": 75.0,
+    "fetch-predictions/fetch-predictions": 140.0,
+}
 """The same where exports go to a fake of Abacus.AI, so that there is something to see."""
 
 

@@ -30,7 +30,8 @@ class Summary:
     """Counts of one run. Points count over the life of the spool, in which an earlier run may have left some.
 
     ``requests`` are those to pools and markets, by lane; ``simulated`` is what of the world is not the real one.
-    ``fake_abacus``: rows that the fake of Abacus.AI holds, by feature group; None: there is none.
+    ``fake_abacus``: rows that the fake of Abacus.AI holds, by feature group; None: there is none. ``fake_predicted``:
+    rows that it predicted, by no model.
     """
 
     host: StorageSettings
@@ -43,6 +44,7 @@ class Summary:
     urls: dict[str, str] = field(default_factory=dict)
     simulated: list[str] = field(default_factory=list)
     fake_abacus: dict[str, int] | None = None
+    fake_predicted: int = 0
 
     def __post_init__(self) -> None:
         self._newest: dict[str, float] = {}
@@ -104,7 +106,11 @@ class Summary:
             "flow_runs": self.flow_runs,
             "store": "embedded" if self.host.influx is None else "influxdb",
             "simulated": self.simulated,
-            **({} if self.fake_abacus is None else {"fake_abacus": self.fake_abacus}),
+            **(
+                {}
+                if self.fake_abacus is None
+                else {"fake_abacus": self.fake_abacus, "fake_predicted": self.fake_predicted}
+            ),
             "urls": self.urls,
         }
 
@@ -121,11 +127,17 @@ class Summary:
             f"{self._faked_in_words()}"
         )
 
+    def _faked(self) -> dict[str, object]:
+        if self.fake_abacus is None:
+            return {}
+        return {"fake_abacus": self.fake_abacus, "fake_predicted": self.fake_predicted}
+
     def _faked_in_words(self) -> str:
         if self.fake_abacus is None:
             return ""
         groups = ", ".join(f"{rows} rows of {name}" for name, rows in self.fake_abacus.items())
-        return f"\nThe FAKE of Abacus.AI holds {groups or 'nothing yet'}"
+        predicted = f"; it predicted {self.fake_predicted} values, by no model" if self.fake_predicted else ""
+        return f"\nThe FAKE of Abacus.AI holds {groups or 'nothing yet'}{predicted}"
 
     def _accepted(self) -> int:
         return sum(LaneReader(lane).points_accepted for lane in lanes_of(self.host.spool_directory))

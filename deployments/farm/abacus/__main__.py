@@ -15,6 +15,7 @@ import threading
 from pathlib import Path
 
 from deployments.farm.abacus.configuration import KEY
+from deployments.farm.abacus.foresight import deploy
 from deployments.farm.abacus.server import FakeAbacus
 
 
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with FakeAbacus(key, path=options.state, port=options.port) as fake:
+        deploy(fake.backend)
         print(json.dumps({"fake": True, "url": fake.url}), flush=True)  # noqa: T201
         stop.wait()
     return 0

@@ -43,8 +43,8 @@ class Backend:
     least_part_bytes: int = LEAST_PART_BYTES
     rejects: Callable[[Item], str | None] = field(default=lambda _row: None)
     """Why a row is not taken; None: it is."""
-    predicts: Callable[[str], list[Item]] = field(default=lambda _deployment: [])
-    """What a deployment predicts in a batch."""
+    predicts: Callable[[str], list[Item] | None] = field(default=lambda _deployment: [])
+    """What a deployment predicts in a batch; None: it cannot yet, and the batch waits."""
     answers: Callable[[Item], Item] = field(default=lambda _query: {})
     """What a deployment answers to one query."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 
+from deployments.farm.abacus.foresight import DEPLOYMENT, FEATURE, GROUP, VALUE
 from tasks.abacus.settings import PREFIX
 
 KEY = f"{PREFIX}GENERAL__API_KEY"
@@ -48,6 +49,17 @@ GROUPS = [
     },
 ]
 
+PREDICTIONS = [
+    {
+        "name": "price_unchanged",
+        "deployment_id": DEPLOYMENT,
+        "feature_group": GROUP,
+        "feature": FEATURE,
+        "value_column": VALUE,
+        "every_hours": 1,
+    }
+]
+
 
 def variables(url: str, key: str) -> dict[str, str]:
     """``LODELINE_ABACUS__...`` of a host that exports to the fake at ``url``."""
@@ -58,6 +70,7 @@ def variables(url: str, key: str) -> dict[str, str]:
         f"{PREFIX}GENERAL__ENVIRONMENT": ENVIRONMENT,
         f"{PREFIX}BATCH_PROCESSING__SCHEDULE": SCHEDULE,
         f"{PREFIX}FEATURE_GROUPS": json.dumps(GROUPS),
+        f"{PREFIX}PREDICTIONS": json.dumps(PREDICTIONS),
     }
 
 

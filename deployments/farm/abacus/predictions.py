@@ -96,30 +96,40 @@ def list_batch_predictions(backend: Backend, sent: Sent) -> list[Item]:
 
 @call("startBatchPrediction", "POST")
 def start_batch_prediction(backend: Backend, sent: Sent) -> Item:
-    """One more version of a job. What it predicts is settled now."""
+    """One more version of a job. What it predicts is settled now, or once it can be."""
     job = backend.need("batchPrediction", sent.need("batchPredictionId"))
-    rows, key = backend.predicts(job["deploymentId"]), backend.shelf.fresh_id("batchPredictionVersion")
-    text = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(text, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    backend.shelf.put_file(key, text.getvalue().encode())
+    key = backend.shelf.fresh_id("batchPredictionVersion")
     made: Item = {
         "batchPredictionVersion": key, "batchPredictionId": job["batchPredictionId"], "status": "PENDING",
         "deploymentId": job["deploymentId"], "modelVersion": f"version of {job['deploymentId']}",
-        "predictionsStartedAt": now_text(), "totalPredictions": None, "fileOutputFormat": "CSV",
+        "predictionsStartedAt": now_text(), "totalPredictions": None, "fileOutputFormat": "CSV", "rows": None,
     }  # fmt: skip
-    backend.shelf.put("batchPredictionVersion", key, made | {"rows": len(rows)})
-    return made
+    return _settled(backend, made)
+
+
+def _settled(backend: Backend, version: Item) -> Item:
+    """The version with its result, if its deployment can predict now."""
+    rows = backend.predicts(version["deploymentId"])
+    if rows is not None:
+        text = io.StringIO()
+        if rows:
+            writer = csv.DictWriter(text, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        backend.shelf.put_file(version["batchPredictionVersion"], text.getvalue().encode())
+        version = version | {"rows": len(rows)}
+    backend.shelf.put("batchPredictionVersion", version["batchPredictionVersion"], version)
+    return version
 
 
 @call("describeBatchPredictionVersion", "GET")
 def describe_version(backend: Backend, sent: Sent) -> Item:
     """The version: PENDING, UPLOADING, PREDICTING, then COMPLETE."""
     told = backend.need("batchPredictionVersion", sent.need("batchPredictionVersion"))
+    if told["rows"] is None:
+        told = _settled(backend, told)
     going = dict(told)
-    if told["status"] in _NEXT:
+    if told["status"] in _NEXT and told["rows"] is not None:
         going["status"] = _NEXT[told["status"]]
         if going["status"] == "COMPLETE":
             going |= {"totalPredictions": told["rows"], "failedPredictions": 0, "predictionsCompletedAt": now_text()}

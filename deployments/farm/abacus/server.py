@@ -48,7 +48,7 @@ class FakeAbacus:
         path: SQLite file of its memory; None: in memory.
         least_part_bytes: smallest part of an upload but the last.
         rejects: why a row is not imported; None: it is.
-        predicts: what a deployment, given by its id, predicts in a batch: rows of its result.
+        predicts: what a deployment, given by its id, predicts in a batch: rows of its result; None: it waits.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class FakeAbacus:
         port: int = 0,
         least_part_bytes: int = LEAST_PART_BYTES,
         rejects: Callable[[Item], str | None] = lambda _row: None,
-        predicts: Callable[[str], list[Item]] = lambda _deployment: [],
+        predicts: Callable[[str], list[Item] | None] = lambda _deployment: [],
     ) -> None:
         self.key = key
         self.faults = Faults()
@@ -102,6 +102,11 @@ class FakeAbacus:
         with self._guard:
             found = [g for g in self.backend.shelf.every("featureGroup") if g["featureGroupSourceType"] != "DATASET"]
             return {group["tableName"]: len(groups.rows_of_group(self.backend, group)) for group in found}
+
+    def predicted(self) -> int:
+        """Rows of all batch predictions that it ever made; also told at ``/fake``."""
+        with self._guard:
+            return sum(one["rows"] or 0 for one in self.backend.shelf.every("batchPredictionVersion"))
 
     def group(self, table: str) -> Item:
         """A feature group as it describes it."""
@@ -183,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answered(self, fake: FakeAbacus, place: str, method: str, query: str, body: bytes) -> tuple[int, Item | Raw]:
         if (place, method) == ("", "fake"):
-            return 200, {"fake": True, "rows": fake.tables()}
+            return 200, {"fake": True, "rows": fake.tables(), "predicted": fake.predicted()}
         if method == "getApiEndpoint":
             if self.headers.get("apiKey") != fake.key:
                 return 403, _failed("GenericPermissionDeniedError", "Invalid API key")
