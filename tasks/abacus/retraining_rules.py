@@ -9,6 +9,9 @@ from tasks.abacus.settings import RetrainingSettings
 
 DAY_S = 86_400
 GOING_ON = frozenset({"PENDING", "TRAINING"})
+STARTED_WITHIN_S = 3600
+"""The service may tell another start of a training than the one that is noted here, by its queue and its clock."""
+
 OVER = frozenset({"COMPLETE", "FAILED", "CANCELLED"})
 
 
@@ -52,16 +55,37 @@ def decide(
     if going:
         return Decision(False, f"version {going[0].version} is {going[0].status}")
     told = [one.started_at for one in trainings if one.started_at is not None]
-    week = now - 7 * DAY_S
-    begun = max(sum(start > week for start in told), sum(start > week for start in own_starts))
     last = max([*told, *own_starts], default=None)
     cause = _cause(settings, last, drifted, now)
+    newest = trainings[0] if trainings else None
+    if newest is not None and newest.status == "FAILED" and _is_own(newest, own_starts):
+        cause = "; ".join([f"version {newest.version}, which was begun here, failed", *([cause] if cause else [])])
     if not cause:
         return Decision(False, "nothing asks for it")
-    if begun >= settings.most_per_week:
-        return Decision(False, f"{begun} trainings began in the last seven days, most_per_week is "
-                        f"{settings.most_per_week}; due: {cause}")  # fmt: skip
-    return Decision(True, cause)
+    against = _against(settings, told, own_starts, last, now)
+    return Decision(False, f"{against}; due: {cause}") if against else Decision(True, cause)
+
+
+def _is_own(training: Training, own_starts: Sequence[int]) -> bool:
+    """Whether it is the last one that was begun here, as far as times tell."""
+    if not own_starts:
+        return False
+    return training.started_at is None or abs(training.started_at - max(own_starts)) <= STARTED_WITHIN_S
+
+
+def _against(
+    settings: RetrainingSettings, told: Sequence[int], own_starts: Sequence[int], last: int | None, now: int
+) -> str:
+    """The limit that is reached; empty where none is."""
+    limits = (("24 hours", DAY_S, "most_per_day", settings.most_per_day),
+              ("seven days", 7 * DAY_S, "most_per_week", settings.most_per_week))  # fmt: skip
+    for words, span, name, most in limits:
+        begun = max(sum(start > now - span for start in starts) for starts in (told, own_starts))
+        if begun >= most:
+            return f"{begun} trainings began in the last {words}, {name} is {most}"
+    if last is not None and now - last < settings.cool_down_hours * 3600:
+        return f"the last training began {(now - last) // 3600} h ago, cool_down_hours is {settings.cool_down_hours}"
+    return ""
 
 
 def _cause(settings: RetrainingSettings, last: int | None, drifted: Sequence[DriftedDay], now: int) -> str:

@@ -157,6 +157,10 @@ class RetrainingSettings(Section):
     """So many features of it must have drifted on a day after the last training."""
     most_per_week: int = Field(default=1, ge=1, le=50)
     """Most trainings that begin in seven days, whoever began them."""
+    most_per_day: int = Field(default=1, ge=1, le=24)
+    """Most trainings that begin in 24 hours, whoever began them."""
+    cool_down_hours: int = Field(default=12, ge=0, le=8760)
+    """Hours after the start of a training in which no other is begun."""
 
     @model_validator(mode="after")
     def _has_a_cause(self) -> Self:

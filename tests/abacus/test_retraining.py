@@ -41,6 +41,7 @@ def trained(days_ago: float, status: str = "COMPLETE") -> Training:
     return Training(f"v{days_ago}", status, int(NOW - days_ago * DAY_S))
 
 
+NEWER = DriftedDay(NOW, ("hashrate_hs", "power_w"))
 MOVED = DriftedDay(NOW - DAY_S, ("hashrate_hs", "power_w"))
 
 
@@ -59,6 +60,20 @@ MOVED = DriftedDay(NOW - DAY_S, ("hashrate_hs", "power_w"))
         ({"most_per_week": 2}, [trained(2)], [], MOVED, (True, "2 features")),
         ({"most_per_week": 2}, [trained(2, "FAILED"), trained(6.9)], [], MOVED, (False, "2 trainings began")),
         ({"most_per_week": 2}, [trained(2), trained(7.1)], [], MOVED, (True, "2 features")),
+        # limits of a day, and a pause after a training, whoever began it
+        ({"most_per_week": 9, "every_days": 1}, [trained(1)], [NOW - DAY_S + 60], None, (False, "nothing asks for it")),
+        ({"most_per_week": 9}, [trained(40)], [], MOVED, (True, "40 days")),
+        ({"most_per_week": 9, "drift_of": "x", "cool_down_hours": 72}, [trained(2)], [], NEWER,
+         (False, "the last training began 48 h ago, cool_down_hours is 72; due: 2 features of x drifted")),
+        ({"most_per_week": 9}, [trained(0.6, "FAILED")], [NOW - int(0.6 * DAY_S)], None,
+         (False, "1 trainings began in the last 24 hours, most_per_day is 1; due: version v0.6, which was begun here")),
+        # one that failed is begun anew, if it was ours
+        ({"most_per_week": 2}, [trained(2, "FAILED"), trained(20)], [NOW - 2 * DAY_S], None,
+         (True, "version v2, which was begun here, failed")),
+        ({"most_per_week": 2}, [trained(2, "FAILED"), trained(20)], [], None, (False, "nothing asks for it")),
+        ({"most_per_week": 2}, [trained(2, "FAILED"), trained(20)], [NOW - 9 * DAY_S], None,
+         (False, "nothing asks for it")),
+        ({}, [trained(2, "FAILED"), trained(20)], [NOW - 2 * DAY_S], None, (False, "1 trainings began in the last ")),
         ({}, [trained(40, "TRAINING")], [], MOVED, (False, "version v40 is TRAINING")),
         ({}, [trained(40), Training("v1", "PENDING", None)], [], MOVED, (False, "version v1 is PENDING")),
         ({}, [trained(40, "PONDERING"), trained(50)], [], MOVED, (False, "version v40 is PONDERING")),

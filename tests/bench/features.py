@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+from pydantic import SecretStr
 
+from deployments.farm.abacus.server import FakeAbacus
 from storage.arrow_schema import FILE_TIME, integers
 from storage.features.join import Line
 from storage.features.offline import OfflineStore
@@ -23,6 +25,8 @@ from storage.features.online import OnlineStore
 from storage.features.rows import feature_schema, newest_versions, with_entity
 from storage.features.table import feature_table
 from storage.features.views import VIEWS
+from tasks.abacus.connection import Abacus, Endpoints
+from tasks.abacus.settings import IngestionSettings
 from tests.bench.figure import Figure, cost, median_cost
 
 MINERS, DAYS = 1_000, 30
@@ -40,7 +44,7 @@ def figures() -> list[Figure]:
     """All figures of the feature store."""
     with tempfile.TemporaryDirectory() as folder:
         rows = history(MINERS, DAYS)
-        return [*_join(rows), *_stores(rows, Path(folder))]
+        return [*_join(rows), *_stores(rows, Path(folder)), *_served(Path(folder) / "served.sqlite")]
 
 
 def history(miners: int, days: int) -> tuple[Numbers, Numbers, Numbers]:
@@ -187,6 +191,67 @@ def _look_ups(online: OnlineStore, offline: OfflineStore, table: pa.Table, names
             target="< 1000 ms",
             ok=float(np.percentile(slow, 50)) < 1_000_000,
             note=_distribution([one / 1_000 for one in slow], "ms"),
+        ),
+    ]
+
+
+SERVED = 50
+"""Entities that the fake of Abacus.AI serves; few, for it reads all of them for every answer."""
+
+
+def _served(file: Path) -> list[Figure]:
+    """The same look-ups, asked of a group of the fake through the SDK over loopback, and of our own store."""
+    names = [f"miner_{number:04}" for number in range(SERVED)]
+    dice = np.random.default_rng(9)
+    values = dice.normal(1e14, 1e12, SERVED)
+    known = np.full(SERVED, END, dtype=np.int64)
+    table = published_rows(np.arange(SERVED), known, known)
+    table = table.set_column(table.schema.get_field_index("hashrate_hs"), "hashrate_hs", pa.array(values))
+    asked = dice.integers(0, SERVED, LOOK_UPS)
+    with FakeAbacus("key of the bench") as fake, OnlineStore(file) as online:
+        online.put(VIEW, newest_versions(with_entity(VIEW, table)))
+        shelf, rows = fake.backend.shelf, zip(names, values.tolist(), strict=True)
+        shelf.put("featureGroup", "g", {
+            "featureGroupId": "g", "tableName": "miner_telemetry", "featureGroupSourceType": "ONLINE",
+            "primaryKey": "miner_id", "updateTimestampKey": None, "features": [],
+        })  # fmt: skip
+        shelf.put("online", "g", {"rows": [{"miner_id": name, "hashrate_th_s": value / 1e12} for name, value in rows]})
+        shelf.put("deployment", "d", {"deploymentId": "d", "featureGroupId": "g"})
+        shelf.put("deploymentToken", "t", {"deploymentToken": "t"})
+        endpoints = Endpoints(fake.url, fake.url, fake.url)
+        abacus = Abacus(SecretStr("key of the bench"), endpoints, IngestionSettings())
+        told: list[float] = []
+
+        def ask(number: int) -> None:
+            query = {"miner_id": names[asked[number]]}
+            (row,) = abacus.call("look-up", lambda sdk: sdk.lookup_features("t", "d", query, limit_results=1))
+            told.append(row["hashrate_th_s"])
+
+        took = _each(ask, LOOK_UPS)
+        abacus.close()
+        own: list[float] = []
+
+        def look(number: int) -> None:
+            value = online.get(VIEW, names[asked[number]], END + HOUR).values["hashrate_hs"]
+            own.append(float(value or 0.0) / 1e12)
+
+        here = _each(look, LOOK_UPS)
+    same = sum(a == b for a, b in zip(told, own, strict=True))
+    return [
+        Figure(
+            name="features_served_and_online_agree",
+            value=same,
+            unit="look-ups",
+            target=f"= {LOOK_UPS}",
+            ok=same == LOOK_UPS,
+        ),
+        Figure(
+            name="features_served_look_up_p99",
+            value=round(float(np.percentile(took, 99)) / 1_000, 2),
+            unit="ms",
+            target="< 50 ms through the SDK to the fake on this host, whose own work is in it",
+            ok=float(np.percentile(took, 99)) < 50_000,
+            note=f"{_distribution(took, 'us')}; of our own store {_distribution(here, 'us')}",
         ),
     ]
 
