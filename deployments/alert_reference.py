@@ -111,7 +111,7 @@ begins again. Identity is rule and subject, so an alert has the same id after a 
 - **Flapping**: {FLAP_CHANGES} changes within {FLAP_WINDOW_S // 60} minutes are told once, until it is steady.
 - **A crowd**: at least {LEAST_MINERS} miners and more than the limit's share of a site, or of a rack of it, are one
   critical alert. The rack is read from `location`: `rack_1_position_2`, or `hall/rack/position`.
-- **Without a store** only the pipeline is watched; other alerts stay as they are.
+- **Without a store** only what files of this host tell is watched; other alerts stay as they are.
 """
 
 

@@ -90,7 +90,8 @@ processor are exact over the whole time. The first row after a hand-over has non
 - A Raspberry Pi tells `throttled` and `under_voltage` by its firmware (`get_throttled`), other boards by the kernel's
   cooling devices. A board without sensors: `no_sensor`.
 - `clock_synchronised` is what the kernel was told by chrony, ntpd or systemd-timesyncd. A virtual machine whose host
-  keeps the clock right may say no; flow `watch-alerts` compares with the clock of InfluxDB as well.
+  keeps the clock right may say no.
+- `clock_offset_s` compares with the `Date` of InfluxDB's `/ping`, right to about a second.
 - Processes are those of the user that collects: shifts by their lane, `flows` (short ones), `worker`, `server`,
   `page`, `up`. What began and ended between two rows is not seen. `pss` counts what several share once.
 - Other systems than Linux tell only load, processors and disk.

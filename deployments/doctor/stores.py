@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import time
 from collections.abc import Callable, Iterator
 
@@ -15,6 +14,7 @@ from storage.declaration.pipeline import COLLECTOR_TICK
 from storage.errors import LodelineError, NeedsHuman
 from storage.opening import open_lake, open_store
 from storage.store import Store
+from tasks.health.clock import skew_s
 from tasks.health.status import read_status
 
 MOST_SKEW_S = 5.0
@@ -38,10 +38,10 @@ def influxdb(settings: Settings) -> Iterator[Finding]:
 
 
 def clock(who: str, date: str | None, now: float) -> Iterator[Finding]:
-    """Whether ``now`` agrees with a ``Date`` header (RFC 9110, 6.6.1), which has whole seconds."""
-    if date is None:
+    """Whether ``now`` agrees with a ``Date`` header, which has whole seconds."""
+    skew = skew_s(date, now)
+    if skew is None:
         return
-    skew = now - email.utils.parsedate_to_datetime(date).timestamp()
     if abs(skew) > MOST_SKEW_S:
         ahead = "ahead of" if skew > 0 else "behind"
         yield wrong("clock", f"this machine is {abs(skew):.0f} s {ahead} {who}", "Run NTP on both")

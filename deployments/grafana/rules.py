@@ -20,11 +20,19 @@ from storage.declaration import Measurement, Tier
 from storage.declaration.derived import ANOMALY_SCORE
 from storage.declaration.market import MARKET_DATA
 from storage.declaration.miner import MINER_FAN, MINER_TELEMETRY
-from storage.declaration.pipeline import COLLECTOR_TICK, PIPELINE_VOLUME
+from storage.declaration.pipeline import (
+    COLLECTOR_TICK,
+    EXPORT_STATE,
+    PIPELINE_DELIVERY,
+    PIPELINE_HOST,
+    PIPELINE_VOLUME,
+    SOURCE_HOUR,
+)
 from storage.declaration.pool import POOL_ACCOUNT, POOL_PERFORMANCE
 from tasks.alerts.rule import About, Rule
 from tasks.alerts.rules import RULES
 from tasks.alerts.rules.crowd import CROWDS
+from tasks.alerts.rules.hosts import LEAST_REQUESTS, TOLD_S
 from tasks.alerts.rules.miners import FALLING_RATIO, HASHING, LOW_DUTY_PERCENT
 
 # ruff: noqa: S608
@@ -33,6 +41,8 @@ _MINERS_S = 900
 """How far "now" looks back at miners: three polls at the slowest usual interval of 5 min."""
 _SCORES_S = 2 * 3_600
 _POOLS_S = 6 * 3_600
+_SOURCES_S = 3 * 3_600
+_HOSTS_S = int(TOLD_S)
 _DAY_S = 86_400
 _USUAL_POLL_S = 300
 _WINDOW_S = 60
@@ -115,6 +125,11 @@ def _silent(measurement: Measurement, field: str, limit_s: float, tags: tuple[st
         f"GROUP BY time({_WINDOW_S}s), {quoted(tags)} fill(0)"
     )
     return f'SELECT last("rows") FROM ({rows}) GROUP BY {quoted(tags)}'
+
+
+def _hosts(condition: str, *fields: str) -> str:
+    """Hosts of whose newest row ``condition`` holds."""
+    return _count(_newest(PIPELINE_HOST, "cpus", fields, ("host",)), "cpus", condition, ("host",))
 
 
 _FANS = _newest(MINER_FAN, "status", (), ("fan", *_MINER))
@@ -224,6 +239,80 @@ EXPRESSED: dict[str, Expressed] = {
         ),
         "always of one level",
     ),
+    "host_memory_low": Expressed(
+        PIPELINE_HOST,
+        _HOSTS_S,
+        lambda limit: _count(
+            f'SELECT "memory_available" - {limit} * "memory_total" AS "spare" FROM '
+            f"({_newest(PIPELINE_HOST, 'cpus', ('memory_available', 'memory_total'), ('host',))}) "
+            'WHERE "memory_total" > 0 GROUP BY "host"',
+            "spare",
+            '"spare" < 0',
+            ("host",),
+        ),
+    ),
+    "host_hot": Expressed(
+        PIPELINE_HOST,
+        _HOSTS_S,
+        lambda limit: _hosts(f'"temperature_c" >= {limit} OR "throttled" = true', "temperature_c", "throttled"),
+    ),
+    "host_under_voltage": Expressed(
+        PIPELINE_HOST, _HOSTS_S, lambda _: _hosts('"under_voltage" = true', "under_voltage")
+    ),
+    "clock_off": Expressed(
+        PIPELINE_HOST,
+        _HOSTS_S,
+        lambda limit: _count(
+            'SELECT "clock_offset_s" * "clock_offset_s" AS "squared" FROM '
+            f'({_newest(PIPELINE_HOST, "cpus", ("clock_offset_s",), ("host",))}) GROUP BY "host"',
+            "squared",
+            f'"squared" > {limit * limit}',
+            ("host",),
+        ),
+        "rows that are dated later than now are not seen",
+    ),
+    "collector_overloaded": Expressed(
+        COLLECTOR_TICK,
+        _HOSTS_S,
+        lambda limit: _count(
+            _newest(COLLECTOR_TICK, "polled", ("loop_lag_ms",), ("host", "lane")),
+            "polled",
+            f'"loop_lag_ms" > {limit}',
+            ("host", "lane"),
+        ),
+    ),
+    "delivery_late": Expressed(
+        PIPELINE_DELIVERY,
+        _HOSTS_S,
+        lambda limit: _count(
+            _newest(PIPELINE_DELIVERY, "backlog", ("waiting_s",), ("host", "lane", "sink")),
+            "backlog",
+            f'"waiting_s" > {limit}',
+            ("host", "lane", "sink"),
+        ),
+        "told up to five minutes later, and not while InfluxDB itself is what is slow",
+    ),
+    "source_failing": Expressed(
+        SOURCE_HOUR,
+        _SOURCES_S,
+        lambda limit: _count(
+            _newest(SOURCE_HOUR, "asked", ("success_ratio",), ("source",)),
+            "asked",
+            f'"asked" >= {LEAST_REQUESTS} AND "success_ratio" < {limit}',
+            ("source",),
+        ),
+        "looks at the last hour of UTC that is over",
+    ),
+    "export_late": Expressed(
+        EXPORT_STATE,
+        _DAY_S,
+        lambda limit: _count(
+            _newest(EXPORT_STATE, "failures", ("overdue_s",), ("host", "feature_group", "way")),
+            "failures",
+            f'"overdue_s" > {limit}',
+            ("feature_group", "way"),
+        ),
+    ),
 }
 """Rules that are a threshold on stored rows."""
 
@@ -239,6 +328,7 @@ NOT_EXPRESSED: dict[str, str] = {
     "market_source_away": "needs to know which sources are pools, and what was asked of each: that is configuration",
     "store_away": "a store that is away answers no query; the host that cannot deliver tells it",
     "points_refused": "looks at files of the host",
+    "derived_late": "compares the marks of two measurements",
 }
 """Rules that Lodeline alone watches, and why."""
 

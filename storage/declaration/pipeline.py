@@ -205,6 +205,9 @@ PIPELINE_HOST = Measurement(
         level("uptime_s", "s", "time since the host started"),
         flag("clock_synchronised", "something keeps the clock right, as the kernel knows"),
         gauge("clock_error_s", "s", "error that the clock may have, as the kernel knows"),
+        gauge(
+            "clock_offset_s", "s", "this clock less that of InfluxDB, which tells whole seconds; null: none is asked"
+        ),
         text("reason", "why a value is null, as field:reason, comma-separated"),
     ),
     {Tier.RAW: "mining_operational"},

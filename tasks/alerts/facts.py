@@ -14,10 +14,17 @@ from storage.declaration.derived import ANOMALY_SCORE
 from storage.declaration.event import MINER_EVENT
 from storage.declaration.market import MARKET_DATA
 from storage.declaration.miner import MINER_FAN, MINER_TELEMETRY
-from storage.declaration.pipeline import PIPELINE_VOLUME, SOURCE_REQUEST
+from storage.declaration.pipeline import (
+    EXPORT_STATE,
+    PIPELINE_DELIVERY,
+    PIPELINE_HOST,
+    PIPELINE_VOLUME,
+    SOURCE_REQUEST,
+)
 from storage.declaration.pool import POOL_ACCOUNT, POOL_PERFORMANCE, WORKER_MATCH
 from storage.errors import NeedsHuman
 from storage.store import Store
+from tasks.alerts.behind import behind
 from tasks.health.status import Status, read_status
 from tasks.miners.settings import MinerSettings
 from tasks.overrides.file import OverrideWatch
@@ -36,6 +43,7 @@ _MATCH_LOOK_BACK_S = 3 * 3_600
 _SWITCH_LOOK_BACK_S = 3 * 3_600
 """By then the hour after a switch is compared with what pools credit, and the match says where the work goes."""
 _ANOMALY_LOOK_BACK_S = 2 * 3_600
+_HOUR_S = 3_600
 _DAY_S = 86_400
 _log = logging.getLogger(__name__)
 
@@ -69,7 +77,12 @@ class Facts:
         requests: one row a request of a pool or market source in the last six hours, whichever host asked: ``source``,
             ``request``, ``failure`` of its newest try (null: data came), ``ok_age_s`` since data came (null: not in
             these hours), ``first_age_s`` since its first try of these hours.
+        rates: one row a pool or market source, whichever host asked: ``source``, ``asked`` and ``answered`` of the
+            last hour.
         volumes: of pipeline_volume, last day.
+        hosts, deliveries, exports: of pipeline_host, pipeline_delivery and export_state, last day.
+        behind: by ``measurement`` that is rolled up or derived by the hour and behind with it: ``late_s``, since the
+            oldest hour that waits could have been done.
         pool_ids: of the configuration.
         status: of this host's pipeline, from its files.
         store_trouble: why the store does not answer; all tables are empty then.
@@ -89,7 +102,12 @@ class Facts:
     anomalies: pd.DataFrame
     prices: pd.DataFrame
     requests: pd.DataFrame
+    rates: pd.DataFrame
     volumes: pd.DataFrame
+    hosts: pd.DataFrame
+    deliveries: pd.DataFrame
+    exports: pd.DataFrame
+    behind: pd.DataFrame
     pool_ids: frozenset[str] = frozenset()
     status: Status | None = None
     store_trouble: str | None = None
@@ -147,6 +165,7 @@ def gather(
     if store is not None:
         start, stop = int(now) - _POOL_LOOK_BACK_S, int(now) + 1
         requests = store.read(SOURCE_REQUEST, Tier.RAW, start, stop, columns=["ok", "failure"]).to_pandas()
+    requests = requests[~requests["source"].isin(closed_pool_ids)]
     switched = _empty(MINER_EVENT)
     if store is not None:
         start, stop = int(now) - _SWITCH_LOOK_BACK_S, int(now) + 1
@@ -165,8 +184,13 @@ def gather(
         switches=_at_another_pool(_with_age(switched, now), standing),
         anomalies=_of_miners(newest(ANOMALY_SCORE, int(now) - _ANOMALY_LOOK_BACK_S), standing),
         prices=newest(MARKET_DATA, int(now) - _DAY_S),
-        requests=tried(requests[~requests["source"].isin(closed_pool_ids)], now),
+        requests=tried(requests, now),
+        rates=_rates(requests, now),
         volumes=newest(PIPELINE_VOLUME, int(now) - _DAY_S),
+        hosts=newest(PIPELINE_HOST, int(now) - _DAY_S),
+        deliveries=newest(PIPELINE_DELIVERY, int(now) - _DAY_S),
+        exports=newest(EXPORT_STATE, int(now) - _DAY_S),
+        behind=behind(store, now),
         pool_ids=pool_ids,
         store_trouble=store_trouble,
         status=read_status(data_directory, now),
@@ -231,6 +255,15 @@ def tried(requests: pd.DataFrame, now: float) -> pd.DataFrame:
     found = by_request.agg(failure=("failure", lambda column: column.iloc[-1]), first_age_s=("age_s", "max"))
     came = rows[rows["ok"].eq(True).fillna(False).astype(bool)].groupby(keys)["age_s"].min()
     return found.join(came.rename("ok_age_s")).reset_index()
+
+
+def _rates(requests: pd.DataFrame, now: float) -> pd.DataFrame:
+    """Of each source the requests of the last hour that were sent, and those that brought data."""
+    rows = _with_age(requests.copy(), now)
+    rows = rows[(rows["age_s"] < _HOUR_S) & rows["failure"].ne("budget")]
+    came = rows["ok"].eq(True).fillna(False).astype("int64")
+    by_source = rows.assign(answered=came, asked=1).groupby("source", sort=True)
+    return by_source[["asked", "answered"]].sum().reset_index()
 
 
 def _with_age(rows: pd.DataFrame, now: float) -> pd.DataFrame:

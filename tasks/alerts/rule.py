@@ -86,6 +86,8 @@ class Rule:
         unit: unit of limit and value, by the declaration's names.
         muted_by: rules whose alert for the same entity says it all, so that this one is not told.
         composite: what it is made of, where it is one of other rules and conditions; ``find`` is not asked then.
+        from_store: it looks at what is stored, so nothing can be said while the store does not answer; all rules do
+            that are not about the pipeline.
     """
 
     name: str
@@ -100,6 +102,12 @@ class Rule:
     unit: str = ""
     muted_by: frozenset[str] = frozenset()
     composite: Composite | None = None
+    from_store: bool = False
+
+    @property
+    def needs_store(self) -> bool:
+        """Whether it cannot be asked without a store."""
+        return self.from_store or self.about is not About.PIPELINE
 
 
 def fingerprint(rule: str, subject: str) -> str:

@@ -165,15 +165,16 @@ class Watch:
 def ask(rules: Mapping[str, Rule], facts: Facts, before: Memory | None = None) -> tuple[Evaluation, dict[str, str]]:
     """Ask every rule, composites after what they are made of; what they found, and why some could not be asked.
 
-    ``before``: what the parts of composites said at the look before. Without a store only the rules over the pipeline
-    are asked. A rule that fails is a fault of Lodeline; it is logged and shown, and does not blind the others.
+    ``before``: what the parts of composites said at the look before. Without a store only the rules are asked that look
+    at files of this host. A rule that fails is a fault of Lodeline; it is logged and shown, and does not blind the
+    others.
     """
     evaluation = Evaluation(facts, rules, {}, before or {})
     not_asked: dict[str, str] = {}
     composites = {name: rule.composite for name, rule in rules.items() if rule.composite is not None}
     for name in [*(name for name in rules if name not in composites), *in_order(composites)]:
         rule = rules[name]
-        if facts.store_trouble is not None and rule.about is not About.PIPELINE:
+        if facts.store_trouble is not None and rule.needs_store:
             not_asked[name] = "the store does not answer"
             continue
         try:

@@ -17,13 +17,15 @@ FIRST = "first_look"
 LaneAndSink = tuple[str, str]
 
 
-def host_frame(looks: Sequence[HostState], before: HostState | None, host: str, time: int) -> Frame:
+def host_frame(
+    looks: Sequence[HostState], before: HostState | None, offset: float | str, host: str, time: int
+) -> Frame:
     """One row at ``time`` (Unix seconds) of ``looks`` (at least one, oldest first): the newest, and the worst of some.
 
-    ``before``: the last look of the row before.
+    ``before``: the last look of the row before. ``offset``: of the clock, seconds, or why it is not known.
     """
     now = looks[-1]
-    reasons = dict(now.reasons)
+    reasons = dict(now.reasons) | ({"clock_offset_s": offset} if isinstance(offset, str) else {})
     busy: float | None = None
     if now.cpu is not None and (before is None or before.cpu is None):
         reasons["cpu_busy"] = FIRST
@@ -48,6 +50,7 @@ def host_frame(looks: Sequence[HostState], before: HostState | None, host: str, 
         "uptime_s": now.uptime_s,
         "clock_synchronised": now.clock.synchronised if now.clock else None,
         "clock_error_s": now.clock.error_s if now.clock else None,
+        "clock_offset_s": None if isinstance(offset, str) else offset,
         "reason": _told(reasons),
     }
     return build_frame(PIPELINE_HOST.name, [time], {name: [value] for name, value in columns.items()})

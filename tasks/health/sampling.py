@@ -17,9 +17,11 @@ from types import TracebackType
 from storage.audit.trail import file_name
 from storage.delivery.books import Books, books
 from storage.errors import LodelineError
+from storage.influx.settings import InfluxSettings
 from storage.settings import StorageSettings
 from storage.spool.lane import Lane, LaneBusy
 from storage.spool.record import Batch
+from tasks.health.clock import offset_to_influxdb
 from tasks.health.host import HostState, look
 from tasks.health.processes import ProcessState, processes, usage
 from tasks.health.rows import LaneAndSink, delivery_frame, host_frame, process_frame
@@ -41,12 +43,14 @@ class Sampler:
         host: str,
         run_id: str,
         look_at: Callable[[Path], HostState] = look,
+        offset_to: Callable[[InfluxSettings | None], float | str] = offset_to_influxdb,
     ) -> None:
         self._lane = lane
         self._storage = storage
         self._host = host
         self._run_id = run_id
         self._look_at = look_at
+        self._offset_to = offset_to
         self._looks: list[HostState] = []
         self._before: tuple[float, HostState, list[ProcessState], dict[LaneAndSink, Books]] | None = None
 
@@ -72,7 +76,7 @@ class Sampler:
         found, kept = processes(self._storage.lock_directory), self._books()
         at, state, ran, had = self._before or (now, None, None, None)
         frames = [
-            host_frame(self._looks, state, self._host, slot),
+            host_frame(self._looks, state, self._offset_to(self._storage.influx), self._host, slot),
             process_frame(usage(found, ran, now - at), self._host, slot),
             delivery_frame(kept, had, now - at, self._host, slot),
         ]
@@ -107,7 +111,7 @@ class Sampling:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join()  # it waits on nothing but the disk, and the lane has to be free for the next shift
+        self._thread.join()  # the lane has to be free for the next shift; InfluxDB's clock is waited for 2 s at most
 
     def _run(self) -> None:
         name = f"health-{file_name(self._host)}"

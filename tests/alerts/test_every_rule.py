@@ -60,9 +60,11 @@ ALSO_OF_THE_POOL = ("work_astray", "pool_switched")
 """Rules whose fault the pool sees as well: it is told on both sides, of the miner and of the worker."""
 PARTS = [*OF_A_WORKER, *OF_A_MINER, *(rule for name in OF_A_MINER for rule in [crowd_name(name)] * LEAST_MINERS)]
 OF_THE_PIPELINE = (
-    "lane_stands_still", "store_away", "points_refused", "disk_filling", "collector_overloaded", "response_wants_human",
-)  # fmt: skip
-"""Rules whose faults are in test_pipeline_rules.py."""
+    *("lane_stands_still", "store_away", "points_refused", "disk_filling", "collector_overloaded"),
+    *("response_wants_human", "host_memory_low", "host_hot", "host_under_voltage", "clock_off", "delivery_late"),
+    *("source_failing", "export_late", "derived_late"),
+)
+"""Rules whose faults are in test_pipeline_rules.py and test_host_rules.py."""
 
 
 def parts_of(farm: Farm) -> dict[str, list[str]]:

@@ -163,7 +163,7 @@ def test_without_a_store_the_pipeline_is_watched_and_miners_stay_as_they_are(tmp
     book = farm.book()
     look = book.last_look()
     assert look is not None
-    assert set(look.not_asked) == {name for name, rule in RULES.items() if rule.about != "pipeline"}
+    assert set(look.not_asked) == {name for name, rule in RULES.items() if rule.needs_store}
     assert len(book.unstored()) == 1, "it fired while the store was away, and is history all the same"
     farm.store = there
     farm.restart()

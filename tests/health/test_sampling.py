@@ -51,18 +51,19 @@ def test_a_row_of_the_host_tells_the_worst_of_its_minutes() -> None:
         state(temperature_c=81.0, throttled=True, under_voltage=None),
         state(cpu=CpuTimes(busy_s=400, whole_s=1600)),
     ]
-    told = row(host_frame(looks, state(), "edge", T))
+    told = row(host_frame(looks, state(), 0.25, "edge", T))
     assert told["cpu_busy"] == 0.5, "300 of 600 ticks"
     assert (told["memory_available"], told["temperature_c"], told["throttled"]) == (90, 81.0, True)
     assert "under_voltage" not in told, "nobody knows: null, not false"
     assert told["reason"] == "under_voltage:no_sensor"
-    assert (told["clock_synchronised"], told["clock_error_s"], told["host"]) == (True, 0.1, "edge")
+    assert (told["clock_synchronised"], told["clock_error_s"], told["clock_offset_s"]) == (True, 0.1, 0.25)
 
 
 def test_the_first_row_has_no_share_of_the_processor() -> None:
-    told = row(host_frame([state(reasons={})], None, "edge", T))
+    told = row(host_frame([state(reasons={})], None, "no_influxdb", "edge", T))
     assert "cpu_busy" not in told
-    assert told["reason"] == "cpu_busy:first_look"
+    assert told["reason"] == "clock_offset_s:no_influxdb,cpu_busy:first_look"
+    assert "clock_offset_s" not in told
 
 
 def test_rows_of_processes() -> None:

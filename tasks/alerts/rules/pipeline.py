@@ -187,5 +187,6 @@ PIPELINE_RULES = (
         keep_s=0,
         limit=14.0,
         unit="days",
+        from_store=True,
     ),
 )
