@@ -5,13 +5,21 @@ from __future__ import annotations
 from deployments.grafana import queries
 from deployments.grafana.panel import Dashboard, Panel, Row, Target, lines, newest, tag_values
 from storage.declaration.event import ALERT_EVENT, EVENT_SEVERITIES
+from storage.declaration.measurement import Measurement
 from storage.declaration.miner import FAILURE_KINDS, MINER_TELEMETRY
 from storage.declaration.pipeline import (
     COLLECTOR_TICK,
+    EXPORT_STATE,
     FEATURE_DRIFT,
+    FLEET_HEALTH,
+    PIPELINE_DELIVERY,
     PIPELINE_DISK,
+    PIPELINE_HOST,
+    PIPELINE_PROCESS,
     PIPELINE_VOLUME,
     SOURCE_FAILURES,
+    SOURCE_HOUR,
+    SOURCE_QUALITY,
     SOURCE_REQUEST,
 )
 
@@ -40,6 +48,38 @@ def _requests(title: str, description: str, function: str, field: str, unit: str
     )
 
 
+def _told(
+    measurement: Measurement,
+    title: str,
+    description: str,
+    *fields: str,
+    worst: str = "max",
+    by: tuple[str, ...] = ("host",),
+    where: tuple[str, ...] = (_HOST,),
+    interval: str = "5m",
+    width: int = 8,
+) -> Panel:
+    """``worst`` of ``fields``, all of one unit, by tags."""
+    names = " ".join(f"$tag_{tag}" for tag in by)
+    targets = [
+        Target(
+            queries.measured(measurement, worst, field, by, list(where)),
+            f"{names} {field}".strip() if len(fields) > 1 else names or field,
+        )
+        for field in fields
+    ]
+    unit = measurement.field_by_name[fields[0]].unit
+    return lines(title, description, measurement, targets, unit, interval=interval, width=width)
+
+
+_WAY = ("host", "lane", "sink")
+
+
+def _fleet(title: str, description: str, *fields: str, worst: str = "min") -> Panel:
+    """Figures of the business, hour by hour."""
+    return _told(FLEET_HEALTH, title, description, *fields, worst=worst, by=(), where=(), interval="1h", width=6)
+
+
 PIPELINE = Dashboard(
     "pipeline",
     "Lodeline pipeline",
@@ -64,6 +104,13 @@ PIPELINE = Dashboard(
                 ),
                 _ticks("Tick time", "From the slot's start until all was read.", took="tick_s"),
                 _ticks("Missed slots", "Slots that nobody ticked since the tick before.", missed="missed"),
+                _ticks(
+                    "Latency of answers",
+                    "Time until an answer was whole, of those that came in a tick.",
+                    median="latency_p50_ms",
+                    of_95="latency_p95_ms",
+                    of_99="latency_p99_ms",
+                ),
                 _ticks("Event loop delay", "Worst delay in a tick: a busy host, not slow miners.", delay="loop_lag_ms"),
                 lines(
                     "Failed polls by reason",
@@ -141,6 +188,167 @@ PIPELINE = Dashboard(
                     ),
                     ("latency_ms", "rows", "tries", "credits_left", "retry_after_s"),
                     width=24,
+                ),
+            ),
+        ),
+        Row(
+            "Hosts",
+            (
+                _told(PIPELINE_HOST, "Processors", "Part of all cores' time that was not idle.", "cpu_busy"),
+                _told(
+                    PIPELINE_HOST,
+                    "Memory",
+                    "The least that could be had without swapping, and all of it.",
+                    "memory_available",
+                    "memory_total",
+                    worst="min",
+                ),
+                _told(
+                    PIPELINE_HOST, "Temperature", "Hottest sensor; a board without one has no line.", "temperature_c"
+                ),
+                _told(
+                    PIPELINE_PROCESS,
+                    "Cores by kind of process",
+                    "1 is one core. Short flows together; what ended between two rows is not in it.",
+                    "cpu_cores",
+                    by=("host", "process"),
+                ),
+                _told(
+                    PIPELINE_PROCESS,
+                    "Memory by kind of process",
+                    "What several processes share is counted once.",
+                    "pss",
+                    by=("host", "process"),
+                ),
+                _told(
+                    PIPELINE_PROCESS,
+                    "Open files by kind of process",
+                    "Files and connections.",
+                    "open_files",
+                    by=("host", "process"),
+                ),
+                newest(
+                    "Newest of each host",
+                    "`reason` says what its board or system does not tell.",
+                    PIPELINE_HOST,
+                    queries.newest_of_each(
+                        PIPELINE_HOST,
+                        (
+                            "cpu_busy",
+                            "load_1m",
+                            "memory_available",
+                            "swap_used",
+                            "disk_free",
+                            "temperature_c",
+                            "throttled",
+                            "under_voltage",
+                            "clock_synchronised",
+                            "clock_offset_s",
+                            "reason",
+                        ),
+                        [_HOST],
+                    ),
+                    (
+                        "cpu_busy",
+                        "load_1m",
+                        "memory_available",
+                        "swap_used",
+                        "disk_free",
+                        "temperature_c",
+                        "clock_offset_s",
+                    ),
+                    width=24,
+                ),
+            ),
+        ),
+        Row(
+            "Delivery",
+            (
+                _told(
+                    PIPELINE_DELIVERY,
+                    "Throughput",
+                    "Points that the store took.",
+                    "stored_per_s",
+                    worst="mean",
+                    by=_WAY,
+                ),
+                _told(
+                    PIPELINE_DELIVERY,
+                    "Lag",
+                    "From reading to being stored, 95 of 100 points.",
+                    "lag_p95_s",
+                    by=_WAY,
+                ),
+                _told(
+                    PIPELINE_DELIVERY,
+                    "Behind",
+                    "Since the reading of the newest point stored while others wait; 0: none waits.",
+                    "waiting_s",
+                    by=_WAY,
+                ),
+                newest(
+                    "Newest of each lane and store",
+                    "Dead-lettered and shed over the life of the lane.",
+                    PIPELINE_DELIVERY,
+                    queries.newest_of_each(
+                        PIPELINE_DELIVERY,
+                        ("stored_per_s", "backlog", "waiting_s", "lag_p99_s", "dead_lettered", "shed", "trouble"),
+                        [_HOST],
+                    ),
+                    ("stored_per_s", "backlog", "waiting_s", "lag_p99_s", "dead_lettered", "shed"),
+                    width=24,
+                ),
+            ),
+        ),
+        Row(
+            "Business and quality",
+            (
+                _fleet(
+                    "Delivered, known, credited",
+                    "Hashrate delivered of what was expected, miners known of those configured, credited of what was "
+                    "predicted.",
+                    "delivered_ratio",
+                    "known_ratio",
+                    "credited_ratio",
+                ),
+                _fleet(
+                    "Profit",
+                    "Of the newest day, and the mean of the seven before.",
+                    "profit_day_usd",
+                    "profit_mean_usd",
+                ),
+                _fleet("Age of prices", "Newest price of the coin whose is oldest.", "price_age_s", worst="max"),
+                _told(
+                    SOURCE_HOUR,
+                    "Answers by source",
+                    "Requests that brought data / requests, by hour.",
+                    "success_ratio",
+                    worst="min",
+                    by=("source",),
+                    where=(),
+                    interval="1h",
+                    width=6,
+                ),
+                newest(
+                    "Newest day of each source",
+                    "Quality by docs/source-quality.md; `lodeline quality` has all days.",
+                    SOURCE_QUALITY,
+                    queries.newest_of_each(
+                        SOURCE_QUALITY,
+                        ("score", "completeness", "timeliness", "accuracy", "consistency", "failed", "reason"),
+                    ),
+                    ("score", "completeness", "timeliness", "accuracy", "consistency", "failed"),
+                    look_back="72h",
+                ),
+                newest(
+                    "Exports to Abacus.AI",
+                    "Of each feature group; overdue by its schedule.",
+                    EXPORT_STATE,
+                    queries.newest_of_each(
+                        EXPORT_STATE,
+                        ("watermark_age_s", "rows_behind", "overdue_s", "failures", "dead_letters", "failure"),
+                    ),
+                    ("watermark_age_s", "rows_behind", "overdue_s", "failures", "dead_letters"),
                 ),
             ),
         ),

@@ -136,6 +136,13 @@ TAGS_OF: dict[str, list[dict[str, str]]] = {
     "mining_profitability": [{"algorithm": "scrypt", "coins": "litecoin+dogecoin", "source": "cg"}],
     "pipeline_disk": [{"host": "edge-1", "place": "lake", "of": of, "tier": "raw"} for of in ("a", "b")],
     "pipeline_volume": [{"host": "edge-1", "volume": "data"}],
+    "pipeline_host": [{"host": "edge-1"}],
+    "pipeline_process": [{"host": "edge-1", "process": process} for process in ("shift-miners", "page")],
+    "pipeline_delivery": [{"host": "edge-1", "lane": "miners", "sink": "influx"}],
+    "source_hour": [{"source": "cg"}],
+    "source_quality": [{"source": "cg", "kind": "price"}],
+    "export_state": [{"host": "edge-1", "feature_group": "miner_hourly", "way": "batch"}],
+    "fleet_health": [{"scope": "fleet"}],
     "feature_drift": [{"view": "miner_hourly_v1", "feature": "power"}],
 }
 """Series of the measurements that only the newer dashboards read; each field has a value in each of their rows."""
