@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from storage.downsample.watermarks import Watermark
+    from tasks.health.fleet import FleetHealth
+    from tasks.health.host import HostState
     from tasks.health.status import LaneStatus, Status
     from tasks.sources.budget import Account
     from tasks.sources.standing import RequestStanding
@@ -48,6 +50,7 @@ def status(config: ConfigOption = None, miner: MinerOption = None, as_json: Json
 
     from deployments import miner_status
     from deployments.settings import load_settings
+    from tasks.health.host import look
     from tasks.health.status import read_status
 
     data_directory, now = load_settings(config).host.data_directory, time.time()
@@ -58,7 +61,7 @@ def status(config: ConfigOption = None, miner: MinerOption = None, as_json: Json
             lines, healthy = miner_status.in_words(found, now), found.answers
         else:
             found = read_status(data_directory, now)
-            lines, healthy = in_words(found), found.healthy
+            lines, healthy = [*in_words(found), host_in_words(look(data_directory))], found.healthy
     except PermissionError as error:
         raise NeedsHuman(
             f"{error.filename} may not be read by this user", remedy="Run this as the user that collects"
@@ -76,7 +79,35 @@ def in_words(found: Status) -> list[str]:
     lines += [f"  {one.target} {one.subject}: {one.in_words()}; {one.id}" for one in found.overrides]
     for lane in found.lanes:
         lines += _lane_in_words(lane)
+    if found.fleet is not None:
+        lines += _fleet_in_words(found.fleet)
     return lines + _rolled_up_in_words(found.rolled_up)
+
+
+def _fleet_in_words(fleet: FleetHealth) -> list[str]:
+    """What the business hangs on; what is not known is left out."""
+    told = [f"{fleet.miners_known} of {fleet.miners} miners known"]
+    if fleet.delivered_ratio is not None:
+        told.append(f"{fleet.delivered_ratio:.1%} of the hashrate delivered")
+    if fleet.credited_ratio is not None:
+        told.append(f"{fleet.credited_ratio:.1%} of what was predicted credited")
+    if fleet.profit_day_usd is not None:
+        mean = "" if fleet.profit_mean_usd is None else f" (mean of the days before {fleet.profit_mean_usd:,.2f})"
+        told.append(f"profit of the last day {fleet.profit_day_usd:,.2f} USD{mean}")
+    return [f"Fleet, as of {_clock(fleet.time)}", f"  {'; '.join(told)}"]
+
+
+def host_in_words(host: HostState) -> str:
+    """The machine in one line; what its board or system does not tell is left out."""
+    told = [f"load {host.load_1m:.1f} on {host.cpus} cores"]
+    if host.memory_available is not None and host.memory_total is not None:
+        told.append(f"{host.memory_available / 2**20:,.0f} of {host.memory_total / 2**20:,.0f} MiB memory free")
+    told.append(f"{host.disk_free / 1e9:,.1f} of {host.disk_total / 1e9:,.1f} GB disk free")
+    if host.temperature_c is not None:
+        told.append(f"{host.temperature_c:.0f} °C" + (", slowed down" if host.throttled else ""))
+    if host.under_voltage:
+        told.append("too little voltage")
+    return f"Host: {', '.join(told)}"
 
 
 def _rolled_up_in_words(rolled_up: Mapping[str, Watermark]) -> list[str]:
@@ -91,6 +122,8 @@ def _rolled_up_in_words(rolled_up: Mapping[str, Watermark]) -> list[str]:
 
 
 def _lane_in_words(lane: LaneStatus) -> list[str]:
+    from tasks.health.rows import LANES_OF_THE_PAST
+
     failures = ", ".join(f"{reason} {number}" for reason, number in sorted(lane.failed_by_reason.items()))
     newest = "none yet" if lane.newest_data_age_s is None else f"{_duration(lane.newest_data_age_s)} old"
     lines = [
@@ -101,12 +134,22 @@ def _lane_in_words(lane: LaneStatus) -> list[str]:
         + (f", {lane.left_alone} left alone (breaker open)" if lane.left_alone else ""),
         f"  newest data  {newest}",
     ]
+    answers = lane.tally.answers
+    median_s, most_s = answers.quantile(0.5), answers.quantile(0.95)
+    if median_s is not None and most_s is not None:
+        part = answers.count / lane.tally.asked if lane.tally.asked else 1.0
+        lines.append(
+            f"  so far       {part:.1%} answered, half within {median_s:.2f} s, 95 of 100 within {most_s:.2f} s"
+        )
     lines += [_credits_in_words(source, account) for source, account in lane.credits.items()]
     for sink, account in sorted(lane.sinks.items()):
         lines.append(
             f"  to {sink:<9} {account.accepted:,} points accepted, {account.stored:,} stored, "
             f"{account.backlog:,} waiting, {account.dead_lettered:,} dead-lettered, {account.shed:,} shed"
         )
+        late_s = account.lag.delays.quantile(0.95) if account.lag and lane.lane not in LANES_OF_THE_PAST else None
+        if late_s is not None:
+            lines.append(f"               95 of 100 points stored within {late_s:.1f} s of their reading")
     if not lane.sinks:
         lines.append("  delivery     not started yet")
     for miner in lane.failing[:_NAMED_MINERS]:

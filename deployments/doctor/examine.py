@@ -12,6 +12,7 @@ from storage.errors import LodelineError
 EXAMINATIONS: tuple[Callable[[Settings], Iterable[Finding]], ...] = (
     host.packages,
     host.data_directory,
+    host.machine,
     host.open_files,
     host.page_port,
     host.archive,

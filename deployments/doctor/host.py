@@ -13,9 +13,11 @@ from pathlib import Path
 from deployments.doctor.finding import Finding, odd, skipped, well, wrong
 from deployments.settings import Settings
 from storage.errors import NeedsHuman
+from tasks.health.host import HostState, look
 from tasks.miners.open_files import allow_open_files
 
 LEAST_FREE = 0.1
+HOT_C = 80.0
 
 
 def packages(settings: Settings) -> Iterator[Finding]:
@@ -70,6 +72,38 @@ def disk(total: int, free: int) -> Finding:
     if free < LEAST_FREE * total:
         return wrong("disk", told, "lodeline disk shows what takes it; shorten retention, or archive to another volume")
     return well("disk", told)
+
+
+def machine(settings: Settings) -> Iterator[Finding]:
+    """Memory, heat, power supply and clock, as far as this machine tells them."""
+    yield from _machine(look(settings.host.data_directory))
+
+
+def _machine(state: HostState) -> Iterator[Finding]:
+    if state.memory_available is not None and state.memory_total is not None:
+        told = f"{state.memory_available / 2**20:,.0f} of {state.memory_total / 2**20:,.0f} MiB can be had"
+        if state.memory_available < LEAST_FREE * state.memory_total:
+            yield wrong("memory", told, "See what takes it (ps); give it more, or move work elsewhere")
+        else:
+            yield well("memory", told)
+    if state.temperature_c is not None or state.throttled is not None:
+        degrees = "" if state.temperature_c is None else f"{state.temperature_c:.0f} °C"
+        if state.throttled or (state.temperature_c or 0.0) >= HOT_C:
+            slowed = ", the processor is slowed down" if state.throttled else ""
+            yield wrong("heat", f"{degrees or 'no sensor'}{slowed}", "Give it air, a heat sink or a fan")
+        else:
+            yield well("heat", degrees or "not slowed down")
+    if state.under_voltage is not None:
+        if state.under_voltage:
+            yield wrong("power supply", "gives too little voltage", "Change the supply or the cable")
+        else:
+            yield well("power supply", "gives enough voltage")
+    if state.clock is not None and not state.clock.synchronised:
+        yield odd(
+            "NTP", "the kernel knows of nothing that keeps the clock right", "Run NTP (chrony, systemd-timesyncd)"
+        )
+    elif state.clock is not None:
+        yield well("NTP", f"the clock is kept right, to {state.clock.error_s:.2f} s")
 
 
 def open_files(settings: Settings) -> Iterator[Finding]:

@@ -22,7 +22,8 @@ from tasks.derive.realised import derive_realised
 from tasks.derive.source_hours import derive_source_hours
 from tasks.derive.source_quality.deriving import SourceQualityReport, derive_source_quality
 from tasks.derive.source_quality.sources import Intervals
-from tasks.health.business import FleetHealth, frame_of, keep, look_at_fleet
+from tasks.health.business import look_at_fleet
+from tasks.health.fleet import FleetHealth, frame_of, keep
 from tasks.miners.settings import MinerSettings
 from tasks.resilience.steps import as_task
 

@@ -1,16 +1,10 @@
-"""``fleet_health``: the few figures that say whether the business goes well, from what is stored.
-
-Kept beside the store, too (``state/fleet_health.json``), for those who read files: ``/metrics`` and ``lodeline
-status`` tell it while no store answers.
-"""
+"""The figures of ``fleet_health`` out of what is stored."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import pandas as pd
 
 from storage.declaration.bucket import Tier
@@ -18,16 +12,15 @@ from storage.declaration.derived import FINANCIAL_SUMMARY, OPERATIONAL_METRICS
 from storage.declaration.market import MARKET_DATA
 from storage.declaration.measurement import Measurement
 from storage.declaration.miner import MINER_TELEMETRY
-from storage.declaration.pipeline import FLEET_HEALTH, SOURCE_QUALITY
+from storage.declaration.pipeline import SOURCE_QUALITY
 from storage.declaration.pool import POOL_RECONCILIATION
 from storage.downsample.rollup import DAY_S, HOUR_S, window_of
 from storage.downsample.windows import unix_seconds
-from storage.frame import Frame, Value, build_frame
 from storage.store import Store
 from tasks.alerts.facts import STALE_INTERVALS, judged, roster_of
+from tasks.health.fleet import FleetHealth, QualityOfSource
 from tasks.miners.settings import MinerSettings
 
-FILE = "fleet_health.json"
 _DAYS = 7
 _SETTLED_S = 10 * DAY_S
 """How long after its end a pool may still tell of a day (docs/pools.md)."""
@@ -36,45 +29,6 @@ _SETTLED_S = 10 * DAY_S
 _QUALITY = ("score", "completeness", "timeliness", "accuracy", "consistency")
 _QUALITY_S = 4 * DAY_S
 """A day is worked out once it is over; in this time an outage of that work is told by its age."""
-
-
-class QualityOfSource(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest day (``day``: its start, Unix seconds) of ``source_quality`` of one source; of all miners the mean."""
-
-    source: str
-    kind: str
-    day: int
-    score: float | None = None
-    completeness: float | None = None
-    timeliness: float | None = None
-    accuracy: float | None = None
-    consistency: float | None = None
-
-
-class FleetHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of ``fleet_health``; see storage/declaration/pipeline.py. ``time``: Unix seconds when it was looked.
-
-    ``sources``: quality of sources as far as it is worked out, for those who read files.
-    """
-
-    time: int
-    miners: int
-    miners_known: int
-    miners_answering: int
-    known_ratio: float | None = None
-    hashrate_expected_hs: float | None = None
-    hashrate_delivered_hs: float | None = None
-    delivered_ratio: float | None = None
-    hashing_uptime_percent: float | None = None
-    predicted_usd: float | None = None
-    credited_usd: float | None = None
-    credited_ratio: float | None = None
-    profit_day_usd: float | None = None
-    profit_mean_usd: float | None = None
-    profit_change_usd: float | None = None
-    price_age_s: float | None = None
-    reason: str | None = None
-    sources: tuple[QualityOfSource, ...] = ()
 
 
 def look_at_fleet(store: Store, miners: Sequence[MinerSettings], now: int) -> FleetHealth:
@@ -99,30 +53,6 @@ def look_at_fleet(store: Store, miners: Sequence[MinerSettings], now: int) -> Fl
     told |= _price(store, now, reasons)
     reason = ",".join(f"{name}:{why}" for name, why in sorted(reasons.items())) or None
     return FleetHealth(time=now, miners=len(roster), reason=reason, sources=_qualities(store, now), **told)
-
-
-def frame_of(health: FleetHealth) -> Frame:
-    """The row of the hour in which it was looked; looked again in that hour it replaces the row."""
-    columns: dict[str, list[Value]] = {
-        name: [value] for name, value in msgspec.structs.asdict(health).items() if name not in ("time", "sources")
-    }
-    return build_frame(FLEET_HEALTH.name, [window_of(health.time, HOUR_S)], {"scope": ["fleet"], **columns})
-
-
-def keep(state: Path, health: FleetHealth) -> None:
-    """Put it beside the store, in ``state``."""
-    state.mkdir(parents=True, exist_ok=True)
-    draft = state / f"{FILE}.new"
-    draft.write_bytes(msgspec.json.encode(health))
-    draft.replace(state / FILE)
-
-
-def kept(state: Path) -> FleetHealth | None:
-    """What was kept last; None where this host has not looked, or another version did."""
-    try:
-        return msgspec.json.decode((state / FILE).read_bytes(), type=FleetHealth)
-    except (FileNotFoundError, msgspec.MsgspecError):
-        return None
 
 
 def _work(store: Store, now: int, reasons: dict[str, str]) -> dict[str, float]:

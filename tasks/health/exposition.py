@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from storage.histogram import SECONDS, Histogram, continued, empty
 from tasks.alerts.book import Book
 from tasks.alerts.rule import Level
-from tasks.health import business
+from tasks.health import fleet as fleets
 from tasks.health.host import look
 from tasks.health.metrics import METRICS, PREFIX, Kind, MetricDeclaration
 from tasks.health.processes import FLOWS, processes, usage
@@ -227,7 +227,7 @@ def _processes(lock_directory: Path) -> Iterator[Sample]:
 
 
 def _fleet(state: Path) -> Iterator[Sample]:
-    fleet = business.kept(state)
+    fleet = fleets.kept(state)
     if fleet is None:
         return
     uptime = fleet.hashing_uptime_percent

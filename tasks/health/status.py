@@ -13,6 +13,8 @@ from storage.delivery.books import Books, books
 from storage.downsample import watermarks
 from storage.downsample.watermarks import Watermark
 from storage.errors import NeedsHuman
+from tasks.health.fleet import FleetHealth
+from tasks.health.fleet import kept as kept_fleet
 from tasks.miners.report import MinerStanding, Tally, TickReport, newest_reports
 from tasks.overrides.file import OverrideFile
 from tasks.overrides.override import Override, Overrides
@@ -64,6 +66,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The whole host. ``reasons`` says why it is not healthy; it is healthy when there are none.
 
     ``rolled_up``: how far each measurement is, where this host rolls up. ``overrides``: those that hold.
+    ``fleet``: how the business stood when this host last worked it out.
     """
 
     healthy: bool
@@ -72,6 +75,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     lanes: tuple[LaneStatus, ...]
     rolled_up: dict[str, Watermark] = {}
     overrides: tuple[Override, ...] = ()
+    fleet: FleetHealth | None = None
 
 
 def read_status(data_directory: Path, now: float) -> Status:
@@ -115,6 +119,7 @@ def read_status(data_directory: Path, now: float) -> Status:
         data_directory=str(data_directory),
         lanes=tuple(lanes),
         rolled_up=watermarks.kept(state),
+        fleet=kept_fleet(state),
         overrides=by_hand.all,
     )
 

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from deployments.command import app
-from deployments.command.status import in_words
+from deployments.command.status import host_in_words, in_words
+from storage.delivery.courier import Courier
 from storage.delivery.delivery import Delivery
 from storage.downsample import watermarks
 from storage.errors import NeedsHuman
@@ -18,11 +19,16 @@ from storage.frame import build_frame
 from storage.sink import Receipt
 from storage.spool.lane import Lane
 from storage.spool.record import Batch, SpoolRecord
+from tasks.health.fleet import FleetHealth, keep
 from tasks.health.status import read_status
-from tasks.miners.report import MinerStanding, TickReport
+from tasks.miners.report import MinerStanding, Tally, TickReport
 from tasks.sources.budget import Budget
 from tasks.sources.source import Request
 from tasks.sources.standing import RequestStanding, StandingsFile
+from tests.delivery.sinks import MemorySink
+from tests.health import test_exposition as exposed
+from tests.health.test_sampling import state
+from tests.spool.batches import batch
 
 NOW = 1_800_000_000.0
 SLOT = 1_799_999_940
@@ -264,3 +270,40 @@ def test_how_far_it_is_rolled_up_is_told_and_no_lane_is_seen_in_it(tmp_path: Pat
     ]  # fmt: skip
     (tmp_path / "state" / watermarks.FILE).write_text("torn")
     assert watermarks.kept(tmp_path / "state") == {}
+
+
+def test_answers_delivery_fleet_and_host_in_words(tmp_path: Path) -> None:
+    tally = Tally().plus(missed=0, asked=4, failed={"deadline": 1}, answers_s=[0.2, 0.2, 3.0])
+    exposed.keep(tmp_path, exposed.report(tally=tally))
+    with Lane.open(tmp_path / "spool", "miners", cap_bytes=10**7) as lane:
+        lane.append(batch("a", ["p1"], exposed.T))
+    sink = MemorySink("lake")
+    courier = Courier(
+        tmp_path / "spool" / "miners", sink, ["lake"], holder="t", random=lambda: 0.5, now=lambda: exposed.T + 4.0
+    )
+    courier.attempt()
+    courier.close()
+    keep(
+        tmp_path / "state",
+        FleetHealth(
+            time=exposed.T, miners=3, miners_known=2, miners_answering=1, delivered_ratio=0.8, credited_ratio=0.95,
+            profit_day_usd=70.0, profit_mean_usd=105.0,
+        ),
+    )  # fmt: skip
+    words = "\n".join(in_words(read_status(tmp_path, exposed.T + 5.0)))
+    assert "75.0% answered, half within 0.21 s, 95 of 100 within 4.62 s" in words
+    assert "95 of 100 points stored within 4.9 s of their reading" in words
+    assert (
+        "2 of 3 miners known; 80.0% of the hashrate delivered; 95.0% of what was predicted credited; "
+        "profit of the last day 70.00 USD (mean of the days before 105.00)"
+    ) in words
+
+
+def test_the_host_in_words() -> None:
+    told = state(memory_total=2**32, memory_available=2**30, temperature_c=81.4, throttled=True, under_voltage=True)
+    assert host_in_words(told) == (
+        "Host: load 0.5 on 4 cores, 1,024 of 4,096 MiB memory free, 0.1 of 1.0 GB disk free, 81 °C, slowed down, "
+        "too little voltage"
+    )
+    bare = state(memory_total=None, memory_available=None, temperature_c=None, throttled=None)
+    assert host_in_words(bare) == "Host: load 0.5 on 4 cores, 0.1 of 1.0 GB disk free"

@@ -21,6 +21,7 @@ from deployments.doctor.finding import Verdict
 from deployments.doctor.stores import clock
 from storage.influx.settings import InfluxSettings
 from tasks.alerts.book import Book, Look
+from tasks.health.host import Clock, HostState
 from tasks.miners.report import TickReport
 from tests.influx.conftest import influx, influx_server
 from tests.prefect_server import PrefectServer
@@ -75,6 +76,36 @@ def test_a_data_directory_that_cannot_be_made(patient: Patient, tmp_path: Path) 
     (verdict, said), *_ = patient.seen()["data directory"]
     assert verdict == "wrong"
     assert "Not a directory" in said
+
+
+def machine(**given: Any) -> dict[str, Verdict]:
+    usual: dict[str, Any] = {
+        "cpus": 4, "load_1m": 0.5, "cpu": None, "memory_total": 1000, "memory_available": 600, "swap_used": 0,
+        "disk_total": 10, "disk_free": 5, "temperature_c": 50.0, "throttled": False, "under_voltage": False,
+        "uptime_s": 9, "clock": Clock(synchronised=True, error_s=0.1), "reasons": {},
+    }  # fmt: skip
+    return {one.what: one.verdict for one in host._machine(HostState(**{**usual, **given}))}
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"memory_available": 99}, {"memory": Verdict.WRONG}),
+        ({"temperature_c": 80.0}, {"heat": Verdict.WRONG}),
+        ({"temperature_c": None, "throttled": True}, {"heat": Verdict.WRONG}),
+        ({"under_voltage": True}, {"power supply": Verdict.WRONG}),
+        ({"clock": Clock(synchronised=False, error_s=16.0)}, {"NTP": Verdict.ODD}),
+    ],
+)
+def test_a_machine_that_is_not_well(given: dict[str, Any], found: dict[str, Verdict]) -> None:
+    well = machine()
+    assert set(well.values()) == {Verdict.WELL}
+    assert machine(**given) == well | found
+
+
+def test_a_machine_that_tells_nothing() -> None:
+    untold = dict.fromkeys(("memory_total", "memory_available", "temperature_c", "throttled", "under_voltage", "clock"))
+    assert machine(**untold) == {}
 
 
 def test_a_disk_that_is_nearly_full() -> None:

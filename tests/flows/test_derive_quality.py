@@ -8,7 +8,7 @@ import pytest
 
 from storage.declaration import MEASUREMENTS, Tier
 from storage.lake.store import EmbeddedStore
-from tasks.health.business import kept
+from tasks.health.fleet import kept
 from tests.derive.source_quality.test_deriving import DAY_S, arrive, polls
 
 pytestmark = [

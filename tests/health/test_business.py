@@ -10,7 +10,8 @@ import pytest
 
 from storage.frame import build_frame
 from storage.lake.store import EmbeddedStore
-from tasks.health.business import FleetHealth, frame_of, keep, kept, look_at_fleet
+from tasks.health.business import look_at_fleet
+from tasks.health.fleet import FleetHealth, frame_of, keep, kept
 from tests.alerts.test_rules import miner
 
 HOUR_S, DAY_S = 3_600, 86_400

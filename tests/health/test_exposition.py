@@ -15,9 +15,9 @@ from storage.spool.lane import Lane
 from tasks.alerts.book import Book, Look
 from tasks.alerts.life_cycle import Alert, Phase
 from tasks.alerts.rule import Level
-from tasks.health import business
-from tasks.health.business import FleetHealth, QualityOfSource
+from tasks.health import fleet as fleets
 from tasks.health.exposition import exposition
+from tasks.health.fleet import FleetHealth, QualityOfSource
 from tasks.health.host import Clock, CpuTimes, HostState
 from tasks.health.metrics import METRICS, PREFIX, Kind
 from tasks.health.processes import ProcessState
@@ -160,7 +160,7 @@ def everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         hashing_uptime_percent=80.0, predicted_usd=100.0, credited_usd=95.0, profit_day_usd=70.0, profit_mean_usd=105.0,
         price_age_s=700.0, sources=(QualityOfSource(source="miners", kind="miner", day=T - 86_400, score=0.9),),
     )  # fmt: skip
-    business.keep(data / "state", fleet)
+    fleets.keep(data / "state", fleet)
     book = Book.open(data / "state")
     with book.transaction():
         book.note_look(Look(at=T + 5.0, muted={}))
