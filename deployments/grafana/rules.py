@@ -277,9 +277,10 @@ EXPRESSED: dict[str, Expressed] = {
         lambda limit: _count(
             _newest(COLLECTOR_TICK, "polled", ("loop_lag_ms",), ("host", "lane")),
             "polled",
-            f'"loop_lag_ms" > {limit}',
+            f'"loop_lag_ms" >= {limit}',
             ("host", "lane"),
         ),
+        "miners that a tick skipped are not counted",
     ),
     "delivery_late": Expressed(
         PIPELINE_DELIVERY,
@@ -328,6 +329,7 @@ NOT_EXPRESSED: dict[str, str] = {
     "market_source_away": "needs to know which sources are pools, and what was asked of each: that is configuration",
     "store_away": "a store that is away answers no query; the host that cannot deliver tells it",
     "points_refused": "looks at files of the host",
+    "response_wants_human": "looks at the book of responses of the host",
     "derived_late": "compares the marks of two measurements",
 }
 """Rules that Lodeline alone watches, and why."""

@@ -142,7 +142,7 @@ def rows(now: int) -> dict[str, list[str]]:
             pi("silent", memory_available=1, age_s=1_000),
             line("pipeline_host", {"host": "untold"}, {"cpus": 4}, now - 60),
         ),
-        *(lag("busy", 1_001.0, 60), lag("calm", 5_000.0, 700), lag("calm", 1_000.0, 60)),
+        *(lag("busy", 1_000.0, 60), lag("calm", 5_000.0, 700), lag("calm", 999.0, 60)),
         *(delivery("behind", 901.0), delivery("done", 5_000.0, 700), delivery("done", 0.0), delivery("new", None)),
         *(answered("gecko", 6, 0.49), answered("few", 5, 0.1), answered("half", 60, 0.5)),
         *(answered("well", 60, 0.1, 9_000), answered("well", 60, 1.0)),
