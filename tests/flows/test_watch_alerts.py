@@ -9,6 +9,7 @@ import pytest
 
 from deployments.up.child import Child
 from tasks.alerts.book import Book
+from tasks.responses.book import ResponseBook
 from tasks.shift.baton import Baton
 from tests.prefect_server import PrefectServer, until
 
@@ -21,6 +22,9 @@ miners:
 alerts:
   check_interval_seconds: 10
   rules: {miner_stale: {for_seconds: 0}}
+responses:
+  mode: dry_run
+  actions: [{name: again, rule: miner_stale, action: restart_mining}]
 """
 
 
@@ -36,6 +40,10 @@ def test_it_looks_is_relieved_and_stopped(api: PrefectServer, tmp_path: Path, ch
     assert [(alert.rule, alert.subject, alert.firing) for alert in book.alerts().values()] == [
         ("miner_stale", "m1", True)
     ]
+    until((data / "state" / "responses.sqlite").exists, "the book of responses")
+    responses = ResponseBook.open(data / "state")
+    until(responses.held_back, "what is said after the first look")
+    assert list(responses.held_back().values()) == ["its newest reading is not fresh"]
     second = children("second", SHIFT, environ)
     until(lambda: not first.alive, "the first shift's end")
     look = book.last_look()
