@@ -95,6 +95,10 @@ processor are exact over the whole time. The first row after a hand-over has non
 - Processes are those of the user that collects: shifts by their lane, `flows` (short ones), `worker`, `server`,
   `page`, `up`. What began and ended between two rows is not seen. `pss` counts what several share once.
 - Other systems than Linux tell only load, processors and disk.
+
+What it costs, measured on a virtual machine of two cores, processor time: a look 0.4 ms, a row with `pss` of 100
+processes looked through 26 ms, so 0.01 % of a core; latency and counters of a tick of 1,000 miners 0.5 ms; `/metrics`
+of a host with 1,000 miners 9 ms.
 """
 
 
