@@ -100,6 +100,7 @@ def test_the_whole_circle_of_a_session(tmp_path, monkeypatch):
 
     with FakeAbacus(KEY) as fake:
         deploy(fake.backend)
+        assert fake.backend.answers({"price_usd": 5.0}) == {"predicted": 5.0}  # lodeline abacus ask
         said = load_settings(None, configuration.variables(fake.url, KEY)).abacus
         assert said is not None
         endpoints = asyncio.run(find_endpoints(said))

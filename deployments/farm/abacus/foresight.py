@@ -30,6 +30,7 @@ def deploy(backend: Backend) -> None:
     }  # fmt: skip
     backend.shelf.put("deployment", DEPLOYMENT, deployment)
     backend.predicts = lambda key: _of_now(backend) if key == DEPLOYMENT else []
+    backend.answers = lambda query: {VALUE: query.get(FEATURE)}
 
 
 def _of_now(backend: Backend) -> list[Item] | None:
