@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,10 @@ def proof(product: Product) -> dict[str, Any]:
         faults += [f"{name}: {len(twice)} rows are there more than once, the first {twice[0]}"] if twice else []
         if name == "miner_telemetry":  # what was filled in afterwards is of no tick
             counted["filled_in"] = sum(_filled(row) for row in rows)
-        by_slot.update(row["time"] for row in rows if not _filled(row) and row.get("time_period") != "1h")
+        if name == "anomaly_score":
+            by_slot.update(_tick_of_window(row, sorted(stored)) for row in rows if row["time_period"] != "1h")
+        else:
+            by_slot.update(row["time"] for row in rows if not _filled(row))
         counted[name] = len(rows)
         telemetry = rows if name == "miner_telemetry" else telemetry
     polled = Counter(row["time"] for row in telemetry if not _filled(row))
@@ -79,6 +82,12 @@ def proof(product: Product) -> dict[str, Any]:
     if product.influx is not None:
         faults += _in_database(product.influx, telemetry, len(mine), counted)
     return {"counted": counted, "faults": faults}
+
+
+def _tick_of_window(row: Mapping[str, Any], slots: Sequence[int]) -> int:
+    """The tick that brought a score of the stream, which bears the start of its window: the first after its end."""
+    end = row["time"] + int(row["time_period"].removesuffix("s"))
+    return next((slot for slot in slots if slot >= end), 0)
 
 
 def _filled(row: Mapping[str, Any]) -> bool:
