@@ -58,6 +58,17 @@ TELEMETRY = MEASUREMENTS["miner_telemetry"]
 PAUSE_S = 0.15
 """Between two kills, of any role, on average."""
 
+STARVED = 15
+"""So many kills of a role without a piece of work finished, and all are left alone until it finishes one: on a busy
+machine every kill would hit a beginning."""
+
+PATIENCE_S = 20.0
+"""How long that is waited for: there may be nothing to archive yet."""
+
+FINISHES = {"collect": "collected", "deliver": "delivered", "roll": "rolled", "merge": "merged", "archive": "archived",
+            "delete": "erased"}  # fmt: skip
+"""What each role counts."""
+
 WEIGHTS = {"collect": 6, "deliver": 4, "roll": 2, "merge": 4, "archive": 3, "delete": 0.5}
 """How often each role is killed: what takes seconds must come to its end now and then, too."""
 
@@ -242,10 +253,16 @@ def kill_over_and_over(folder: Path, kills: int, seed: int) -> dict[str, object]
     data.mkdir(parents=True)
     running = {role: _begin(role, data) for role in ROLES}
     began, killed = time.monotonic(), dict.fromkeys(ROLES, 0)
+    starving, finished = dict.fromkeys(ROLES, 0), dict.fromkeys(ROLES, 0)
     faults: list[str] = []
     while sum(killed.values()) < kills and not faults:
         time.sleep(dice.expovariate(1 / PAUSE_S))
         (role,) = dice.choices(list(WEIGHTS), [*WEIGHTS.values()])
+        if starving[role] >= STARVED:
+            _let_finish(folder, role, finished[role])
+        now_finished = _finished(folder, role)
+        starving[role] = 0 if now_finished > finished[role] or starving[role] >= STARVED else starving[role] + 1
+        finished[role] = now_finished
         os.kill(running[role], signal.SIGKILL)
         _, status = os.waitpid(running[role], 0)
         if os.WIFEXITED(status):
@@ -263,6 +280,20 @@ def kill_over_and_over(folder: Path, kills: int, seed: int) -> dict[str, object]
         found = _settle_and_compare(data, faults)
     return {"kills": sum(killed.values()), "killed": killed, "seed": seed, "seconds": round(took_s, 1),
             "work": work, **found}  # fmt: skip
+
+
+def _finished(folder: Path, role: str) -> int:
+    """Pieces of work of ``role`` so far."""
+    try:
+        return (folder / f"{FINISHES[role]}.count").stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _let_finish(folder: Path, role: str, before: int) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while _finished(folder, role) == before and time.monotonic() < until:
+        time.sleep(0.02)
 
 
 def _settle_and_compare(data: Path, faults: list[str]) -> dict[str, object]:
