@@ -30,6 +30,7 @@ STAND_INS: tuple[tuple[str, str], ...] = (
     (r"^(lodeline override shed host)$", r"\1 --why backup"),
     (r"^(lodeline alerts silence)$", r"\1 --site north"),
     (r"\bID$", "miner_0001"),
+    (r"\bminer_01$", "miner_0001"),
     (r"\bDATE\b", "2026-11-25"),
     (r"^(lodeline features get|lodeline features history)$", r"\1 miner_hourly miner_0001"),
     (r"^(lodeline features online)$", r"\1 miner_hourly miner_0001"),
