@@ -59,6 +59,7 @@ docs: setup
 	$(BIN)/python -m deployments.command_reference
 	$(BIN)/python -m deployments.quality_reference
 	$(BIN)/python -m deployments.alert_reference
+	$(BIN)/python -m deployments.metrics_reference
 	$(BIN)/python -m deployments.warehouse_reference
 	$(BIN)/python -m deployments.grafana.build
 
