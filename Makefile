@@ -7,13 +7,14 @@ ARGS   ?=
 AT_ONCE ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench lock docs
+.PHONY: help setup run test check bench gameday lock docs
 
 help:
 	@echo "make run   [ARGS='--for 60 --miners 24']  set up, then run the main job"
 	@echo "make test  [ARGS='-k spool']               set up, then run the tests"
 	@echo "make check                                 lint, types, import layers"
 	@echo "make bench [ARGS='encoding reading']       one JSON line per figure"
+	@echo "make gameday [ARGS='--only \"disk full\"']  play failures against the running product"
 	@echo "make docs                                  write the generated pages again"
 
 setup: $(VENV)/.complete
@@ -46,6 +47,9 @@ check: setup
 
 bench: setup .venv-bench/.complete
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+gameday: setup
+	@$(BIN)/python -m tests.gameday $(ARGS)
 
 # What the bench compares with lives in an environment of its own.
 .venv-bench/.complete: tests/bench/requirements.lock

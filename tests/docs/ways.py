@@ -105,7 +105,7 @@ ELSEWHERE: tuple[tuple[str, str], ...] = (
      "tests/systemd/test_units.py::test_what_operations_installs_is_there"),
     (r"make (test|check)", ".ci/run"),
     (r"make bench", "tests/bench/__main__.py"),
-    (r"python -m tests\.gameday", "tests/gameday/__main__.py"),
+    (r"make gameday|python -m tests\.gameday", "tests/gameday/__main__.py"),
     (r"QUIET_HOURS=", "tests/alerts/test_every_rule.py::test_a_quiet_day_fires_none"),
     (r"make (setup|lock)", "Makefile"),
 )  # fmt: skip
