@@ -14,14 +14,16 @@ import pyarrow.compute as pc
 
 from storage.declaration import MEASUREMENTS, Tier
 from storage.downsample.growth import COUNTER_MEMORY_S
-from storage.downsample.rollup import DAY_S
+from storage.downsample.rollup import DAY_S, window_of
 from storage.frame import Frame
 from storage.store import Store
+from tasks.derive.by_hand import hours_by_hand, planned_by_hand, without_standing
 from tasks.derive.changed import write_changed
 from tasks.derive.hour_grid import Floats, HourGrid, floats, frame_of, ratio
 from tasks.derive.operational import COOLING_WINDOWS, WINDOW_S, HourSums, operational_columns
 from tasks.derive.windows import Inputs, Window, by_day, due_windows, mark_derived
 from tasks.normalize.nameplates import algorithm_of, nameplate
+from tasks.overrides.stretches import stretches_by_hand
 
 NAME = "operational_metrics"
 INPUTS = ("miner_telemetry", "miner_board", "miner_pool")
@@ -65,7 +67,8 @@ def derive_operational(
         TryAgain: the store does not answer; what was not marked stays due.
     """
     report = OperationalReport()
-    for windows in by_day(due_windows(store, NAME, Inputs(INPUTS), now, horizon_s)):
+    inputs = Inputs(INPUTS, told=hours_by_hand(store, window_of(now - horizon_s, DAY_S), now))
+    for windows in by_day(due_windows(store, NAME, inputs, now, horizon_s)):
         written = write_changed(store, operational_frames(store, miners, windows))
         mark_derived(store, NAME, windows)
         report = OperationalReport(report.rows + written, report.windows + len(windows))
@@ -95,9 +98,12 @@ def hour_sums(store: Store, miners: Mapping[str, str], start: int, stop: int) ->
     models = _models(telemetry) | dict(miners)
     grid = HourGrid(sorted(models), start, stop)
     places = grid.places(telemetry)
-    of = {name: grid.laid_out(floats(telemetry[name]), places) for name in _SUMS}
+    told = {name: grid.laid_out(floats(telemetry[name]), places) for name in _SUMS}
+    by_hand = stretches_by_hand(store, start, stop)
+    told = without_standing(store, grid, told, by_hand)
+    of = planned_by_hand(grid, told, by_hand)
     boards_expected = grid.laid_out(floats(telemetry["boards_expected_max"]), places, "max")
-    up_s = np.nan_to_num(of["hashrate_hs_seconds"]) - np.nan_to_num(of["state_paused_seconds"])
+    up_s = np.nan_to_num(of["hashrate_hs_seconds"]) - np.nan_to_num(told["state_paused_seconds"])
     rates, chips = _windows(store, grid)
     return grid, HourSums(
         seconds=of["reachable_seconds"],

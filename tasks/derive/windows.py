@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from storage.declaration import MEASUREMENTS, Measurement, Tier, Type
@@ -50,11 +50,13 @@ class Window:
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """What something is derived from: measurements ``marked`` in ``window_rolled``, which say which hours there are,
-    and those that are not (``counted``). ``settings``: what else it goes by, in words; another one redoes all."""
+    and those that are not (``counted``). ``settings``: what else it goes by, in words; another one redoes all.
+    ``told``: what is known of single hours, in words; another one redoes the hour, and one without any row is due."""
 
     marked: Sequence[str]
     counted: Sequence[str] = ()
     settings: str = ""
+    told: Mapping[int, str] = field(default_factory=dict)
 
 
 def due_windows(store: Store, derived: str, inputs: Inputs, now: int, horizon_s: int) -> list[Window]:
@@ -77,9 +79,11 @@ def due_windows(store: Store, derived: str, inputs: Inputs, now: int, horizon_s:
     for name in inputs.counted:
         for hour, mark in _contents(store, MEASUREMENTS[name], first, window_of(now, HOUR_S)).items():
             beside[hour].append((name, mark))
+    for hour, words in inputs.told.items():
+        beside[hour].append((words, 0))
     wanted = {
         hour: _digest([*_memory(marks, hour), *beside.get(hour, []), (inputs.settings, hour)])
-        for hour in sorted(marks)
+        for hour in sorted({*marks, *inputs.told})
         if hour >= first and hour not in waiting and hour + HOUR_S + GRACE_S <= now
     }
     days = {

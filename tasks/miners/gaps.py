@@ -21,6 +21,7 @@ from storage.settings import StorageSettings
 from storage.store import Store
 from tasks.miners.collection import LANE
 from tasks.miners.settings import FleetSettings, MinerSettings
+from tasks.overrides.stretches import stretches_by_hand
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,7 +97,8 @@ def find_gaps(
 ) -> list[Gap]:
     """Gaps of ``miners`` with slots in ``[start, stop)``, by miner, then time. ``host`` polls them in ``lane``.
 
-    A gap is longer than two of the longest intervals at which its miner may be polled. Blocks.
+    A gap is longer than two of the longest intervals at which its miner may be polled. Slots in which it was paused by
+    hand are none of it: it was not to be asked. Blocks.
 
     Raises:
         TryAgain: the store does not answer.
@@ -106,8 +108,10 @@ def find_gaps(
     longest = {miner.id: 2 * miner.telemetry_bounds().slowest_s for miner in miners}
     reach_s = max(*longest.values(), 2 * limits.breaker_longest_seconds)
     ticks = _ticks(store, host, lane, start, stop + reach_s)
+    silences = list(outages(ticks, min(longest.values())))
+    paused = _paused_slots(store, start, stop) if silences else {}
     gaps = []
-    for outage in outages(ticks, min(longest.values())):
+    for outage in silences:
         stored = _stored(store, outage, reach_s)
         for miner in miners:
             rows = stored.get(miner.id)
@@ -116,7 +120,13 @@ def find_gaps(
                 gaps += [
                     Gap(miner.id, kept, rows.nominal_hs)
                     for stretch in slots
-                    if (kept := tuple(slot for slot in stretch if start <= slot < stop))
+                    if (
+                        kept := tuple(
+                            slot
+                            for slot in stretch
+                            if start <= slot < stop and not any(slot in pause for pause in paused.get(miner.id, ()))
+                        )
+                    )
                 ]
     return sorted(gaps, key=lambda gap: (gap.miner_id, gap.start))
 
@@ -154,6 +164,14 @@ def stored_times(store: Store, miner_ids: Sequence[str], start: int, stop: int) 
     for miner_id, time in zip(table["miner_id"].to_pylist(), _seconds(table), strict=True):
         found[miner_id].add(time)
     return dict(found)
+
+
+def _paused_slots(store: Store, start: int, stop: int) -> dict[str, list[range]]:
+    found = defaultdict(list)
+    for one in stretches_by_hand(store, start, stop):
+        if one.paused:
+            found[one.miner_id].append(range(one.start, one.stop))
+    return found
 
 
 def _ticks(store: Store, host: str, lane: str, start: int, stop: int) -> list[int]:

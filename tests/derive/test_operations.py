@@ -172,3 +172,65 @@ def test_a_miner_that_is_given_another_site_within_the_hour_is_one_miner(store: 
     row = rows(store)["a", 0]
     assert row["power_efficiency_j_th"] == pytest.approx(30.0, rel=1e-4)
     assert (row["uptime_percentage"], row["coverage_percentage"]) == (100.0, 100.0)
+
+
+def by_hand(store: EmbeddedStore, *told: tuple[int, str, str | None]) -> None:
+    """Events of overrides as a shift tells them: seconds after midnight, miner, what holds from then on."""
+    columns: dict[str, Any] = {
+        "miner_id": [miner for _, miner, _ in told],
+        "kind": ["override_ended" if new is None else "override_began" for _, _, new in told],
+        "subject": ["miner"] * len(told),
+        "severity": ["info"] * len(told),
+        "new": [new and f"{new} by hand until 04:00 UTC by ana: fan swap" for _, _, new in told],
+    }
+    store.write([build_frame("miner_event", [MIDNIGHT + at for at, _, _ in told], columns)])
+
+
+def test_a_pause_by_hand_is_planned_and_no_gap(store: Counting):
+    """100 TH/s until 00:35, paused to 02:20: 1,500 s of the first hour, all of the second, 1,200 s of the third."""
+    nominal = {"hashrate_nominal_hs": 100 * TH}
+    arrive(store, readings(MIDNIGHT, range(0, 35, 5), **nominal))
+    arrive(store, readings(MIDNIGHT + 2 * HOUR_S, range(20, 60, 5), **nominal))
+    by_hand(store, (35 * 60, "a", "paused"), (2 * HOUR_S + 20 * 60, "a", None))
+    derived(store, MIDNIGHT + 3 * HOUR_S + GRACE_S)
+    found = [rows(store)["a", hour] for hour in range(3)]
+    for hour, paused_s in enumerate((1_500, 3_600, 1_200)):
+        row = found[hour]
+        assert row["coverage_percentage"] == 100.0, hour
+        assert row["planned_off_percentage"] == pytest.approx(100 * paused_s / 3_600, rel=1e-4), hour
+        assert row["lost_paused_hs"] == pytest.approx(100 * TH * paused_s / 3_600, rel=1e-4), hour
+        assert row["hashrate_lost_hs"] == pytest.approx(row["lost_paused_hs"], rel=1e-4), hour
+        assert row["lost_unreachable_hs"] == 0.0
+        assert not {"gap", "no_readings"} & set(row["reason"].split(",")), hour
+    assert [row["uptime_percentage"] for row in found] == [100.0, None, 100.0]
+    assert [row["hashing_uptime_percentage"] for row in found] == [
+        pytest.approx(100.0, rel=1e-3), None, pytest.approx(100.0, rel=1e-3),
+    ]  # fmt: skip
+    assert "uptime_percentage:planned_off" in found[1]["reason"]
+    assert derive_operational(store, MINERS, MIDNIGHT + 3 * HOUR_S + GRACE_S) == OperationalReport()
+
+
+def test_a_pause_that_is_told_late_changes_its_hours(store: Counting):
+    arrive(store, readings(MIDNIGHT, range(0, 35, 5)))
+    derived(store, END)
+    # 30 + 20 of 60 minutes: the last reading stands
+    assert rows(store)["a", 0]["coverage_percentage"] == pytest.approx(100 * 50 / 60)
+    by_hand(store, (35 * 60, "a", "paused"))
+    assert derived(store, END) == OperationalReport(rows=3, windows=2), "the hour, and the next one, of two miners"
+    row = rows(store)["a", 0]
+    assert (row["coverage_percentage"], row["planned_off_percentage"]) == (100.0, pytest.approx(100 * 25 / 60))
+
+
+def test_a_miner_in_maintenance_that_does_not_answer_is_planned_to_be_off(store: Counting):
+    """Both do not answer in the second half of the hour; a is in maintenance, b is only known to be broken."""
+    gone: dict[str, Any] = {"reachable": False, "state": "unreachable", "hashrate_hs": None, "power_w": None}
+    for miner in "ab":
+        arrive(store, readings(MIDNIGHT, range(0, 30, 5), miner, hashrate_nominal_hs=100 * TH))
+        arrive(store, readings(MIDNIGHT, range(30, 60, 5), miner, hashrate_nominal_hs=None, **gone)[:1], delivery=2)
+    by_hand(store, (30 * 60, "a", "maintenance"), (30 * 60, "b", "failed"), (HOUR_S, "a", None), (HOUR_S, "b", None))
+    derived(store, MIDNIGHT + HOUR_S + GRACE_S)
+    a, b = rows(store)["a", 0], rows(store)["b", 0]
+    assert (a["uptime_percentage"], a["planned_off_percentage"]) == (100.0, 50.0)
+    assert (a["lost_paused_hs"], a["lost_unreachable_hs"]) == (pytest.approx(50 * TH, rel=1e-4), 0.0)
+    assert (b["uptime_percentage"], b["planned_off_percentage"]) == (50.0, 0.0)
+    assert (b["lost_paused_hs"], b["lost_unreachable_hs"]) == (0.0, pytest.approx(50 * TH, rel=1e-4))

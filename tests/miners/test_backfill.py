@@ -16,6 +16,7 @@ from deployments.farm import Farm, Fault
 from storage.declaration import MEASUREMENTS, Tier
 from storage.delivery.delivery import Delivery
 from storage.downsample.run import roll_up
+from storage.frame import build_frame
 from storage.lake.sink import LakeSink
 from storage.lake.store import EmbeddedStore
 from storage.records.miner import Miner
@@ -136,6 +137,25 @@ async def test_a_hole_is_found_exactly(site: Site) -> None:
     assert site.gaps(lane="pools") == []
     assert [gap.slots for gap in site.gaps(start=LOST[3], stop=LOST[5])] == [tuple(LOST[3:5])] * 4
     assert site.gaps(start=OUTAGE[1]) == []
+
+
+async def test_a_pause_by_hand_is_no_hole(site: Site) -> None:
+    """Paused from the third lost slot on, to before the last one: two are lost before it, and one after."""
+    await outage(site)
+    paused, forced = site.miners[0].id, site.miners[1].id
+    columns = {
+        "miner_id": [paused, forced] * 2,
+        "kind": ["override_began"] * 2 + ["override_ended"] * 2,
+        "subject": ["miner"] * 4,
+        "severity": ["info"] * 4,
+        "new": ["paused by hand until 04:00 by ana: fan", "maintenance by hand until 04:00 by ana: fan", None, None],
+    }
+    store = site.store
+    store.write([build_frame("miner_event", [LOST[2]] * 2 + [LOST[-1]] * 2, columns)])
+    store.close()
+    slots = {gap.miner_id: list(gap.slots) for gap in site.gaps()}
+    assert slots.pop(paused) == [*LOST[:2], LOST[-1]]
+    assert slots == {miner.id: LOST for miner in site.miners[1:]}, "a miner that was forced to a state is asked"
 
 
 async def test_before_the_first_row_after_it_nothing_is_a_hole(site: Site) -> None:

@@ -21,6 +21,7 @@ from tasks.derive.source_quality import figures
 from tasks.derive.source_quality.readings import HISTORY_S, Readings, read_day
 from tasks.derive.source_quality.sources import KINDS, Intervals
 from tasks.derive.windows import Inputs, Window, due_windows, mark_derived
+from tasks.overrides.stretches import PausedTime, stretches_by_hand
 
 SOURCE_QUALITY = MEASUREMENTS["source_quality"]
 INPUTS = (*(kind.measurement.name for kind in KINDS), "worker_match")
@@ -100,19 +101,23 @@ def quality_frames(store: Store, intervals: Intervals, start: int) -> list[Frame
         asked = intervals.get(kind.name, {})
         readings = read_day(store, kind, asked, start, start + DAY_S)
         every = np.array([asked.get(name, np.nan) for name in readings.names], dtype=np.float64)
-        frames.append(_frame(kind.name, readings, every, start, by_series=kind.by_series))
+        by_hand = stretches_by_hand(store, start, start + DAY_S) if kind.name == "miner" else []
+        paused = PausedTime(by_hand, readings.names)
+        frames.append(_frame(kind.name, readings, every, start, paused, by_series=kind.by_series))
     return frames
 
 
-def _frame(kind: str, told: Readings, every: Floats, start: int, *, by_series: bool) -> Frame:
+def _frame(kind: str, told: Readings, every: Floats, start: int, paused: PausedTime, *, by_series: bool) -> Frame:
     stop, count = start + DAY_S, len(told.names)
     asked = np.where(np.isnan(every), told.first, np.maximum(np.floor(told.first / every) * every, start))
     begins = np.where(told.seen, float(start), asked)
     today = told.times >= start
     rows = figures.slots_filled(told.sources[today], told.series[today], told.times[today], every, count)
     parts = np.bincount(told.pairs[told.pair_is_of_late], minlength=count) if by_series else np.ones(count)
-    due = figures.slots_due(begins, stop, every) * np.maximum(parts, 1)
-    lags = figures.lags(told.sources, told.times, begins, stop, every)
+    due = (figures.slots_due(begins, stop, every) - paused.slots(begins, every)) * np.maximum(parts, 1)
+    owing = paused.moved_up(np.arange(count), begins)
+    times = paused.moved_up(told.sources, told.times.astype(np.float64)).astype(np.int64)
+    lags = figures.lags(told.sources, times, owing, stop, every)
     judged, quality = told.judged[~np.isnan(told.quality)], told.quality[~np.isnan(told.quality)]
     qualities = np.bincount(judged, minlength=count).astype(np.float64)
     found, enough = figures.outliers(told.hours, start, told.begin)
@@ -127,6 +132,9 @@ def _frame(kind: str, told: Readings, every: Floats, start: int, *, by_series: b
         {
             "completeness:not_configured": np.isnan(every),
             "timeliness:not_configured": np.isnan(every),
+            "completeness:paused_by_hand": due == 0,
+            "timeliness:paused_by_hand": owing >= stop,
+            "paused_by_hand": paused.any(),
             "accuracy:no_rows": rows == 0,
             "accuracy:not_judged": (rows > 0) & (qualities == 0),
             "consistency:nothing_to_compare": told.compared == 0,

@@ -211,3 +211,34 @@ def test_a_pool_tells_by_any_of_its_workers_and_rows_without_a_word_are_none(sto
 
 def test_an_empty_store_has_nothing_due(store: Mortal):
     assert derive_source_quality(store, INTERVALS, EVENING) == SourceQualityReport()
+
+
+def test_a_pause_by_hand_is_owed_by_nobody(store: Mortal):
+    """Miner a answers from 00:00 to 05:00, is paused from 06:00 to 18:00, and answers from 18:00 to 23:00: 12 slots of
+    12. Miner new answers to 05:00, is not heard until 18:00, and nobody had paused it: 12 of 24."""
+    arrive(store, polls(range(24), "a", day=DAY - DAY_S), polls(range(24), "new", day=DAY - DAY_S))
+    arrive(store, *(polls(hours, miner) for miner in ("a", "new") for hours in (range(6), range(18, 24))))
+    events = rows(
+        "miner_event", [6, 18], miner_id="a", kind=["override_began", "override_ended"], subject="miner",
+        severity="info", new=["paused by hand until 18:00 by ana: fan swap", None],
+    )  # fmt: skip
+    store.write([events])
+    derive_source_quality(store, INTERVALS, EVENING)
+    a, other = stored(store)["miner", "a"], stored(store)["miner", "new"]
+    assert (a["rows_due"], a["rows"], a["completeness"], a["timeliness"]) == (12, 12, 1.0, 1.0)
+    assert (a["lag_median_s"], a["lag_worst_s"]) == (3_600, 3_600)
+    assert "paused_by_hand" in a["reason"].split(",")
+    assert "gap" not in a["reason"].split(",")
+    assert (other["rows_due"], other["rows"], other["completeness"]) == (24, 12, 0.5)
+    assert "gap" in other["reason"].split(",")
+
+
+def test_a_day_that_was_paused_as_a_whole_has_no_completeness(store: Mortal):
+    arrive(store, polls(range(23), day=DAY - DAY_S), polls(range(24), "new"))
+    began = rows("miner_event", [23], DAY - DAY_S, miner_id="a", kind="override_began", subject="miner",
+                 severity="info", new="paused by hand until 04:00 by ana: fan swap")  # fmt: skip
+    store.write([began])
+    derive_source_quality(store, INTERVALS, EVENING)
+    a = stored(store)["miner", "a"]
+    assert (a["rows_due"], a["completeness"], a["timeliness"], a["score"]) == (0, None, None, None)
+    assert {"completeness:paused_by_hand", "timeliness:paused_by_hand"} <= set(a["reason"].split(","))
