@@ -188,7 +188,7 @@ def by_hand(store: EmbeddedStore, *told: tuple[int, str, str | None]) -> None:
 
 def test_a_pause_by_hand_is_planned_and_no_gap(store: Counting):
     """100 TH/s until 00:35, paused to 02:20: 1,500 s of the first hour, all of the second, 1,200 s of the third."""
-    nominal = {"hashrate_nominal_hs": 100 * TH}
+    nominal: dict[str, Any] = {"hashrate_nominal_hs": 100 * TH}
     arrive(store, readings(MIDNIGHT, range(0, 35, 5), **nominal))
     arrive(store, readings(MIDNIGHT + 2 * HOUR_S, range(20, 60, 5), **nominal))
     by_hand(store, (35 * 60, "a", "paused"), (2 * HOUR_S + 20 * 60, "a", None))

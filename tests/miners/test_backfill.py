@@ -143,7 +143,7 @@ async def test_a_pause_by_hand_is_no_hole(site: Site) -> None:
     """Paused from the third lost slot on, to before the last one: two are lost before it, and one after."""
     await outage(site)
     paused, forced = site.miners[0].id, site.miners[1].id
-    columns = {
+    columns: dict[str, Any] = {
         "miner_id": [paused, forced] * 2,
         "kind": ["override_began"] * 2 + ["override_ended"] * 2,
         "subject": ["miner"] * 4,
