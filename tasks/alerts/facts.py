@@ -39,6 +39,7 @@ STALE_INTERVALS = 2.5
 """A row older than so many polling intervals is stale: two polls are missing and a third is late."""
 _LEAST_LOOK_BACK_S = 900
 _POOL_LOOK_BACK_S = 6 * 3_600
+_REJECTS_LOOK_BACK_S = 2 * 3_600
 _MATCH_LOOK_BACK_S = 3 * 3_600
 _SWITCH_LOOK_BACK_S = 3 * 3_600
 """By then the hour after a switch is compared with what pools credit, and the match says where the work goes."""
@@ -68,7 +69,9 @@ class Facts:
             miner_telemetry, ``fresh`` (its newest row is not stale) and ``answers`` (fresh, and of a poll that the
             miner answered). Without a row, its columns are null.
         fans: rows of miner_fan of miners that answer.
-        workers, accounts: of pool_performance and pool_account, last six hours.
+        workers, accounts: of pool_performance and pool_account, last six hours. Of a worker too
+            ``recent_reject_ratio``, by the growth of its work in the last two hours, and ``recent_s``, what of them it
+            is of; null where the pool tells no work or too little time is known.
         matches: of worker_match, the newest of each configured miner in the last three hours.
         switches: one row a configured miner that mines at another pool than three hours ago: ``old``, ``new``,
             ``age_s`` since it changed last.
@@ -178,7 +181,7 @@ def gather(
         now=now,
         miners=standing,
         fans=fans[fans["miner_id"].isin(answering)],
-        workers=newest(POOL_PERFORMANCE, int(now) - _POOL_LOOK_BACK_S),
+        workers=_with_recent(newest(POOL_PERFORMANCE, int(now) - _POOL_LOOK_BACK_S), store, now),
         accounts=accounts[~accounts["pool_id"].isin(closed_pool_ids)],
         matches=_of_miners(newest(WORKER_MATCH, int(now) - _MATCH_LOOK_BACK_S), standing),
         switches=_at_another_pool(_with_age(switched, now), standing),
@@ -255,6 +258,16 @@ def tried(requests: pd.DataFrame, now: float) -> pd.DataFrame:
     found = by_request.agg(failure=("failure", lambda column: column.iloc[-1]), first_age_s=("age_s", "max"))
     came = rows[rows["ok"].eq(True).fillna(False).astype(bool)].groupby(keys)["age_s"].min()
     return found.join(came.rename("ok_age_s")).reset_index()
+
+
+def _with_recent(workers: pd.DataFrame, store: Store | None, now: float) -> pd.DataFrame:
+    from tasks.pools.workers.hours import WORK, recent_rejects
+
+    if store is None:
+        return workers.assign(recent_reject_ratio=float("nan"), recent_s=float("nan"))
+    start, stop = int(now) - _REJECTS_LOOK_BACK_S, int(now) + 1
+    recent = recent_rejects(store.read(POOL_PERFORMANCE, Tier.RAW, start, stop, columns=WORK))
+    return workers.merge(recent, how="left", on=["pool_id", "worker_id", "algorithm"])
 
 
 def _rates(requests: pd.DataFrame, now: float) -> pd.DataFrame:

@@ -166,7 +166,6 @@ def _worker(
     else:
         status = "unknown" if hashrate is None else "online" if hashrate > 0 else "offline"
     last = number(worker.get("last_share_time"))
-    lost = None if stale is None and invalid is None else (stale or 0.0) + (invalid or 0.0)
     return WorkerPerformance(
         time=slot,
         pool_id=pool_id,
@@ -178,10 +177,7 @@ def _worker(
         work_accepted_d1=accepted,
         work_stale_d1=stale,
         work_invalid_d1=invalid,
-        reject_ratio=lost / (accepted + lost)
-        if accepted is not None and lost is not None and accepted + lost
-        else None,
-        reject_basis="work" if accepted is not None and lost is not None else None,
+        # No reject_ratio: the counters are since a reset, and the window is the hashrate's.
         earnings_amount=amount(worker.get("rewards_24h")),
         earnings_currency="LTC" if worker.get("rewards_24h") is not None else None,
         earnings_period="24h" if worker.get("rewards_24h") is not None else None,

@@ -247,6 +247,33 @@ def test_workers(world: World, fields: dict[str, Value], rule: str, found: dict[
     assert world.find(rule) == found
 
 
+@pytest.mark.parametrize(
+    ("counted", "found"),
+    [
+        # 80 of 1,080 in 40 minutes: 7.4 %; since the reset it was 80 of 101,080
+        (
+            [(2_400, 100_000.0, 0.0), (1_200, 100_500.0, 40.0), (0, 101_000.0, 80.0)],
+            "7.4% of worker acc.m1 over 40 min",
+        ),
+        ([(2_400, 0.0, 50_000.0), (0, 1_000.0, 50_000.0)], None),  # much was lost, long ago
+        ([(1_200, 100_000.0, 0.0), (0, 100_500.0, 500.0)], None),  # of 20 minutes only
+        ([(2_400, 100_000.0, 0.0), (0, 100_000.0, 0.0)], None),  # nothing was done
+        ([(2_400, 100_000.0, None), (0, 101_000.0, None)], None),  # what is lost is not told
+        ([(2_400, 99_000.0, 70.0), (0, 900.0, 30.0)], "3.2% of worker acc.m1 over 40 min"),
+    ],
+)
+def test_where_a_pool_tells_no_ratio_its_counters_of_late_are_judged(
+    world: World, counted: list[tuple[int, float, float | None]], found: str | None
+) -> None:
+    """Its window is of the hashrate. The last case: counters begun anew, 900 accepted since, and 30 lost of 930."""
+    for ago, accepted, stale in counted:
+        work: dict[str, Value] = {"work_accepted_d1": accepted, "work_stale_d1": stale, "time_window": "24h"}
+        world.store.write([rows("pool_performance", WORKER | {"status": "online"} | work, time=T - ago)])
+    facts = world.facts()
+    messages = [one.message for one in RULES["worker_rejected"].find(facts, 0.03).findings]
+    assert messages == ([] if found is None else [f"ltc rejects {found}"])
+
+
 def test_an_account_that_is_lost(world: World) -> None:
     world.put(
         "pool_account",

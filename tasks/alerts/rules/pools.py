@@ -49,17 +49,20 @@ def _workers_of_idle_miners(facts: Facts) -> set[tuple[str, str]]:
 
 
 def _rejecting(facts: Facts, limit: float | None) -> Found:
-    ratio = facts.workers["reject_ratio"].astype("float64")
-    rows = facts.workers[facts.workers["time_window"].notna() & (ratio > (limit or 0.0))]
+    """By the ratio that the pool tells of a window of time; where it tells none, by the growth of its counters."""
+    workers = facts.workers
+    told = workers["reject_ratio"].astype("float64").where(workers["time_window"].notna())
+    ratio = told.fillna(workers["recent_reject_ratio"].astype("float64"))
+    rows = workers.assign(told=told, ratio=ratio)[ratio > (limit or 0.0)]
     return Found(
         tuple(
             Finding(
                 subject=f"{row['pool_id']} {row['worker_id']} {row['algorithm']}",
                 entity=row["worker_id"],
                 within=row["pool_id"],
-                message=f"{row['pool_id']} rejects {row['reject_ratio']:.1%} of worker {row['worker_id']} "
-                f"over {row['time_window']}",
-                value=float(row["reject_ratio"]),
+                message=f"{row['pool_id']} rejects {row['ratio']:.1%} of worker {row['worker_id']} "
+                f"over {age(row['recent_s']) if missing(row['told']) else row['time_window']}",
+                value=float(row["ratio"]),
             )
             for _, row in rows.iterrows()
         )
@@ -147,7 +150,7 @@ POOL_RULES = (
         "worker_rejected",
         Level.WARNING,
         About.POOL,
-        "The pool rejects much of a worker's work.",
+        "The pool rejects much of a worker's work: by its own ratio, else by its counters of the last two hours.",
         "Stale shares mean a slow line to the pool; invalid ones mean wrong nonces of the miner.",
         _rejecting,
         for_s=600,

@@ -33,6 +33,11 @@ COLUMNS = (
 """Fields of ``pool_performance`` that are read."""
 
 Way = Literal["work", "rate", "long"]
+WORK = ("work_accepted_d1", "work_stale_d1", "work_invalid_d1")
+"""Counters of work."""
+LEAST_RECENT_S = 1_800
+"""So long a worker's work must have been followed for its recent ratio: in less, few shares decide."""
+
 _KEYS = ["pool_id", "worker_id", "algorithm", "hour"]
 _SERIES = ["pool_id", "worker_id", "algorithm"]
 _SPAN = re.compile(r"(\d+)\s*(min|m|h|d)")
@@ -107,6 +112,24 @@ def worker_hours(table: pa.Table, start: int) -> list[WorkerHour]:
     scale = made.index.get_level_values("algorithm").map(lambda name: HASHES.get(name, np.nan)).astype(float)
     made["work"] = made["accepted"] * scale / made["seconds"].where(made["seconds"] > 0)
     return [_worker_hour(key, row) for key, row in zip(made.index, made.to_dict("records"), strict=True)]
+
+
+def recent_rejects(table: pa.Table) -> pd.DataFrame:
+    """What was rejected of the work of each worker within ``table``, rows of ``pool_performance`` with :data:`WORK`.
+
+    Rows by ``pool_id``, ``worker_id``, ``algorithm``: ``recent_reject_ratio`` and ``recent_s``, the seconds it is of. A
+    worker without work, without what was lost of it, or followed for less than LEAST_RECENT_S has none.
+    """
+    rows = frame_of(table).sort_values([*_SERIES, "time"], kind="stable").reset_index(drop=True)
+    accepted, rows["recent_s"] = growth(rows, _SERIES, WORK[0])
+    lost = pd.concat([growth(rows, _SERIES, name)[0] for name in WORK[1:]], axis=1).sum(axis=1, min_count=1)
+    followed = accepted.notna() & lost.notna()
+    rows["lost"] = lost.where(followed)
+    rows["all"] = (accepted + lost).where(followed)
+    rows["recent_s"] = rows["recent_s"].where(followed)
+    sums = rows.groupby(_SERIES, as_index=False)[["lost", "all", "recent_s"]].sum(min_count=1)
+    sums = sums[(sums["recent_s"] >= LEAST_RECENT_S) & (sums["all"] > 0)]
+    return sums.assign(recent_reject_ratio=sums["lost"] / sums["all"])[[*_SERIES, "recent_reject_ratio", "recent_s"]]
 
 
 def _worker_hour(key: tuple[str, str, str, int], row: dict[str, Any]) -> WorkerHour:
