@@ -8,6 +8,7 @@ from pathlib import Path
 
 from storage.errors import NeedsHuman
 from tasks.alerts.book import Book, ChannelStanding, Look
+from tasks.alerts.composite import FARM
 from tasks.alerts.life_cycle import Alert, acknowledge
 from tasks.alerts.rule import About
 from tasks.alerts.rules import RULES
@@ -139,8 +140,16 @@ def _is_quiet(alert: Alert, muted: Mapping[str, str]) -> bool:
     return alert.id in muted or alert.acknowledged is not None
 
 
-def _line(alert: Alert, muted: Mapping[str, str]) -> AlertLine:
+def _miner_of(alert: Alert) -> str | None:
+    """The miner that it is about. Rules that are not declared are composites of the configuration: theirs are about a
+    miner, or the farm."""
     rule = RULES.get(alert.rule)
+    if rule is None:
+        return alert.entity if alert.entity != FARM else None
+    return alert.entity if rule.about is About.MINER else None
+
+
+def _line(alert: Alert, muted: Mapping[str, str]) -> AlertLine:
     notes = [
         *(["flapping"] if alert.flapping else []),
         *([f"acknowledged by {alert.acknowledged_by}"] if alert.acknowledged is not None else []),
@@ -153,7 +162,7 @@ def _line(alert: Alert, muted: Mapping[str, str]) -> AlertLine:
         why=alert.message,
         since=alert.since,
         notes=tuple(notes),
-        miner_id=alert.entity if rule is not None and rule.about is About.MINER else None,
+        miner_id=_miner_of(alert),
         quiet=_is_quiet(alert, muted),
         acknowledged=alert.acknowledged is not None,
     )

@@ -8,6 +8,7 @@ from deployments.page.alerts import Alerts, acknowledge_alerts, read_alerts
 from deployments.page.alerts_view import body, told
 from storage.errors import NeedsHuman
 from tasks.alerts.book import Book, Look
+from tasks.alerts.composite import FARM
 from tasks.alerts.life_cycle import Event
 from tasks.alerts.rule import Level
 from tests.page import world
@@ -32,6 +33,19 @@ def test_alerts_of_one_rule_and_site_are_one_group_the_worst_first(state: Path) 
     assert "chip too hot: 3" in said
     assert 'aria-label="Acknowledge all: chip too hot"' in said
     assert '<a href="/miner/s02">s02</a>' in said
+
+
+def test_an_alert_of_a_composite_rule_links_to_its_miner_and_one_of_the_farm_to_none(state: Path) -> None:
+    book = Book.open(state)
+    with book.transaction():
+        book.put_alert(world.alert("hot_and_slow", "s03", Level.WARNING, NOW, "chip_too_hot and hashrate_low"))
+        book.put_alert(world.alert("cheap_power", FARM, Level.INFO, NOW, "price_usd below 0.02"))
+    book.close()
+    lines = {group.rule: group.lines[0].miner_id for group in read_alerts(state).groups}
+    assert (lines["hot_and_slow"], lines["cheap_power"]) == ("s03", None)
+    said = body(read_alerts(state))
+    assert '<a href="/miner/s03">s03</a>' in said
+    assert f"cheap power: {FARM}" in said
 
 
 def test_a_group_is_acknowledged_all_or_none(state: Path) -> None:
