@@ -15,6 +15,7 @@ from storage.downsample.watermarks import Watermark
 from storage.errors import NeedsHuman
 from tasks.health.fleet import FleetHealth
 from tasks.health.fleet import kept as kept_fleet
+from tasks.health.room import lack_of_room
 from tasks.miners.report import MinerStanding, Tally, TickReport, newest_reports
 from tasks.overrides.file import OverrideFile
 from tasks.overrides.override import Override, Overrides
@@ -65,6 +66,7 @@ class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The whole host. ``reasons`` says why it is not healthy; it is healthy when there are none.
 
+    ``no_room``: why nothing more fits on the disk of the data directory; None where it does.
     ``rolled_up``: how far each measurement is, where this host rolls up. ``overrides``: those that hold.
     ``fleet``: how the business stood when this host last worked it out.
     """
@@ -76,13 +78,15 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     rolled_up: dict[str, Watermark] = {}
     overrides: tuple[Override, ...] = ()
     fleet: FleetHealth | None = None
+    no_room: str | None = None
 
 
 def read_status(data_directory: Path, now: float) -> Status:
     """Read ticks and books under ``data_directory``; ``now`` is Unix time in seconds.
 
-    Healthy means: every lane ticks, at least one of the miners or sources it asked answers, and every sink takes what
-    it is given. One that fails is counted and named, but one bad miner or pool makes no unhealthy pipeline.
+    Healthy means: the disk takes what comes, every lane ticks, at least one of the miners or sources it asked answers,
+    and every sink takes what it is given. One that fails is counted and named, but one bad miner or pool makes no
+    unhealthy pipeline.
 
     Raises:
         PermissionError: this user may not read the data directory.
@@ -91,6 +95,9 @@ def read_status(data_directory: Path, now: float) -> Status:
     state = data_directory / "state"
     if state.is_dir() and not os.access(state, os.R_OK | os.X_OK):
         raise PermissionError(errno.EACCES, "Permission denied", str(state))  # glob would find nothing, silently
+    no_room = lack_of_room(data_directory)
+    if no_room is not None:
+        reasons.append(f"{no_room}; what was collected is safe, nothing more is. Free space, it goes on by itself then")
     kept = books(data_directory / "spool")
     reports, faults = newest_reports(state)
     reasons += [f"{file} cannot be read: {fault}" for file, fault in faults.items()]
@@ -121,6 +128,7 @@ def read_status(data_directory: Path, now: float) -> Status:
         rolled_up=watermarks.kept(state),
         fleet=kept_fleet(state),
         overrides=by_hand.all,
+        no_room=no_room,
     )
 
 

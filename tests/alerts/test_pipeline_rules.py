@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from deployments.farm.farm import Farm
 from deployments.farm.http import Request, Response
@@ -24,6 +25,8 @@ from storage.influx.sink import InfluxSink
 from storage.lake.sink import LakeSink
 from storage.lake.store import EmbeddedStore
 from storage.sink import Sink
+from tasks.alerts.book import Book
+from tasks.alerts.rules import RULES
 from tasks.alerts.watch import Watch
 from tasks.miners.collection import open_collection
 from tasks.miners.report import TickReport, newest_reports
@@ -184,3 +187,19 @@ async def test_a_disk_that_fills(tmp_path: Path) -> None:
         found = await one.minutes(1, 2)
     assert {rule for rule, _ in found.loud} == {"disk_filling"}
     assert found.ever == found.loud
+
+
+async def test_a_shift_that_stands_still_since_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with host(tmp_path) as one:
+        await one.minutes(0, 2)
+        monkeypatch.setattr("tasks.health.status.lack_of_room", lambda folder: f"the disk of {folder} is full")
+        found = await one.minutes(2, 9, collect=False)
+    assert found.loud == {("lane_stands_still", "lane miners")}
+    book = Book.look_into(tmp_path / "data" / "state")
+    assert book is not None
+    (alert,) = (one for one in book.alerts().values() if one.rule == "lane_stands_still")
+    book.close()
+    assert alert.message.endswith(f"one is due every 60 s: the disk of {tmp_path / 'data'} is full")
+    assert "disk" in RULES["lane_stands_still"].remedy

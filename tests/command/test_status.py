@@ -1,6 +1,7 @@
 """Status from files as a collector leaves them: running, standing still, failing, never started."""
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -138,6 +139,29 @@ def test_what_makes_a_lane_unhealthy(tmp_path: Path, reports: list[TickReport], 
     status = read_status(tmp_path, now)
     assert status.healthy is (reason is None)
     assert [str(reason) in told for told in status.reasons] == [True] * (reason is not None)
+
+
+@pytest.mark.parametrize(
+    ("counts", "why"),
+    [
+        ((0, 100, 5), "the disk of {data} is full: 0 bytes free"),
+        ((255, 100, 5), "the disk of {data} is full: 1,044,480 bytes free"),  # 255 blocks of 4,096
+        ((256, 100, 5), None),
+        ((1_000, 100, 0), "the disk of {data} is full: no inode is left"),
+        ((1_000, 0, 0), None),  # a file system without a count of inodes
+    ],
+)
+def test_a_full_disk_is_why_nothing_is_collected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counts: tuple[int, int, int], why: str | None
+) -> None:
+    leave(tmp_path, report(SLOT - 60), report())
+    bavail, files, favail = counts
+    found = os.statvfs_result((4_096, 4_096, 1_000_000, bavail, bavail, files, favail, favail, 0, 255))
+    monkeypatch.setattr("tasks.health.room.os.statvfs", lambda _folder: found)
+    status = read_status(tmp_path, NOW)
+    assert status.no_room == (None if why is None else why.format(data=tmp_path))
+    assert status.healthy is (why is None)
+    assert [reason.startswith(str(status.no_room)) for reason in status.reasons] == [True] * (why is not None)
 
 
 def test_ticks_of_a_large_fleet_are_found_at_the_end_of_the_file(tmp_path: Path) -> None:

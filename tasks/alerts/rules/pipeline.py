@@ -14,13 +14,14 @@ _SOON_DAYS = 3.0
 def _standing_still(facts: Facts, limit: float | None) -> Found:
     if facts.status is None:
         return Found(())
+    why = f": {facts.status.no_room}" if facts.status.no_room is not None else ""
     return Found(
         tuple(
             Finding(
                 subject=f"lane {lane.lane}",
                 entity=lane.lane,
                 message=f"last tick of lane {lane.lane} was {age(lane.tick_age_s)} ago, "
-                f"one is due every {lane.tick_every_s} s",
+                f"one is due every {lane.tick_every_s} s{why}",
                 value=lane.tick_age_s,
             )
             for lane in facts.status.lanes
@@ -125,7 +126,8 @@ PIPELINE_RULES = (
         Level.CRITICAL,
         About.PIPELINE,
         "Nothing is collected: a shift of this host has stopped ticking.",
-        "Is the worker alive, does Prefect start the shift? `lodeline status`, then the log of the flow.",
+        "Is the disk of the data directory full? Free space, and it goes on by itself. Else: is the worker alive, does "
+        "Prefect start the shift? `lodeline status`, then the log of the flow.",
         _standing_still,
         for_s=0,
         keep_s=0,
