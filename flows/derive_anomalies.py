@@ -11,7 +11,7 @@ from tasks.derive.steps import anomalies_in_words, anomalies_step
 
 @flow(name="derive-anomalies")
 async def derive_anomalies(config: str | None = None) -> State[None]:
-    """Score the hours that are over. Run twice it writes nothing new; after a standstill it catches up two days.
+    """Score the hours that are over. Run twice it writes nothing new; after a standstill it catches up three days.
 
     Args:
         config: folder of configuration; LODELINE_CONFIG of the worker by default.

@@ -116,6 +116,14 @@ def ratio(numerator: Floats, denominator: Floats) -> Floats:
     return np.where(above, numerator / np.where(above, denominator, 1.0), np.nan)
 
 
+def known_seconds(of: Mapping[str, Floats]) -> Floats:
+    """Seconds of each hour in which anything is known of a miner: whether it answered, or what it hashed. Of a gap that
+    was filled only the latter is, for nobody asked it then. ``of``: hourly columns of ``miner_telemetry``."""
+    told = [of["hashrate_hs_seconds"], of["state_unreachable_seconds"]]
+    hashed_or_away = np.where(np.isnan(told).all(axis=0), np.nan, np.nansum(told, axis=0))
+    return np.minimum(np.fmax(of["reachable_seconds"], hashed_or_away), HOUR_S)
+
+
 def words_of(columns: Mapping[str, npt.NDArray[np.bool_]]) -> list[str]:
     """For every element the names of those ``columns`` that are true there, comma-separated."""
     names = list(columns)

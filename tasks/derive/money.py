@@ -22,7 +22,7 @@ from storage.store import Store
 from tasks.derive.changed import write_changed
 from tasks.derive.financial import HourInputs, Money, hour_money, money_columns, of_group, of_whole_day, total
 from tasks.derive.fleet import Fleet
-from tasks.derive.hour_grid import PERIODS, Floats, HourGrid, floats, frame_of, ratio
+from tasks.derive.hour_grid import PERIODS, Floats, HourGrid, floats, frame_of, known_seconds, ratio
 from tasks.derive.returns import break_even_days, cumulative, roi_percent, trailing_mean
 from tasks.derive.tariff import usd_per_kwh
 from tasks.derive.windows import Inputs, Window, by_day, due_windows, mark_derived
@@ -141,7 +141,7 @@ def hour_inputs(
     devfee = ratio(of["devfee_percent_sum"], of["devfee_percent_count"])
     plates = [plate.efficiency_j_th if (plate := nameplate(models[name])) else np.nan for name in grid.miners]
     inputs = HourInputs(
-        seconds=of["reachable_seconds"],
+        seconds=known_seconds(of),
         unreachable_s=of["state_unreachable_seconds"],
         paused_s=of["state_paused_seconds"],
         hashes=of["hashrate_hs_integral"],

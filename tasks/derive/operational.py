@@ -38,14 +38,16 @@ CAUSES = ("unreachable", "paused", "pool", "board", "heat", "unknown")
 class HourSums:
     """What is known of miners in hours: matrices of miners x hours, NaN where nothing is.
 
-    ``seconds`` known at all, then those in which the miner answered, was paused, not reached, and hashed; ``hashes``
-    and ``joules`` with the seconds in which they were measured; ``nominal_hs``; sums and counts of the temperatures;
-    shares; seconds in which no pool of the user's worked; ``lost_boards_s``: seconds x part of the boards that failed.
+    ``seconds`` known at all, of them those in which it was asked for an answer (of others the miner itself told
+    later), then those in which it answered, was paused, not reached, and hashed; ``hashes`` and ``joules`` with the
+    seconds in which they were measured; ``nominal_hs``; sums and counts of the temperatures; shares; seconds in which
+    no pool of the user's worked; ``lost_boards_s``: seconds x part of the boards that failed.
     ``windows_hs``, ``windows_chip_c``: miners x windows of 300 s, :data:`COOLING_WINDOWS` before the first hour too.
     ``scrypt``: by miner.
     """
 
     seconds: Floats
+    asked_s: Floats
     reached_s: Floats
     paused_s: Floats
     unreachable_s: Floats
@@ -79,9 +81,11 @@ def operational_columns(sums: HourSums, *, whole: bool) -> Columns:
     def total(matrix: Floats) -> Floats:
         return _added(matrix) if whole else matrix
 
-    known, reached, paused = (np.nan_to_num(total(one)) for one in (sums.seconds, sums.reached_s, sums.paused_s))
+    known, asked, reached, paused = (
+        np.nan_to_num(total(one)) for one in (sums.seconds, sums.asked_s, sums.reached_s, sums.paused_s)
+    )
     hashes, hashes_s, joules, joules_s = map(total, (sums.hashes, sums.hashes_s, sums.joules, sums.joules_s))
-    wanted_s = known - paused
+    wanted_s = asked - paused
     hashrate, watts = ratio(hashes, hashes_s), ratio(joules, joules_s)
     efficiency = 1e12 * ratio(watts, hashrate)
     chip = ratio(total(sums.chip_c_sum), total(sums.chip_c_count))
@@ -96,7 +100,7 @@ def operational_columns(sums: HourSums, *, whole: bool) -> Columns:
     percent = {
         "uptime_percentage": np.clip(100 * ratio(reached - paused, wanted_s), 0, 100),
         "hashing_uptime_percentage": np.clip(100 * ratio(np.nan_to_num(total(sums.hashing_s)), wanted_s), 0, 100),
-        "planned_off_percentage": 100 * ratio(paused, known),
+        "planned_off_percentage": 100 * ratio(paused, asked),
         "coverage_percentage": np.clip(100 * known / (HOUR_S * (hours if whole else 1)), 0, 100),
     }
     hashrates = {"hashrate_expected_hs": ratio(total(expected), told_s)}
@@ -107,7 +111,8 @@ def operational_columns(sums: HourSums, *, whole: bool) -> Columns:
     reasons = {
         "no_readings": silent,
         "gap": ~silent & (percent["coverage_percentage"] < 99),
-        "uptime_percentage:planned_off": ~silent & (wanted_s <= 0),
+        "uptime_percentage:not_asked": asked < 0.99 * known,
+        "uptime_percentage:planned_off": (asked > 0) & (wanted_s <= 0),
         "hashrate_stability:too_few_readings": ~silent & ~enough,
         "hashrate_stability:no_hashrate": enough & np.isnan(stable),
         "power_efficiency_j_th:no_hashrate": no_hashrate,

@@ -19,7 +19,7 @@ from storage.frame import Frame
 from storage.store import Store
 from tasks.derive.by_hand import hours_by_hand, planned_by_hand, without_standing
 from tasks.derive.changed import write_changed
-from tasks.derive.hour_grid import Floats, HourGrid, floats, frame_of, ratio
+from tasks.derive.hour_grid import Floats, HourGrid, floats, frame_of, known_seconds, ratio
 from tasks.derive.operational import COOLING_WINDOWS, WINDOW_S, HourSums, operational_columns
 from tasks.derive.windows import Inputs, Window, by_day, due_windows, mark_derived
 from tasks.normalize.nameplates import algorithm_of, nameplate
@@ -106,7 +106,8 @@ def hour_sums(store: Store, miners: Mapping[str, str], start: int, stop: int) ->
     up_s = np.nan_to_num(of["hashrate_hs_seconds"]) - np.nan_to_num(told["state_paused_seconds"])
     rates, chips = _windows(store, grid)
     return grid, HourSums(
-        seconds=of["reachable_seconds"],
+        seconds=known_seconds(of),
+        asked_s=of["reachable_seconds"],
         reached_s=of["reachable_true_seconds"],
         paused_s=of["state_paused_seconds"],
         unreachable_s=of["state_unreachable_seconds"],

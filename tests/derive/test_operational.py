@@ -12,7 +12,8 @@ from tasks.derive.operational import CAUSES, COOLING_WINDOWS, HourSums, operatio
 NAN = float("nan")
 TH = 1e12
 GOOD: dict[str, Any] = {
-    "seconds": 3_600.0, "reached_s": 3_600.0, "paused_s": 0.0, "unreachable_s": 0.0, "hashing_s": 3_600.0,
+    "seconds": 3_600.0, "asked_s": 3_600.0, "reached_s": 3_600.0, "paused_s": 0.0, "unreachable_s": 0.0,
+    "hashing_s": 3_600.0,
     "hashes": 100 * TH * 3_600, "hashes_s": 3_600.0, "joules": 3_000.0 * 3_600, "joules_s": 3_600.0,
     "nominal_hs": 100 * TH, "chip_c_sum": 70.0 * 60, "chip_c_count": 60.0, "air_c_sum": 25.0 * 60, "air_c_count": 60.0,
     "shares_accepted": 100.0, "shares_refused": 0.0, "pools_dead_s": 0.0, "lost_boards_s": 0.0,
@@ -82,10 +83,22 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         "hashrate_lost_hs": 62.5 * TH}),
     # the collector was down for 1,800 s: what is known is whole
     ("half the hour is not known", {
-        "seconds": 1_800.0, "reached_s": 1_800.0, "hashing_s": 1_800.0, "hashes_s": 1_800.0, "joules_s": 1_800.0,
+        "seconds": 1_800.0, "asked_s": 1_800.0, "reached_s": 1_800.0, "hashing_s": 1_800.0,
+        "hashes_s": 1_800.0, "joules_s": 1_800.0,
         "hashes": 100 * TH * 1_800, "joules": 3_000.0 * 1_800}, {
         "coverage_percentage": 50.0, "uptime_percentage": 100.0, "power_efficiency_j_th": 30.0,
         "hashrate_lost_hs": 0.0, "reason": "gap"}),
+    # asked in the first half of the hour, in which it hashed 1,200 s; of the rest it told its hashrate afterwards
+    ("half the hour is what the miner remembers", {
+        "asked_s": 1_800.0, "reached_s": 1_800.0, "hashing_s": 1_200.0, "hashes": 90 * TH * 3_600}, {
+        "coverage_percentage": 100.0, "uptime_percentage": 100.0, "hashing_uptime_percentage": 200 / 3,
+        "hashrate_lost_hs": 10 * TH, "reason": "uptime_percentage:not_asked"}),
+    ("the whole hour is what the miner remembers", {
+        "asked_s": NAN, "reached_s": NAN, "paused_s": NAN, "unreachable_s": NAN, "hashing_s": NAN,
+        "shares_accepted": NAN, "shares_refused": NAN, "pools_dead_s": NAN, "lost_boards_s": NAN}, {
+        "coverage_percentage": 100.0, "uptime_percentage": None, "hashing_uptime_percentage": None,
+        "planned_off_percentage": None, "power_efficiency_j_th": 30.0, "hashrate_lost_hs": 0.0,
+        "reason": "uptime_percentage:not_asked"}),
     # one of three boards failed: a third of 99 TH/s
     ("a board failed", {"nominal_hs": 99 * TH, "hashes": 66 * TH * 3_600, "lost_boards_s": 1_200.0}, {
         "lost_board_hs": 33 * TH, "lost_unknown_hs": 0.0, "hashrate_lost_hs": 33 * TH}),

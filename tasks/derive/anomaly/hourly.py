@@ -23,12 +23,16 @@ from tasks.derive.anomaly.readings import SIGNALS, Bools
 from tasks.derive.anomaly.scoring import Sensitivity
 from tasks.derive.anomaly.stream import plain, preset_group
 from tasks.derive.changed import write_changed
+from tasks.derive.windows import Inputs, due_windows, mark_derived
 
+NAME = "anomaly_score"
 HOUR_S = 3_600
 REDONE_H = 6
 """Hours that are judged again each time, for data that came late."""
 CAUGHT_UP_H = 48
 """Hours that are judged after a standstill at most."""
+LATE_S = 3 * 24 * HOUR_S
+"""How far back an hour is judged again that got data late: as far as miners remember what was not polled."""
 PERIOD = "1h"
 KNOWN = 0.5
 """Part of an hour that must be known."""
@@ -43,6 +47,7 @@ _COLUMNS = (
     "shares_stale_inc", "state_mining_seconds", "state_degraded_seconds", "state_failed_seconds",
     "state_paused_seconds", "state_stopped_seconds", "state_starting_seconds",
 )  # fmt: skip
+_INPUTS = Inputs(("miner_telemetry",))
 _READ_S = 7 * 24 * HOUR_S
 
 
@@ -58,7 +63,8 @@ class AnomalyReport:
 def score_hours(
     store: Store, miners: Sequence[str], now: int, *, sensitivity: Sensitivity = "medium", threshold: float = 0.8
 ) -> AnomalyReport:
-    """Judge the hours that are over at ``now`` (Unix seconds) and not yet judged, and the last REDONE_H anew.
+    """Judge the hours that are over at ``now`` (Unix seconds) and not yet judged, and the last REDONE_H anew; where one
+    of the last LATE_S was rolled up again since it was judged, all from there on.
 
     ``miners``: ids from the configuration; others are neither judged nor anybody's peers.
 
@@ -67,6 +73,8 @@ def score_hours(
     """
     stop = now // HOUR_S * HOUR_S
     first = max(min(_newest(store, stop) + HOUR_S, stop - REDONE_H * HOUR_S), stop - CAUGHT_UP_H * HOUR_S)
+    late = [one for one in due_windows(store, NAME, _INPUTS, now, LATE_S) if one.tier is Tier.HOURLY]
+    first = min([first, *(one.start for one in late)])
     start = first - (HISTORY_H + TREND_H) * HOUR_S
     names = sorted(miners)
     hours, heard = read_hours(store, names, start, stop)
@@ -77,7 +85,9 @@ def score_hours(
         times += [start + number * HOUR_S] * len(rows)
         for name, values in _columns(names, rows, judged, threshold).items():
             columns[name] += values
-    written = write_changed(store, [build_frame("anomaly_score", times, columns)])
+    written = write_changed(store, [build_frame(NAME, times, columns)])
+    if late:
+        mark_derived(store, NAME, late)
     return AnomalyReport((stop - first) // HOUR_S, written, sum(bool(odd) for odd in columns["anomalous"]))
 
 
@@ -178,9 +188,7 @@ def _other_pool(store: Store, names: Sequence[str], start: int, stop: int) -> Bo
 def _newest(store: Store, stop: int) -> int:
     """The newest hour that has scores, of the last CAUGHT_UP_H; else the hour before them."""
     oldest = stop - CAUGHT_UP_H * HOUR_S
-    table = store.read(
-        MEASUREMENTS["anomaly_score"], Tier.RAW, oldest, stop, where={"time_period": PERIOD}, columns=["reasons"]
-    )
+    table = store.read(MEASUREMENTS[NAME], Tier.RAW, oldest, stop, where={"time_period": PERIOD}, columns=["reasons"])
     return int(unix_seconds(table).max()) if table.num_rows else oldest - HOUR_S
 
 
