@@ -14,7 +14,7 @@ import os
 import platform
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import distributions
@@ -36,19 +36,23 @@ from tasks.miners.redaction import Redaction
 LOG_TAIL_BYTES = 512 * 1024
 STATE_MOST_BYTES = 4 * 1024 * 1024
 _DAY_S = 86_400
-_NAMED_SECRET = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|AUTH_STRING|CREDENTIALS?)$", re.IGNORECASE)
+_NAMED_SECRET = re.compile(
+    r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|AUTH_STRING|CREDENTIALS?|_PASS|_PWD|_PSK)(?:_?[0-9]+)?$",
+    re.IGNORECASE,
+)
 _LEAST_SECRET = 6
 """Shorter values of the environment are words of logs more often than secrets."""
 
 
-def write_bundle(settings: Settings, target: Path, now: float) -> list[str]:
+def write_bundle(settings: Settings, target: Path, now: float, further: Iterable[str] = ()) -> list[str]:
     """Write a zip to ``target`` (mode 0600) and return the names in it. What cannot be told is told so in its place.
+    ``further``: secrets that are neither in ``settings`` nor in the environment.
 
     Raises:
         FileExistsError: ``target`` is there already.
         OSError: it cannot be written.
     """
-    redaction = Redaction(secrets_of(settings) | secrets_in(os.environ))
+    redaction = Redaction(secrets_of(settings) | secrets_in(os.environ) | set(further))
     target.touch(mode=0o600, exist_ok=False)
     names = []
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as bundle:
@@ -84,15 +88,35 @@ def secrets_of(settings: Settings) -> set[str]:
 
 def secrets_in(environ: Mapping[str, str]) -> set[str]:
     """Values of variables that are named like a secret, those of Prefect above all, which its logs may hold: whole, and
-    the part behind a colon (``user:password``); and passwords in addresses."""
+    the part behind a colon (``user:password``); and passwords in addresses, or what is there alone."""
     found: set[str] = set()
     for name, value in environ.items():
         if _NAMED_SECRET.search(name):
             found |= {value, value.partition(":")[2]}
         if "://" in value:
             with suppress(ValueError):
-                found.add(unquote(urlsplit(value).password or ""))
+                address = urlsplit(value)
+                inside = address.username if address.password is None else address.password  # https://<token>@host
+                found |= {inside or "", unquote(inside or "")}
     return {secret for secret in found if len(secret) >= _LEAST_SECRET}
+
+
+def secrets_in_blocks(blocks: Mapping[str, Any]) -> set[str]:
+    """Every text in the values of Secret blocks, whole and as :func:`secrets_in` takes it apart."""
+    found: set[str] = set()
+
+    def walk(value: Any) -> None:
+        if isinstance(value, dict):
+            for one in value.values():
+                walk(one)
+        elif isinstance(value, list):
+            for one in value:
+                walk(one)
+        elif isinstance(value, str | int | float) and not isinstance(value, bool):
+            found.update(secrets_in({"SECRET": str(value)}))
+
+    walk(dict(blocks))
+    return found
 
 
 def _parts(settings: Settings, now: float) -> Iterator[tuple[str, str]]:

@@ -113,3 +113,31 @@ def test_secrets_of_the_environment_are_taken_out_of_logs(
         text = "".join(bundle.read(name).decode() for name in bundle.namelist())
     assert [secret for secret in ("hush-key", "hush-auth", "hush/db", "hush%2Fdb", basic) if secret in text] == []
     assert "the end" in text
+
+
+def test_secrets_of_addresses_and_of_names_with_a_number(
+    runner: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = {
+        "HTTPS_PROXY": "http://proxy:hush%2fproxy-4713@127.0.0.1:9",
+        "CODE_ADDRESS": "https://hush-alone-4713@127.0.0.1:9/x",
+        "SITE_DB_PASS": "hush-pass-4713",
+        "MINER_PASSWORD_2": "hush-second-4713",
+    }
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    logs = tmp_path / "data" / "logs"
+    logs.mkdir(parents=True)
+    apart = ["hush%2fproxy-4713", "hush/proxy-4713", "hush-alone-4713"]
+    (logs / "worker.log").write_text("".join(f"said {one} here\n" for one in [*apart, *environ.values()]) + "the end\n")
+    text = bundled(runner, tmp_path)
+    assert "hush" not in text
+    assert "the end" in text
+
+
+def bundled(runner: CliRunner, folder: Path) -> str:
+    """All of the bundle."""
+    made = runner.invoke(app, ["diagnose", "--out", str(folder / "bundle.zip")])
+    assert made.exit_code == 0, made.output
+    with zipfile.ZipFile(folder / "bundle.zip") as bundle:
+        return "".join(bundle.read(name).decode() for name in bundle.namelist())
