@@ -19,6 +19,7 @@ from deployments.command.archive import archive
 from deployments.command.audit import audit
 from deployments.command.backup import backup
 from deployments.command.check import check
+from deployments.command.damage import damage
 from deployments.command.deploy import deploy
 from deployments.command.diagnose import diagnose
 from deployments.command.discover import discover
@@ -84,6 +85,7 @@ COMMANDS = (
     backup,
     restore,
     refill,
+    damage,
     disk,
     abacus,
 )

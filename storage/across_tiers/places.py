@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from storage.declaration import Measurement, Tier
-from storage.downsample.books import DONE, rolled_windows, touched_hours
+from storage.downsample.books import DONE, held_windows, rolled_windows, touched_hours
 from storage.downsample.rollup import DAY_S, window_of
 from storage.downsample.windows import unix_seconds
 from storage.lake.merge import merged
@@ -116,7 +116,8 @@ class Places:
             return set()
         rolled = rolled_windows(self._store, measurement, Tier.HOURLY, start, stop)
         touched = touched_hours(self._store, measurement, start, stop)
-        return {hour for hour, mark in touched.items() if rolled.get(hour) != mark}
+        due = {hour for hour, mark in touched.items() if rolled.get(hour) != mark}
+        return due - held_windows(self._store, measurement, Tier.HOURLY, start, stop) if due else due
 
     def done_days(self, measurement: Measurement, start: int, stop: int) -> set[int]:
         """Days in ``[start, stop)`` whose daily rows hold all that is known."""

@@ -33,6 +33,7 @@ class AuditKind(StrEnum):
     COMPACTED = "compacted"
     VACUUMED = "vacuumed"
     SCRUBBED = "scrubbed"
+    SET_ASIDE = "set_aside"
     EXPIRED = "expired"
     ARCHIVED = "archived"
     VERIFIED = "verified"

@@ -13,7 +13,7 @@ from storage.store import Store
 SLICE_S = 900
 """Seconds of rows that are read and sent at one time: some 15,000 rows for 1,000 miners."""
 
-BOOKS = frozenset({"window_touched", "window_rolled"})
+BOOKS = frozenset({"window_touched", "window_rolled", "window_held"})
 """What each store says of its own roll-ups; the sink marks the hours anew that it gets rows of."""
 
 

@@ -74,6 +74,16 @@ WINDOW_ROLLED = Measurement(
     {Tier.RAW: "mining_operational"},
 )
 
+WINDOW_HELD = Measurement(
+    "window_held",
+    "pipeline",
+    "an hour or day whose roll-up stays as it is whatever comes late, since rows that it was made of are gone from the "
+    "store; its time is the window's start",
+    (Tag("measurement", "measurement rolled up"), Tag("tier", "hourly or daily")),
+    (text("path", "damaged file that was set aside"),),
+    {Tier.RAW: "mining_operational"},
+)
+
 SOURCE_FAILURES = (
     "unreachable", "timeout", "not_json", "unexpected", "rate_limited", "quota_exhausted", "refused", "server_error",
     "gone", "budget",

@@ -1,6 +1,7 @@
 """The books of the roll-up, read: which hours got data, which windows are rolled up and what each roll-up has seen.
 
-They are two measurements in the store itself, ``window_touched`` (touch.py) and ``window_rolled`` (run.py).
+They are measurements in the store itself, ``window_touched`` (touch.py), ``window_rolled`` (run.py) and
+``window_held`` (holes.py).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from storage.declaration import Measurement, Tier
-from storage.declaration.pipeline import WINDOW_ROLLED, WINDOW_TOUCHED
+from storage.declaration.pipeline import WINDOW_HELD, WINDOW_ROLLED, WINDOW_TOUCHED
 from storage.downsample.windows import unix_seconds
 from storage.store import Store
 
@@ -32,6 +33,12 @@ def rolled_windows(store: Store, measurement: Measurement, tier: Tier, start: in
     """Windows of ``tier`` in ``[start, stop)`` that were ever rolled up, each with its mark; REDO: to be done again."""
     where = {"measurement": measurement.name, "tier": tier.value}
     return dict(_pairs(store.read(WINDOW_ROLLED, Tier.RAW, start, stop, where=where), "covered"))
+
+
+def held_windows(store: Store, measurement: Measurement, tier: Tier, start: int, stop: int) -> set[int]:
+    """Windows of ``tier`` in ``[start, stop)`` whose roll-up stays as it is: rows that it was made of are gone."""
+    where = {"measurement": measurement.name, "tier": tier.value}
+    return set(unix_seconds(store.read(WINDOW_HELD, Tier.RAW, start, stop, where=where)).tolist())
 
 
 def _pairs(table: pa.Table, column: str) -> Iterable[tuple[int, int]]:

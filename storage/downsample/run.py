@@ -10,6 +10,8 @@ is not what its roll-up ``covered``. The order of writes makes a kill harmless:
 3. the hour is marked with what ``window_touched`` said *before* its data was read.
 
 Killed after 1 or 2, the hour is still due and gives the same rows again.
+
+A window that ``window_held`` names is never due, and none that is due is done together with it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import pyarrow as pa
 
 from storage.declaration import BUCKETS, MEASUREMENTS, Measurement, Tier
 from storage.declaration.rollup import carried_columns
-from storage.downsample.books import DONE, REDO, rolled_windows, touched_hours
+from storage.downsample.books import DONE, REDO, held_windows, rolled_windows, touched_hours
 from storage.downsample.carried import carried_rows, heirs, moves
 from storage.downsample.growth import COUNTER_MEMORY_S
 from storage.downsample.rollup import DAY_S, HOUR_S, days_of_hours, hours_of_raw, window_of
@@ -100,15 +102,19 @@ def _rolled_up(
     store: Store, measurement: Measurement, horizons: Mapping[Tier, int], now: int, stop: Callable[[], bool]
 ) -> RollupReport:
     report, horizon = RollupReport(), horizons[Tier.RAW]
+    held = held_windows(store, measurement, Tier.HOURLY, horizon, now)
+    held_days = held_windows(store, measurement, Tier.DAILY, min(horizons.values()), now)
     marks = _closed(store, measurement, horizon, now)
+    marks = {hour: mark for hour, mark in marks.items() if hour not in held}
     covered = rolled_windows(store, measurement, Tier.HOURLY, horizon, now)
+    covered = {hour: mark for hour, mark in covered.items() if hour not in held}
     due = {hour for hour, mark in marks.items() if covered.get(hour) != mark}
     slice_s = HOUR_S  # nobody knows yet how many rows an hour has
     while due and not stop():
-        part = _next_part(due, slice_s)
+        part = _next_part(due, slice_s, held)
         raw = store.read(measurement, Tier.RAW, part[0], part[-1] + HOUR_S)
         slice_s = _slice_for(raw.num_rows, len(range(part[0], part[-1] + HOUR_S, HOUR_S)))
-        hourly, put_off = _roll_up_hours(store, measurement, raw, part, covered)
+        hourly, put_off = _roll_up_hours(store, measurement, raw, part, covered, held_days=held_days)
         del raw
         _mark(store, measurement, {Tier.HOURLY: {hour: marks[hour] for hour in part}})
         covered |= {hour: marks[hour] for hour in part}
@@ -119,7 +125,7 @@ def _rolled_up(
     if Tier.DAILY not in measurement.buckets or due:
         return report
     for day, mark in sorted(rolled_windows(store, measurement, Tier.DAILY, horizons[Tier.HOURLY], now).items()):
-        if mark != REDO or day + DAY_S + GRACE_S > now or stop():
+        if mark != REDO or day in held_days or day + DAY_S + GRACE_S > now or stop():
             continue
         daily = days_of_hours(measurement, store.read(measurement, Tier.HOURLY, day, day + DAY_S))
         store.replace(measurement, Tier.DAILY, day, day + DAY_S, daily)
@@ -130,10 +136,16 @@ def _rolled_up(
 
 
 def _roll_up_hours(
-    store: Store, measurement: Measurement, raw: pa.Table, part: Sequence[int], covered: dict[int, int]
+    store: Store,
+    measurement: Measurement,
+    raw: pa.Table,
+    part: Sequence[int],
+    covered: dict[int, int],
+    *,
+    held_days: set[int],
 ) -> tuple[pa.Table, set[int]]:
     """Write the hourly rows of ``raw``, from the first of ``part`` to its last; returns them, and later hours that
-    became due by it."""
+    became due by it. ``held_days`` do not."""
     first, end = part[0], part[-1] + HOUR_S
     names = carried_columns(measurement)
     before = store.read(measurement, Tier.HOURLY, first - COUNTER_MEMORY_S, end, columns=names)
@@ -145,7 +157,7 @@ def _roll_up_hours(
         if moved:
             after = store.read(measurement, Tier.HOURLY, end, end + COUNTER_MEMORY_S + HOUR_S, columns=names)
             put_off = heirs(measurement, moved, after) & covered.keys()
-    days = {window_of(hour, DAY_S): REDO for hour in part}
+    days = dict.fromkeys({window_of(hour, DAY_S) for hour in part} - held_days, REDO)
     _mark(store, measurement, {Tier.DAILY: days, Tier.HOURLY: dict.fromkeys(put_off, REDO)})
     store.replace(measurement, Tier.HOURLY, first, end, hourly)
     return hourly, put_off
@@ -165,13 +177,14 @@ def _closed(store: Store, measurement: Measurement, horizon: int, now: int) -> d
     return {hour: mark for hour, mark in touched.items() if hour + HOUR_S + GRACE_S <= now}
 
 
-def _next_part(due: set[int], slice_s: int) -> list[int]:
-    """The oldest hours that are due and lie within ``slice_s``.
+def _next_part(due: set[int], slice_s: int, held: set[int]) -> list[int]:
+    """The oldest hours that are due and lie within ``slice_s``, before the next that is ``held``.
 
     Hours between them are done again with them: a commit costs more than the rows of some hours.
     """
     first = min(due)
-    return sorted(hour for hour in due if hour < first + slice_s)
+    end = min([first + slice_s, *(hour for hour in held if hour > first)])
+    return sorted(hour for hour in due if hour < end)
 
 
 def _slice_for(rows: int, hours: int) -> int:

@@ -30,8 +30,9 @@ _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.parquet")
 _POINTER = "_last_checkpoint"
 
 
-def examine(folder: LakeLocation, name: str) -> None:
-    """Check the table in ``folder``; call it inside the table's lock. ``name`` is for messages.
+def examine(folder: LakeLocation, name: str, *, files: bool = True) -> None:
+    """Check the table in ``folder``; call it inside the table's lock. ``name`` is for messages. Without ``files`` only
+    its log.
 
     Commits after the newest readable checkpoint must be whole and without a gap, and every live file must be there in
     its logged size. Mended: an unreadable checkpoint whose commits are all still there, and torn commits at the very
@@ -43,7 +44,7 @@ def examine(folder: LakeLocation, name: str) -> None:
     """
     folder_of_log = folder / "_delta_log"
     if not isinstance(folder_of_log, Path):
-        if entries(folder_of_log):
+        if files and entries(folder_of_log):
             _check_live_files(folder, name)
         return
     if not folder_of_log.is_dir():
@@ -61,7 +62,7 @@ def examine(folder: LakeLocation, name: str) -> None:
             f"lake table {name}: commits {sorted(torn)} are torn, commits {missing} are missing, later ones are there",
             remedy=f"Restore {folder_of_log} from a backup, or move the table's folder aside; it is not written to",
         )
-    if needed or checkpoint >= 0:
+    if files and (needed or checkpoint >= 0):
         _check_live_files(folder, name)
 
 
@@ -161,7 +162,7 @@ def _check_live_files(folder: LakeLocation, name: str) -> None:
     if wrong:
         raise NeedsHuman(
             f"lake table {name}: {len(wrong)} data files are damaged: {'; '.join(wrong[:5])}",
-            remedy=f"Restore them in {folder} from a backup, or move the table's folder aside; it is not written to",
+            remedy=f"Restore them in {folder} from a backup, or see lodeline damage list; it is not written to",
         )
 
 

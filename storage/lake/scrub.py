@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from storage.declaration import Type
@@ -59,7 +59,7 @@ def scrub(
     report = ScrubReport()
     turn = now // DAY_S % days
     checked: list[dict[str, object]] = []
-    known = {(row["table"], row["path"]): str(row["sha256"]) for row in FILE_CHECKSUM.rows(root) if row["sound"]}
+    known = known_checksums(root)
     for table in (*(LakeTable(root, *declared) for declared in declared_tables()), *others):
         if stop():
             break
@@ -77,6 +77,45 @@ def scrub(
     return report
 
 
+def known_checksums(root: LakeLocation) -> dict[tuple[object, object], str]:
+    """SHA-256 of files that were found sound, by table and path in it."""
+    return {(row["table"], row["path"]): str(row["sha256"]) for row in FILE_CHECKSUM.rows(root) if row["sound"]}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """A file as it was read: its bytes and SHA-256, what that was to begin with (None: nobody knows, and its pages tell
+    whether it ``is_sound``)."""
+
+    bytes: int
+    sha256: str
+    written: str | None
+    is_sound: bool
+
+    @property
+    def written_in_words(self) -> str:
+        """What was written, for a sentence."""
+        return f"sha256 {self.written}" if self.written else "pages with other checksums"
+
+
+def read_back(table: LakeTable, part: Part, known: Mapping[tuple[object, object], str]) -> ReadBack | None:
+    """Hash the file of ``part`` and hold it against its name, or against ``known`` where that tells no hash; None where
+    it is missing.
+
+    Raises:
+        StoreError: the disk does not give it.
+    """
+    written = named_digest(part.path) or known.get((table.name, part.relative))
+    with explained(f"lake table {table.name}", table.folder):
+        try:
+            content = part.path.read_bytes()
+        except FileNotFoundError:
+            return None
+    actual = hashlib.sha256(content).hexdigest()
+    is_sound = actual.startswith(written) if written else doctor.is_sound(part.path)
+    return ReadBack(len(content), actual, written, is_sound)
+
+
 def _turn(part: Part, days: int) -> int:
     return zlib.crc32(part.path.name.encode()) % days
 
@@ -92,23 +131,17 @@ def _check(
     for part in parts:
         if stop():
             break
-        expected = named_digest(part.path) or known.get((table.name, part.relative))
-        try:
-            with explained(f"lake table {table.name}", table.folder):
-                content = part.path.read_bytes()
-        except FileNotFoundError:
+        read = read_back(table, part, known)
+        if read is None:
             if _is_live(table, part):
                 report.damaged.append(f"{part.path}: it is missing")
             continue
-        actual = hashlib.sha256(content).hexdigest()
-        sound = actual.startswith(expected) if expected else doctor.is_sound(part.path)
-        if not sound:
-            written = f"sha256 {expected}" if expected else "pages with other checksums"
-            report.damaged.append(f"{part.path}: written was {written}, on disk is sha256 {actual}")
+        if not read.is_sound:
+            report.damaged.append(f"{part.path}: written was {read.written_in_words}, on disk is sha256 {read.sha256}")
         report.files += 1
-        report.bytes += len(content)
-        row = {"table": table.name, "path": part.relative, "bytes": len(content), "sha256": actual, "sound": sound}
-        found.append(row)
+        report.bytes += read.bytes
+        row = {"table": table.name, "path": part.relative, "bytes": read.bytes, "sha256": read.sha256}
+        found.append({**row, "sound": read.is_sound})
     return found
 
 

@@ -70,6 +70,9 @@ Answer = TypeVar("Answer")
 class LakeTable:
     """The table of one tier of one measurement under ``root``. Any number of processes and threads may use it."""
 
+    despite_damage = False
+    """Open it although files are missing or of another size: for who takes those out."""
+
     def __init__(self, root: LakeLocation, measurement: Measurement, tier: Tier) -> None:
         name = f"{measurement.buckets[tier]}/{measurement.stored_name(tier)}"
         folder = table_folder(root.absolute(), measurement, tier)
@@ -161,7 +164,7 @@ class LakeTable:
         """
         with explained(f"lake table {self.name}", self.folder), locked(self._lock_path):
             if not self._examined:
-                doctor.examine(self.folder, self.name)
+                doctor.examine(self.folder, self.name, files=not self.despite_damage)
                 for folder in (self._log, self.folder, self.folder.parent):
                     if isinstance(folder, Path) and folder.is_dir():
                         sync(folder.parent)  # who made them may have died before the fsync
