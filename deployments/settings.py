@@ -82,6 +82,8 @@ FURTHER_VARIABLES = {
     "LODELINE_CONFIG": "Folder of the configuration files, where --config does not say it.",
     "LODELINE_SECRETS_DIR": "Folder of secrets: one file per name, its content is the value.",
     "LODELINE_GRAFANA_DASHBOARDS": "Read by Grafana: folder of the provisioned dashboards.",
+    "LODELINE_GRAFANA_MAIL_TO": "Read by Grafana, where its notification is Lodeline's: addresses, separated by `;`.",
+    "LODELINE_GRAFANA_WEBHOOK_URL": "Read by Grafana, where its notification is Lodeline's: gets critical alerts.",
     "LODELINE_GRAFANA_INFLUX_URL": "Read by Grafana: address of InfluxDB as Grafana's server reaches it.",
     "LODELINE_GRAFANA_INFLUX_USER": "Read by Grafana: user name for InfluxDB.",
     "LODELINE_GRAFANA_INFLUX_TOKEN": "Read by Grafana: token or password for InfluxDB.",

@@ -13,6 +13,7 @@ from deployments.grafana.fleet import FLEET
 from deployments.grafana.influxql import Select, parse
 from deployments.grafana.market import MARKET
 from deployments.grafana.miner import MINER
+from deployments.grafana.notification import notification
 from deployments.grafana.panel import Dashboard, Panel, Row, Variable
 from deployments.grafana.pipeline import PIPELINE
 from deployments.grafana.pool import POOL
@@ -230,6 +231,7 @@ def files() -> dict[Path, str]:
         },
         Path("provisioning/datasources/lodeline.yaml"): datasources(),
         Path("provisioning/alerting/lodeline.yaml"): alerting(_UID_OF),
+        Path("notification/lodeline.yaml"): notification(),
         Path("rules.md"): rules_page(),
     }
 

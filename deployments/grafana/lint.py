@@ -12,7 +12,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from deployments.grafana.influxql import Column, QueryFault, Select, ShowTagValues, parse
+from deployments.grafana.notification import lint_notification
 from deployments.grafana.units import GRAFANA_UNIT
 from storage.declaration import MEASUREMENTS, Field, Measurement, Tier
 from storage.declaration.field import Kind
@@ -20,6 +23,7 @@ from storage.declaration.rollup import rollup_columns
 
 COLUMNS = 24
 DASHBOARDS = Path(__file__).with_name("dashboards")
+NOTIFICATION = Path(__file__).parent / "notification" / "lodeline.yaml"
 
 
 def lint(dashboard: Mapping[str, Any], bucket_of: Mapping[str, str]) -> list[str]:
@@ -241,7 +245,7 @@ def _declared_unit(select: Select, column: Column, bucket: str) -> str | None:
 
 
 def main() -> int:
-    """Lint every committed dashboard."""
+    """Lint every committed dashboard, and whom alerts are told."""
     from deployments.grafana.build import DATASOURCES
 
     faults = [
@@ -249,6 +253,7 @@ def main() -> int:
         for path in sorted(DASHBOARDS.glob("*.json"))
         for fault in lint(json.loads(path.read_text()), DATASOURCES)
     ]
+    faults += [f"{NOTIFICATION.name}: {fault}" for fault in lint_notification(yaml.safe_load(NOTIFICATION.read_text()))]
     print("\n".join(faults) or "no fault")  # noqa: T201
     return 1 if faults else 0
 

@@ -432,6 +432,7 @@ Made from `tasks/alerts/rules` by `python -m deployments.grafana.build`; a test 
 `provisioning/alerting/lodeline.yaml` has the rules below, for a farm whose people live in Grafana. What each means
 and what to do is in docs/alerts.md; to whom they go is Grafana's own matter (contact points, notification policies:
 label `severity` is {", ".join(sorted({str(rule.level) for rule in RULES.values()}))}).
+`notification/lodeline.yaml` has such to begin with: README.md.
 
 They are fewer and simpler than the watch of Lodeline itself (`lodeline alerts`), which also mutes what a cause
 explains, tells a rack or site as one, keeps an alert until it has been over for a while, and knows what is stale by
