@@ -268,16 +268,16 @@ def test_what_was_rolled_up_of_its_rows_stays_whatever_comes_late(host: Host) ->
     host.set_aside(paths[1], NOON + 2 * DAY)
     report = rolled_up(EmbeddedStore(host.lake))
     assert (report.hours, report.days) == ({}, {})
-    for sequence, time in ((21, NOON - HOUR), (22, NOON + 120), (23, NOON + HOUR + 60)):
+    for sequence, time in ((20, NOON - 2 * HOUR), (21, NOON - HOUR), (22, NOON + 120), (23, NOON + HOUR + 60)):
         host.sink.deliver([record(sequence, polls([("m0", time, 700.0, 1)]))])
     places = Places(EmbeddedStore(host.lake), None, DECLARED_DAYS, NOON + 2 * DAY)
-    assert places.due_hours(TELEMETRY, NOON - DAY, NOON + DAY) == {NOON - HOUR, NOON + HOUR}, "of raw, when asked"
+    assert places.due_hours(TELEMETRY, NOON - DAY, NOON + DAY) == {NOON - 2 * HOUR, NOON - HOUR, NOON + HOUR}
     report = rolled_up(EmbeddedStore(host.lake))
-    assert report.hours["miner_telemetry"] == 2, "the hours before and after, and not the one between"
-    assert hours(EmbeddedStore(host.lake)) == [700.0, 200.0, 600.0]
+    assert report.hours["miner_telemetry"] == 3, "the hours before and after, and not the one between"
+    assert hours(EmbeddedStore(host.lake)) == [700.0, 700.0, 200.0, 600.0]
     assert report.watermark["miner_telemetry"] > NOON + DAY
     days = EmbeddedStore(host.lake).read(TELEMETRY, Tier.DAILY, 0, NOON * 2)
-    assert days["hashrate_hs_count"].to_pylist() == [1 + 2 + 2]
+    assert days["hashrate_hs_count"].to_pylist() == [1 + 1 + 2 + 2]
 
 
 def test_an_hour_that_was_not_rolled_up_is_made_of_what_is_left(host: Host) -> None:
@@ -299,7 +299,8 @@ def test_a_roll_up_is_made_anew_while_what_it_was_made_of_is_kept(host: Host, ti
         flip(path)
         host.set_aside(path, NOON + 2 * DAY)
     assert EmbeddedStore(host.lake).read(TELEMETRY, tier, 0, NOON * 2).num_rows == 0
-    rolled_up(EmbeddedStore(host.lake))
+    report = rolled_up(EmbeddedStore(host.lake))
+    assert report.days == ({} if tier is Tier.HOURLY else {"miner_telemetry": 1})
     assert EmbeddedStore(host.lake).read(TELEMETRY, tier, 0, NOON * 2).equals(before)
 
 
