@@ -12,6 +12,7 @@ from storage.declaration import MEASUREMENTS, Tier
 from storage.downsample.run import GRACE_S, roll_up
 from storage.frame import Frame, build_frame
 from storage.lake.store import EmbeddedStore
+from storage.store import Store
 from tasks.derive.operations import INPUTS, OperationalReport, derive_operational
 
 HOUR_S, DAY_S = 3_600, 86_400
@@ -174,7 +175,7 @@ def test_a_miner_that_is_given_another_site_within_the_hour_is_one_miner(store: 
     assert (row["uptime_percentage"], row["coverage_percentage"]) == (100.0, 100.0)
 
 
-def by_hand(store: EmbeddedStore, *told: tuple[int, str, str | None]) -> None:
+def by_hand(store: Store, *told: tuple[int, str, str | None]) -> None:
     """Events of overrides as a shift tells them: seconds after midnight, miner, what holds from then on."""
     columns: dict[str, Any] = {
         "miner_id": [miner for _, miner, _ in told],

@@ -16,8 +16,9 @@ from storage.lake.store import EmbeddedStore
 from storage.store import Store
 from tasks.derive.money import FinancialReport, derive_financial
 from tasks.derive.operations import INPUTS, OperationalReport, derive_operational
+from tasks.overrides.stretches import Stretch, stretches_by_hand
 from tests.derive.test_money import FLEET, value
-from tests.derive.test_operations import DAY_S, EVERY, MIDNIGHT, arrive, readings
+from tests.derive.test_operations import DAY_S, EVERY, MIDNIGHT, arrive, by_hand, readings
 
 END = MIDNIGHT + DAY_S + GRACE_S
 DERIVED = ("operational_metrics", "financial_metrics", "financial_summary")
@@ -49,3 +50,13 @@ def test_both_stores_get_the_same_rows_once(stores: tuple[Store, Store]):
             numbers = {key: told for key, told in other.items() if isinstance(told, float)}
             assert {key: row.pop(key) for key in numbers} == pytest.approx(numbers, rel=1e-4, abs=1e-6)
             assert row.items() <= other.items()
+
+
+def test_both_stores_tell_what_was_paused_by_hand(stores: tuple[Store, Store]):
+    """The end of a pause has no ``new``, of which no store may make no row at all."""
+    for store in stores:
+        by_hand(store, (600, "a", "paused"), (1_800, "a", None), (900, "b", "maintenance"))
+        assert stretches_by_hand(store, MIDNIGHT, MIDNIGHT + 3_600) == [
+            Stretch("a", MIDNIGHT + 600, MIDNIGHT + 1_800, paused=True),
+            Stretch("b", MIDNIGHT + 900, MIDNIGHT + 3_600, paused=False),
+        ]
