@@ -7,6 +7,7 @@ note and the table's own log tell that it was this that took it out. Nothing is 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,20 +90,18 @@ class Damage:
         known = lake.checksums(self.lake) if self.lake is not None else {}
         for table in lake.tables_of(self.lake) if self.lake is not None else ():
             if measurement in (None, table.measurement.name):
-                try:
+                with _noted(troubles):
                     for part in filter(is_asked, lake.live_parts(table)):
-                        yield lake.case_of(table, part, known)
-                except LodelineError as error:
-                    troubles.append(str(error))
+                        with _noted(troubles):
+                            yield lake.case_of(table, part, known)
         if self.archive is not None:
             declared = None if measurement is None else MEASUREMENTS.get(measurement)
             if measurement is not None and declared is None:
                 return
-            try:
+            with _noted(troubles):
                 for archived_part in self.archive.parts(declared, None, start, stop):
-                    yield archived.case_of(self.archive, archived_part)
-            except LodelineError as error:
-                troubles.append(str(error))
+                    with _noted(troubles):
+                        yield archived.case_of(self.archive, archived_part)
 
     def live(self, path: str) -> Place | None:
         """The live file at ``path``; None: there is none."""
@@ -204,6 +203,15 @@ class Damage:
         """From where on all rows are kept that ``tier`` is made of, as the roll-up reckons."""
         source = Tier.HOURLY if tier is Tier.DAILY else Tier.RAW
         return window_of(now - (self.retention_days[measurement.buckets[source]] - 1) * DAY_S, DAY_S)
+
+
+@contextlib.contextmanager
+def _noted(troubles: list[str]) -> Iterator[None]:
+    """Go on behind what cannot be read, a table or a file, with a line in ``troubles``."""
+    try:
+        yield
+    except LodelineError as error:
+        troubles.append(str(error))
 
 
 def _rolled(case: Case) -> tuple[Measurement, Tier] | None:

@@ -106,7 +106,7 @@ def read_back(table: LakeTable, part: Part, known: Mapping[tuple[object, object]
         StoreError: the disk does not give it.
     """
     written = named_digest(part.path) or known.get((table.name, part.relative))
-    with explained(f"lake table {table.name}", table.folder):
+    with explained(f"lake table {table.name}: {part.path}", table.folder):
         try:
             content = part.path.read_bytes()
         except FileNotFoundError:

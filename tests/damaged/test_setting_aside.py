@@ -159,6 +159,26 @@ def test_a_whole_file_and_one_that_no_table_has_are_refused(host: Host) -> None:
     assert host.told() == []
 
 
+def test_behind_a_file_that_the_disk_does_not_give_the_others_are_read(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [part.path for part in live_parts(LakeTable(host.lake, FAN, Tier.RAW))]
+    flip(Path(str(paths[-1])))
+    read = Path.read_bytes
+
+    def broken(path: Path) -> bytes:
+        if path == paths[0]:
+            raise OSError(5, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", broken)
+    troubles: list[str] = []
+    found = list(host.damage.search("miner_fan", None, None, troubles))
+    assert [case.path for case in found if case] == [str(paths[-1])]
+    assert (len(found), len(troubles)) == (len(paths) - 1, 1)
+    assert f"{paths[0]}: [Errno 5] Input/output error" in troubles[0]
+
+
 class Killed(BaseException):
     pass
 
