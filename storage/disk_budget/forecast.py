@@ -99,5 +99,5 @@ def days_until_full(stocks: Sequence[Stock], free: float) -> Forecast:
             break
         left, day, rate = left - rate * span, stock.days_to_ceiling, rate - stock.rate
     if rate <= 1e-9:
-        return Forecast(None, f"levels off with {int(left)} bytes free")
+        return Forecast(None, f"levels off with {round(left)} bytes free")
     return Forecast(day + max(left, 0.0) / rate)
