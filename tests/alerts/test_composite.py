@@ -129,7 +129,12 @@ def worker(world: World, status: str, *, matched: bool = True) -> None:
         ({}, "offline", False, UNKNOWN),  # which worker the miner is, nobody knows
         ({"hashrate_hs": 50e12}, "offline", True, NO),  # the miner is not well
         ({"state": "paused"}, "offline", True, NO),
-        ({**dict.fromkeys(WELL), **AWAY}, "offline", True, UNKNOWN),
+        (
+            {**dict.fromkeys(WELL), **AWAY},
+            "offline",
+            True,
+            NO,
+        ),  # nobody expects its shares
     ],
 )
 def test_the_miner_is_well_and_its_pool_silent(

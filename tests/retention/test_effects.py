@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -85,20 +86,21 @@ class Archiving:
             self.compared.add(compare)
             return ArchiveReport()
 
-        async def as_task(_name: str, work: Any) -> ArchiveReport:
+        async def as_task(_name: str, work: Any, *_: Any, **__: Any) -> ArchiveReport:
             self.running += 1
             self.most = max(self.most, self.running)
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             self.running -= 1
-            report: ArchiveReport = work(lambda: False)
+            report: ArchiveReport = await work()
             return report
 
         async def artifact(text: str, **_: str) -> None:
             self.artifact = text
 
         monkeypatch.setattr("storage.archive.running.archive_table", archive_table)
-        monkeypatch.setattr(steps, "_as_task", as_task)
+        monkeypatch.setattr(steps, "as_task", as_task)
+        monkeypatch.setattr(steps, "progress_artifact", lambda *_: contextlib.nullcontext())
         monkeypatch.setattr(steps, "acreate_markdown_artifact", artifact)
 
     async def run(self, root: Path, **archiving: object) -> None:
