@@ -30,7 +30,7 @@ run: setup
 	@exec $(BIN)/lodeline up $(ARGS)
 
 test: setup .venv-router/.complete
-	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Crossbar needs an idna that Prefect's anyio does not take: an environment of its own. Its tree asks for an extra that no
 # longer exists, hence --no-deps; the lock is complete.
