@@ -102,6 +102,10 @@ class Central:
         found: list[dict[str, Any]] = self.ask("/flow_runs/filter", asked)
         return [run for run in found if not (run["auto_scheduled"] and run["state_type"] == "SCHEDULED")]
 
+    def pause(self, deployment_id: str) -> None:
+        """End its schedule; runs that somebody or an automation starts go on."""
+        self.ask(f"/deployments/{deployment_id}/pause_deployment", {})
+
     def start_run(self, deployment_id: str) -> str:
         made = self.ask(f"/deployments/{deployment_id}/create_flow_run", {"state": {"type": "SCHEDULED"}})
         return str(made["id"])
