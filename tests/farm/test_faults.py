@@ -85,6 +85,8 @@ async def test_a_scheduled_death_needs_nobody_to_call(farm, clock):
                 _, writer = await asyncio.open_connection(identity.address, identity.port)
             except ConnectionRefusedError:
                 break
+            except ConnectionResetError:  # accepted while the listener closes
+                continue
             writer.close()
             await asyncio.sleep(0.02)
 
