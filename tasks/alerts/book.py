@@ -6,7 +6,6 @@ together, so that a kill between any two leaves neither a lost nor a doubled mes
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,20 +14,16 @@ from typing import TypeVar
 
 import msgspec
 
-from storage.errors import NeedsHuman
+from storage.sqlite_book import open_book
 from tasks.alerts.composite import Held, Memory
 from tasks.alerts.life_cycle import Alert, Change
 from tasks.alerts.muting import Silence
 from tasks.alerts.telling import Message, Told
 
 FILE_NAME = "alerts.sqlite"
-_VERSION = 2
-_BUSY_S = 20.0
 _KEPT_S = 7 * 86_400
 
-_COMPOSITE = "CREATE TABLE composite (rule TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID"
-_TABLES = f"""
-{_COMPOSITE};
+_TABLES = """
 CREATE TABLE alert (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE told (alert TEXT NOT NULL, channel TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (alert, channel))
   WITHOUT ROWID;
@@ -40,6 +35,9 @@ CREATE TABLE outbox (number INTEGER PRIMARY KEY, channel TEXT NOT NULL, made REA
 CREATE TABLE channel (name TEXT PRIMARY KEY, last_success REAL, last_failure REAL, trouble TEXT) WITHOUT ROWID;
 CREATE TABLE look (one INTEGER PRIMARY KEY CHECK (one = 1), at REAL NOT NULL, body TEXT NOT NULL);
 """
+_COMPOSITE = "CREATE TABLE composite (rule TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID"
+_LAYOUTS = (_TABLES, _COMPOSITE)
+"""By version, the first one first."""
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
@@ -84,21 +82,7 @@ class Book:
         Raises:
             NeedsHuman: the file is damaged, of a newer Lodeline, or may not be written.
         """
-        file = state / FILE_NAME
-        try:
-            state.mkdir(parents=True, exist_ok=True)
-            made = not file.exists()
-            connection = sqlite3.connect(file, timeout=_BUSY_S, isolation_level=None)
-            if made:
-                os.chmod(file, 0o600)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            _migrate(connection, file)
-        except (sqlite3.Error, OSError) as error:
-            raise NeedsHuman(
-                f"the book of alerts {file} cannot be opened: {error}",
-                remedy="Give this user the right to write it; where it is damaged, move it away: alerts begin anew",
-            ) from error
+        connection = open_book(state / FILE_NAME, _LAYOUTS, name="the book of alerts", without="alerts begin anew")
         return cls(connection)
 
     @classmethod
@@ -264,26 +248,6 @@ class Book:
         self._db.execute("DELETE FROM change WHERE stored = 1 AND at < ?", (old,))
         self._db.execute("DELETE FROM outbox WHERE (sent IS NOT NULL OR given_up IS NOT NULL) AND made < ?", (old,))
         self._db.execute("DELETE FROM silence WHERE until < ?", (old,))
-
-
-def _migrate(connection: sqlite3.Connection, file: Path) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 1:
-        connection.execute(_COMPOSITE)
-        connection.execute(f"PRAGMA user_version = {_VERSION}")
-    elif version == 0:
-        for statement in _TABLES.split(";"):
-            if statement.strip():
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {_VERSION}")
-    connection.execute("COMMIT")
-    if version > _VERSION:
-        connection.close()
-        raise NeedsHuman(
-            f"the book of alerts {file} is of version {version}, this Lodeline knows {_VERSION}",
-            remedy="Run the newer Lodeline, or move the file away: alerts begin anew",
-        )
 
 
 def _text(struct: msgspec.Struct) -> str:

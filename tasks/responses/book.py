@@ -6,7 +6,6 @@ disk before the intent is.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,12 +16,11 @@ import msgspec
 
 from storage.errors import NeedsHuman
 from storage.spool.durable import replace_file, sync_directory
+from storage.sqlite_book import open_book
 from tasks.responses.response import Happened, Response
 
 FILE_NAME = "responses.sqlite"
 EVIDENCE = "responses"
-_VERSION = 1
-_BUSY_S = 20.0
 _KEPT_S = 365 * 86_400
 
 _TABLES = """
@@ -31,6 +29,8 @@ CREATE TABLE happened (number INTEGER PRIMARY KEY, at REAL NOT NULL, body TEXT N
   stored INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE held (alert TEXT PRIMARY KEY, at REAL NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;
 """
+_LAYOUTS = (_TABLES,)
+"""By version, the first one first."""
 
 
 class ResponseBook:
@@ -47,21 +47,9 @@ class ResponseBook:
         Raises:
             NeedsHuman: the file is damaged, of a newer Lodeline, or may not be written.
         """
-        file = state / FILE_NAME
-        try:
-            state.mkdir(parents=True, exist_ok=True)
-            made = not file.exists()
-            connection = sqlite3.connect(file, timeout=_BUSY_S, isolation_level=None)
-            if made:
-                os.chmod(file, 0o600)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            _migrate(connection, file)
-        except (sqlite3.Error, OSError) as error:
-            raise NeedsHuman(
-                f"the book of responses {file} cannot be opened: {error}",
-                remedy="Give this user the right to write it; move a damaged one away: limits then count anew",
-            ) from error
+        connection = open_book(
+            state / FILE_NAME, _LAYOUTS, name="the book of responses", without="limits then count anew"
+        )
         return cls(connection, state)
 
     @classmethod
@@ -162,23 +150,6 @@ class ResponseBook:
 
     def _evidence_of(self, response_id: str) -> Path:
         return self._folder / f"{response_id}.json"
-
-
-def _migrate(connection: sqlite3.Connection, file: Path) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        for statement in _TABLES.split(";"):
-            if statement.strip():
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {_VERSION}")
-    connection.execute("COMMIT")
-    if version > _VERSION:
-        connection.close()
-        raise NeedsHuman(
-            f"the book of responses {file} is of version {version}, this Lodeline knows {_VERSION}",
-            remedy="Run the newer Lodeline, or move the file away: limits then count anew",
-        )
 
 
 def _text(struct: msgspec.Struct) -> str:
