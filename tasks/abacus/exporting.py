@@ -13,10 +13,10 @@ from urllib.parse import quote
 from storage.declaration import Tier
 from storage.errors import LodelineError, NeedsHuman, TryAgain
 from storage.features.changes import rows_known_in, settled_until
-from storage.lake.disk import locked_if_free, make_folder
 from storage.opening import lake_location, open_store
 from storage.progress import told
 from storage.settings import EXPORTS, StorageSettings
+from tasks.abacus.alone import alone
 from tasks.abacus.connection import Abacus, Endpoints, find_endpoints
 from tasks.abacus.definition import Definition, definitions_of
 from tasks.abacus.export import PART_BYTES, Export, ExportReport
@@ -90,32 +90,28 @@ def export_groups(
     """
     definitions = definitions_of(settings.feature_groups)
     folder = journal_folder(settings, storage)
-    make_folder(folder)
-    with locked_if_free(folder / ".lock") as ours:
-        if not ours:
-            raise TryAgain("Another process exports to Abacus.AI just now")
-        with connected(settings, endpoints, stop) as (abacus, registry):
-            results = []
-            for number, definition in enumerate(definitions):
-                told(number, len(definitions), definition.name)
-                result = _exported(
-                    abacus=abacus,
-                    registry=registry,
-                    settings=settings,
-                    definition=definition,
-                    storage=storage,
-                    clock=clock,
-                    part_bytes=part_bytes,
-                )
-                note_runs(folder, Way.BATCH, [_outcome(result)], int(clock()))
-                results.append(result)
-            if settings.refresh_policies:  # a new version of a definition is another group to refresh
-                try:
-                    Policies(abacus, registry, settings).mend()
-                except LodelineError as error:
-                    passes = isinstance(error, TryAgain)
-                    results.append(GroupResult("refresh policies", trouble=str(error), passes=passes))
-            return results
+    with alone(folder, ".lock", "exports to Abacus.AI"), connected(settings, endpoints, stop) as (abacus, registry):
+        results = []
+        for number, definition in enumerate(definitions):
+            told(number, len(definitions), definition.name)
+            result = _exported(
+                abacus=abacus,
+                registry=registry,
+                settings=settings,
+                definition=definition,
+                storage=storage,
+                clock=clock,
+                part_bytes=part_bytes,
+            )
+            note_runs(folder, Way.BATCH, [_outcome(result)], int(clock()))
+            results.append(result)
+        if settings.refresh_policies:  # a new version of a definition is another group to refresh
+            try:
+                Policies(abacus, registry, settings).mend()
+            except LodelineError as error:
+                passes = isinstance(error, TryAgain)
+                results.append(GroupResult("refresh policies", trouble=str(error), passes=passes))
+        return results
 
 
 def _exported(
@@ -175,11 +171,8 @@ def stream_groups(
     """
     definitions = [one for one in definitions_of(settings.feature_groups) if is_streamed(one)]
     folder = journal_folder(settings, storage)
-    make_folder(folder)
     results = []
-    with locked_if_free(folder / ".stream.lock") as ours:
-        if not ours:
-            raise TryAgain("Another process streams to Abacus.AI just now")
+    with alone(folder, ".stream.lock", "streams to Abacus.AI"):
         with connected(settings, endpoints, stop) as (abacus, registry):
             store = open_store(storage)
             try:

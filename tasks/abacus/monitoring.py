@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from storage.declaration import Tier
 from storage.declaration.pipeline import FEATURE_DRIFT, MONITOR_DRIFT
 from storage.errors import ConfigurationError, LodelineError, TryAgain
-from storage.lake.disk import locked_if_free, make_folder
 from storage.opening import open_store
 from storage.settings import StorageSettings
 from storage.store import Store
+from tasks.abacus.alone import alone
 from tasks.abacus.connection import Endpoints
 from tasks.abacus.definition import Definition, ExportColumn, definitions_of
 from tasks.abacus.drift_monitor import DriftMonitor, MonitorReport
@@ -104,10 +104,7 @@ def run_monitors(
     """
     groups = watched_groups(settings)
     folder = journal_folder(settings, storage)
-    make_folder(folder)
-    with locked_if_free(folder / ".monitors.lock") as ours:
-        if not ours:
-            raise TryAgain("Another process runs the drift monitors at Abacus.AI just now")
+    with alone(folder, ".monitors.lock", "runs the drift monitors at Abacus.AI"):
         with connected(settings, endpoints, stop) as (abacus, registry):
             store = open_store(storage)
             try:

@@ -9,9 +9,9 @@ from functools import partial
 
 from storage.erasure.tombstones import Tombstones
 from storage.errors import LodelineError, TryAgain
-from storage.lake.disk import locked_if_free, make_folder
 from storage.opening import lake_location, open_store
 from storage.settings import StorageSettings
+from tasks.abacus.alone import alone
 from tasks.abacus.batch_prediction import BatchPrediction, PredictionReport
 from tasks.abacus.connection import Endpoints
 from tasks.abacus.erased import ErasedRows
@@ -51,10 +51,7 @@ def fetch_predictions(
     """
     predictions = predictions_of(settings)
     folder = journal_folder(settings, storage)
-    make_folder(folder)
-    with locked_if_free(folder / ".predictions.lock") as ours:
-        if not ours:
-            raise TryAgain("Another process fetches predictions of Abacus.AI just now")
+    with alone(folder, ".predictions.lock", "fetches predictions of Abacus.AI"):
         with connected(settings, endpoints, stop) as (abacus, registry):
             store = open_store(storage)
 

@@ -15,10 +15,10 @@ from typing import Any
 from storage.audit.entry import AuditKind
 from storage.audit.trail import Trail
 from storage.errors import ConfigurationError, LodelineError, NeedsHuman, TryAgain
-from storage.lake.disk import locked_if_free, make_folder
 from storage.opening import open_store
 from storage.settings import StorageSettings
 from storage.store import Store
+from tasks.abacus.alone import alone
 from tasks.abacus.connection import SOURCE, Abacus, Endpoints, Refusal
 from tasks.abacus.definition import Definition, definitions_of
 from tasks.abacus.exporting import journal_folder
@@ -61,10 +61,7 @@ def retrain_models(
     """
     groups = groups_of(settings)
     folder = journal_folder(settings, storage)
-    make_folder(folder)
-    with locked_if_free(folder / ".retraining.lock") as ours:
-        if not ours:
-            raise TryAgain("Another process retrains models at Abacus.AI just now")
+    with alone(folder, ".retraining.lock", "retrains models at Abacus.AI"):
         with connected(settings, endpoints, stop) as (abacus, _):
             store = open_store(storage)
             try:
