@@ -172,33 +172,35 @@ def stream_groups(
     definitions = [one for one in definitions_of(settings.feature_groups) if is_streamed(one)]
     folder = journal_folder(settings, storage)
     results = []
-    with alone(folder, ".stream.lock", "streams to Abacus.AI"):
-        with connected(settings, endpoints, stop) as (abacus, registry):
-            store = open_store(storage)
-            try:
-                for definition in definitions:
-                    result = StreamResult(definition.name)
-                    try:
-                        registered, _ = registry.find(definition)
-                        if registered is None:
-                            registered, _ = registry.register(definition)
-                        result.table = registered.table + ONLINE
-                        stream = Stream(
-                            abacus,
-                            definition,
-                            registry.online(definition, registered.table),
-                            JournalFile(folder, result.table),
-                            store,
-                            window_s=settings.real_time.streaming_window_seconds,
-                            batch_rows=settings.data_ingestion.batch_size,
-                        )
-                        result.report = stream.run(int(clock()))
-                    except LodelineError as error:
-                        result.trouble, result.passes = str(error), isinstance(error, TryAgain)
-                    note_runs(folder, Way.STREAM, [_outcome(result)], int(clock()))
-                    results.append(result)
-            finally:
-                store.close()
+    with (
+        alone(folder, ".stream.lock", "streams to Abacus.AI"),
+        connected(settings, endpoints, stop) as (abacus, registry),
+    ):
+        store = open_store(storage)
+        try:
+            for definition in definitions:
+                result = StreamResult(definition.name)
+                try:
+                    registered, _ = registry.find(definition)
+                    if registered is None:
+                        registered, _ = registry.register(definition)
+                    result.table = registered.table + ONLINE
+                    stream = Stream(
+                        abacus,
+                        definition,
+                        registry.online(definition, registered.table),
+                        JournalFile(folder, result.table),
+                        store,
+                        window_s=settings.real_time.streaming_window_seconds,
+                        batch_rows=settings.data_ingestion.batch_size,
+                    )
+                    result.report = stream.run(int(clock()))
+                except LodelineError as error:
+                    result.trouble, result.passes = str(error), isinstance(error, TryAgain)
+                note_runs(folder, Way.STREAM, [_outcome(result)], int(clock()))
+                results.append(result)
+        finally:
+            store.close()
     return results
 
 

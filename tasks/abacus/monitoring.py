@@ -104,38 +104,40 @@ def run_monitors(
     """
     groups = watched_groups(settings)
     folder = journal_folder(settings, storage)
-    with alone(folder, ".monitors.lock", "runs the drift monitors at Abacus.AI"):
-        with connected(settings, endpoints, stop) as (abacus, registry):
-            store = open_store(storage)
-            try:
-                results = []
-                for name, (definition, columns) in groups.items():
-                    result = MonitorResult(name)
-                    try:
-                        registered, _ = registry.find(definition)
-                        if registered is None or not registered.is_settled:
-                            result.report = MonitorReport(name, waits="for the first export")
-                        else:
-                            table = registered.table
-                            monitor = DriftMonitor(
-                                abacus,
-                                definition,
-                                JournalFile(folder / MONITORS, table),
-                                store,
-                                columns=columns,
-                                table=table,
-                                project_id=registry.require_project(),
-                                tries=settings.data_ingestion.max_retries + 1,
-                                clock=clock,
-                            )
-                            exported = JournalFile(folder, table).load().watermark
-                            result.report = monitor.run(newest_due(int(clock())), exported)
-                    except LodelineError as error:
-                        result.trouble, result.passes = str(error), isinstance(error, TryAgain)
-                    results.append(result)
-                return results
-            finally:
-                store.close()
+    with (
+        alone(folder, ".monitors.lock", "runs the drift monitors at Abacus.AI"),
+        connected(settings, endpoints, stop) as (abacus, registry),
+    ):
+        store = open_store(storage)
+        try:
+            results = []
+            for name, (definition, columns) in groups.items():
+                result = MonitorResult(name)
+                try:
+                    registered, _ = registry.find(definition)
+                    if registered is None or not registered.is_settled:
+                        result.report = MonitorReport(name, waits="for the first export")
+                    else:
+                        table = registered.table
+                        monitor = DriftMonitor(
+                            abacus,
+                            definition,
+                            JournalFile(folder / MONITORS, table),
+                            store,
+                            columns=columns,
+                            table=table,
+                            project_id=registry.require_project(),
+                            tries=settings.data_ingestion.max_retries + 1,
+                            clock=clock,
+                        )
+                        exported = JournalFile(folder, table).load().watermark
+                        result.report = monitor.run(newest_due(int(clock())), exported)
+                except LodelineError as error:
+                    result.trouble, result.passes = str(error), isinstance(error, TryAgain)
+                results.append(result)
+            return results
+        finally:
+            store.close()
 
 
 def drift_there(store: Store, group: str, now: int) -> pa.Table:

@@ -51,24 +51,24 @@ def fetch_predictions(
     """
     predictions = predictions_of(settings)
     folder = journal_folder(settings, storage)
-    with alone(folder, ".predictions.lock", "fetches predictions of Abacus.AI"):
-        with connected(settings, endpoints, stop) as (abacus, registry):
-            store = open_store(storage)
+    with (
+        alone(folder, ".predictions.lock", "fetches predictions of Abacus.AI"),
+        connected(settings, endpoints, stop) as (abacus, registry),
+    ):
+        store = open_store(storage)
 
-            def run(one: Prediction) -> PredictionReport:
-                file, project = journal_file(settings, storage, one), registry.require_project()
-                tries = settings.data_ingestion.max_retries + 1
-                erased = ErasedRows(Tombstones(storage.data_directory), lake_location(storage), one.definition.view)
-                return BatchPrediction(
-                    abacus, one, project, file, store, tries=tries, clock=clock, erased=erased.of
-                ).run()
+        def run(one: Prediction) -> PredictionReport:
+            file, project = journal_file(settings, storage, one), registry.require_project()
+            tries = settings.data_ingestion.max_retries + 1
+            erased = ErasedRows(Tombstones(storage.data_directory), lake_location(storage), one.definition.view)
+            return BatchPrediction(abacus, one, project, file, store, tries=tries, clock=clock, erased=erased.of).run()
 
-            try:
-                return [
-                    _fetched(one, run, partial(score_predictions, store, lake_location(storage))) for one in predictions
-                ]
-            finally:
-                store.close()
+        try:
+            return [
+                _fetched(one, run, partial(score_predictions, store, lake_location(storage))) for one in predictions
+            ]
+        finally:
+            store.close()
 
 
 def _fetched(

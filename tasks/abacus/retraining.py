@@ -61,24 +61,26 @@ def retrain_models(
     """
     groups = groups_of(settings)
     folder = journal_folder(settings, storage)
-    with alone(folder, ".retraining.lock", "retrains models at Abacus.AI"):
-        with connected(settings, endpoints, stop) as (abacus, _):
-            store = open_store(storage)
-            try:
-                results = []
-                for one in settings.retraining:
-                    result = RetrainingResult(one.name)
-                    try:
-                        file, now = JournalFile(folder / RETRAINING, one.name), int(clock())
-                        drifted = drifted_of(store, groups.get(one.name), one.drift_by, now)
-                        decision = Retraining(abacus, one, file, trail, actor).run(drifted, now)
-                        result.started, result.why = decision
-                    except LodelineError as error:
-                        result.trouble, result.passes = str(error), isinstance(error, TryAgain)
-                    results.append(result)
-                return results
-            finally:
-                store.close()
+    with (
+        alone(folder, ".retraining.lock", "retrains models at Abacus.AI"),
+        connected(settings, endpoints, stop) as (abacus, _),
+    ):
+        store = open_store(storage)
+        try:
+            results = []
+            for one in settings.retraining:
+                result = RetrainingResult(one.name)
+                try:
+                    file, now = JournalFile(folder / RETRAINING, one.name), int(clock())
+                    drifted = drifted_of(store, groups.get(one.name), one.drift_by, now)
+                    decision = Retraining(abacus, one, file, trail, actor).run(drifted, now)
+                    result.started, result.why = decision
+                except LodelineError as error:
+                    result.trouble, result.passes = str(error), isinstance(error, TryAgain)
+                results.append(result)
+            return results
+        finally:
+            store.close()
 
 
 def groups_of(settings: AbacusSettings) -> dict[str, Definition]:
