@@ -55,6 +55,10 @@ HOST = "killed"
 SLOT_S = 300
 PAYLOAD_DAYS = 1
 TELEMETRY = MEASUREMENTS["miner_telemetry"]
+LEAD_SLOTS = 600
+"""So far may the collector be ahead of what is rolled up. It spools hours in a blink; without a limit, roll-ups get
+longer and longer until none ends between two kills, and nothing is ever archived."""
+
 PAUSE_S = 0.15
 """Between two kills, of any role, on average."""
 
@@ -108,6 +112,9 @@ def collect(data: Path) -> None:
         with lane:
             slot = LaneReader(data / "spool" / "miners").last_sequence
             while not baton.stopped:
+                if slot - _rolled_slots(data) > LEAD_SLOTS:
+                    time.sleep(0.01)
+                    continue
                 record = lane.append(Batch(f"miners/{slot}", T0 + slot * SLOT_S, "run", frames(slot)))
                 assert record.sequence == slot + 1, f"slot {slot} became record {record.sequence}"
                 os.pwrite(told, f"{slot + 1:012}".encode(), 0)  # at once, or a kill would leave none
@@ -136,7 +143,16 @@ def roll(data: Path) -> None:
     while True:
         roll_up(store, _now(data))
         _counted(data, "rolled")
+        (data.parent / "rolled.slots").write_text(f"{(_settled(data) - T0) // SLOT_S:012}")
         time.sleep(0.05)
+
+
+def _rolled_slots(data: Path) -> int:
+    """Slots that are delivered and rolled up."""
+    try:
+        return int((data.parent / "rolled.slots").read_text() or 0)  # empty: killed while it was written
+    except FileNotFoundError:
+        return 0
 
 
 def merge(data: Path) -> None:
