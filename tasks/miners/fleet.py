@@ -260,7 +260,7 @@ class Fleet:
             *payload_frames(slot, tick.payloads),
         ]
         self._settle(tick, len(asked))
-        frames += self._anomalies(tick)
+        frames += self._anomalies(tick, by_hand)
         frames += event_frames(tick.events)
         reasons = Counter[str](failure.kind for _, failure in tick.failures)
         if tick.skipped:
@@ -406,12 +406,12 @@ class Fleet:
         for member, failure in tick.failures:
             member.failed(tick.slot, failure, outage=outage)
 
-    def _anomalies(self, tick: _Tick) -> tuple[Frame, ...]:
+    def _anomalies(self, tick: _Tick, by_hand: Overrides) -> tuple[Frame, ...]:
         """Let the readings be looked at; whoever became anomalous is polled faster from now on. Scores to be stored."""
         if self._watch is None:
             return ()
         try:
-            watched = self._watch.look(tick.slot, tick.telemetry)
+            watched = self._watch.look(tick.slot, tick.telemetry, by_hand.miners_off())
         except Exception:  # noqa: BLE001 - logged; readings are worth more than their scores
             _LOG.exception("the readings of slot %d could not be looked at for anomalies", tick.slot)
             return ()

@@ -39,6 +39,8 @@ TARGETS: dict[Kind, tuple[Target, ...]] = {
 STATES = ("maintenance", "stopped", "failed")
 """States that a miner can be forced to: somebody works on it, it is off on purpose, it is known to be broken. None of
 them claims that it mines."""
+STATES_ON_PURPOSE = STATES[:2]
+"""Those that it is meant to be in."""
 
 
 class Override(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +110,15 @@ class Overrides:
         """Miners that are paused or forced to a state: what they say is no news."""
         kinds = (Kind.PAUSE, Kind.FORCE)
         return frozenset(one.subject for one in self.all if one.target is Target.MINER and one.kind in kinds)
+
+    def miners_off(self) -> frozenset[str]:
+        """Miners that are off on purpose: paused, in maintenance or stopped. One that is said to have failed is not."""
+        holding = {name: self.of_miner(name) for name in self.miners_by_hand()}
+        return frozenset(
+            name
+            for name, one in holding.items()
+            if one is not None and (one.kind is Kind.PAUSE or one.state in STATES_ON_PURPOSE)
+        )
 
     def sources_by_hand(self) -> frozenset[str]:
         """Sources that are paused."""

@@ -16,13 +16,14 @@ import numpy.typing as npt
 from storage.declaration import MEASUREMENTS, Tier
 from storage.downsample.windows import unix_seconds
 from storage.store import Store
+from tasks.overrides.override import STATES_ON_PURPOSE
 
 _EVENT = MEASUREMENTS["miner_event"]
 _KINDS = ("override_began", "override_ended")
 _LONGEST_S = 31 * 86_400
 """An override lasts 30 days at most, and its begin is told a tick later."""
 _PAUSED = "paused by hand"
-_PLANNED = ("maintenance by hand", "stopped by hand")
+_PLANNED = tuple(f"{state} by hand" for state in STATES_ON_PURPOSE)
 """What a miner is forced to on purpose. One that was said to have failed was not meant to."""
 
 

@@ -21,7 +21,8 @@ from storage.records.events import MinerEvent
 from storage.records.miner import MinerTelemetry, PoolReading
 from tasks.derive.anomaly.hours import Hours, judged_hours
 from tasks.derive.anomaly.own_history import Floats
-from tasks.derive.anomaly.stream import Watch, preset_group
+from tasks.derive.anomaly.readings import preset_group
+from tasks.derive.anomaly.stream import Watch
 from tasks.normalize.judging import judge
 from tests.bench.farm_days import FarmDays, Trouble
 from tests.bench.figure import Figure
@@ -191,7 +192,7 @@ def run(miners: int, days: int, seed: int, *, each: int) -> Found:
     farm = FarmDays(miners, seed)
     troubles = _troubles(dice, miners, days, each)
     watch = Watch(farm.miners)
-    found = Found(miner_days=miners * days, bytes_per_miner=watch.bytes_per_miner)
+    found = Found(miner_days=miners * days, bytes_per_miner=watch.memory.bytes_per_miner)
     events: list[MinerEvent] = []
     shares = np.zeros((2, miners))
     for day in range(days + 1):

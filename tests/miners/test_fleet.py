@@ -477,7 +477,7 @@ async def test_an_anomaly_is_an_event_is_polled_faster_and_ends(tmp_path: Path) 
 
 async def test_a_detector_that_fails_costs_no_reading(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Watch):
-        def look(self, slot: int, records: Any) -> Any:
+        def look(self, slot: int, records: Any, off: Any = ()) -> Any:
             raise ZeroDivisionError
 
     outcome = await fleet_of(Told(), [miner(1)], watch=Broken([])).tick(SLOT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.declaration import MEASUREMENTS, Tier
+from storage.downsample.rollup import DAY_S, HOUR_S, window_of
 from storage.downsample.windows import unix_seconds
 from storage.frame import build_frame
 from storage.store import Store
@@ -19,19 +20,19 @@ from tasks.derive.anomaly.flatline import LEAST_TICKS
 from tasks.derive.anomaly.hours import HISTORY_H, TREND_H, Hours, judged_hours
 from tasks.derive.anomaly.judging import Judgement
 from tasks.derive.anomaly.own_history import Floats
-from tasks.derive.anomaly.readings import SIGNALS, Bools
-from tasks.derive.anomaly.scoring import Sensitivity
-from tasks.derive.anomaly.stream import plain, preset_group
+from tasks.derive.anomaly.readings import SETTLES_S, SIGNALS, Bools, preset_group
+from tasks.derive.anomaly.scoring import Sensitivity, plain
+from tasks.derive.by_hand import hours_by_hand
 from tasks.derive.changed import write_changed
 from tasks.derive.windows import Inputs, due_windows, mark_derived
+from tasks.overrides.stretches import covered_s, stretches_by_hand
 
 NAME = "anomaly_score"
-HOUR_S = 3_600
 REDONE_H = 6
 """Hours that are judged again each time, for data that came late."""
 CAUGHT_UP_H = 48
 """Hours that are judged after a standstill at most."""
-LATE_S = 3 * 24 * HOUR_S
+LATE_S = 3 * DAY_S
 """How far back an hour is judged again that got data late: as far as miners remember what was not polled."""
 PERIOD = "1h"
 KNOWN = 0.5
@@ -47,8 +48,7 @@ _COLUMNS = (
     "shares_stale_inc", "state_mining_seconds", "state_degraded_seconds", "state_failed_seconds",
     "state_paused_seconds", "state_stopped_seconds", "state_starting_seconds",
 )  # fmt: skip
-_INPUTS = Inputs(("miner_telemetry",))
-_READ_S = 7 * 24 * HOUR_S
+_READ_S = 7 * DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,8 @@ def score_hours(
     """
     stop = now // HOUR_S * HOUR_S
     first = max(min(_newest(store, stop) + HOUR_S, stop - REDONE_H * HOUR_S), stop - CAUGHT_UP_H * HOUR_S)
-    late = [one for one in due_windows(store, NAME, _INPUTS, now, LATE_S) if one.tier is Tier.HOURLY]
+    inputs = Inputs(("miner_telemetry",), told=hours_by_hand(store, window_of(now - LATE_S, DAY_S), now))
+    late = [one for one in due_windows(store, NAME, inputs, now, LATE_S) if one.tier is Tier.HOURLY]
     first = min([first, *(one.start for one in late)])
     start = first - (HISTORY_H + TREND_H) * HOUR_S
     names = sorted(miners)
@@ -122,7 +123,20 @@ def read_hours(store: Store, names: Sequence[str], start: int, stop: int) -> tup
         stale[rows, hours] = _bools(pc.match_substring_regex(flags, "(^|,)stale(,|$)"))
         kind = pc.binary_join_element_wise(table["model"].fill_null(""), table["site"].fill_null(""), "\n")
         kinds[rows, hours] = [seen.setdefault(word, len(seen)) for word in kind.to_pylist()]
-    return _hours(of, flagged, stale, kinds, _other_pool(store, names, start, stop)), heard
+    off = _off_by_hand(store, names, start, stop)
+    for name in ("boards_expected_mean", "fans_running_mean", "shares_accepted_inc", "shares_rejected_inc"):
+        of[name][off] = np.nan  # what somebody works on says nothing of what is usual
+    judged = _hours(of, flagged, stale, kinds, _other_pool(store, names, start, stop))
+    judged.working[off] = False
+    judged.values[:, off] = np.nan
+    return judged, heard
+
+
+def _off_by_hand(store: Store, names: Sequence[str], start: int, stop: int) -> Bools:
+    """Hours (miners x hours) in which a miner was off on purpose by hand, or had not settled since."""
+    off = [replace(one, stop=one.stop + SETTLES_S) for one in stretches_by_hand(store, start - SETTLES_S, stop)]
+    rows = {name: row for row, name in enumerate(names)}
+    return covered_s(off, rows, np.arange(start, stop, HOUR_S, dtype=np.int64), HOUR_S) > 0
 
 
 def _hours(of: dict[str, Floats], flagged: Bools, stale: Bools, kinds: Any, other_pool: Bools) -> Hours:

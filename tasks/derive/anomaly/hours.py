@@ -98,6 +98,7 @@ def _judged(hours: Hours, shared: Floats, number: int, sensitivity: Sensitivity)
         other_pool=hours.other_pool[:, number],
         accepted=hours.accepted[:, number],
         refused=hours.refused[:, number],
+        whole_hour=hours.working[:, number],
         still=hours.still[:, number],
         unit_wrong=hours.unit_wrong[:, number],
         group=hours.group[:, number],

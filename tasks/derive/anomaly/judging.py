@@ -106,7 +106,7 @@ def judge(now: Readings, usual: Usual, sensitivity: Sensitivity = "medium", tren
 
 def _silent(working: bool) -> str:
     if not working:
-        return "not judged: it is unreachable, does not mine or started just now"
+        return "not judged: it is unreachable, does not mine or started just now, or is off by hand"
     return "not judged: too little is known of it and of its peers"
 
 
@@ -158,7 +158,7 @@ def _shares(now: Readings, usual: Usual, sensitivity: Sensitivity) -> list[Findi
     with np.errstate(divide="ignore", invalid="ignore"):
         rate = np.maximum(usual.refused / before, LEAST_REFUSED)
     z = 2 * (np.sqrt(now.refused + 0.375) - np.sqrt(every * rate + 0.375))
-    none = (now.accepted == 0) & (usual.accepted >= LEAST_SHARES)
+    none = now.whole_hour & (now.accepted == 0) & (usual.accepted >= LEAST_SHARES)
     return [
         Finding(
             "refused",

@@ -19,6 +19,8 @@ VALUES = 3
 """The first three signals are values; shares are counted."""
 STEPS = (0.0, 1.0, 0.0)
 """Resolution of their sensors: ratio, degrees Celsius, ratio."""
+SETTLES_S = 900
+"""A miner that started so many seconds ago, or was off by hand until then, has not settled: it warms up and tunes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,10 @@ class Readings:
 
     ``values`` (3 x miners): hashrate and power as a ratio to the ``reference`` (2 x miners, H/s and W: what the preset
     promises where the miner says so, so that another preset is no anomaly), hottest chip in degrees Celsius.
-    ``accepted`` and ``refused`` are shares of the last hour. ``still`` counts readings in a row with the same hashrate.
-    ``unit_wrong``: the hashrate was not believable for its unit. ``working``: the miner answered, is meant to hash and
-    has settled; of others nothing is said. ``group``: one number for each model, preset and site.
+    ``accepted`` and ``refused`` are shares of the last hour; ``whole_hour``: it was seen to hash in all of it.
+    ``still`` counts readings in a row with the same hashrate. ``unit_wrong``: the hashrate was not believable for its
+    unit. ``working``: the miner answered, is meant to hash and has settled; of others nothing is said. ``group``: one
+    number for each model, preset and site.
     """
 
     working: Bools
@@ -40,6 +43,7 @@ class Readings:
     other_pool: Bools
     accepted: Floats
     refused: Floats
+    whole_hour: Bools
     still: Whole
     unit_wrong: Bools
     group: Whole
@@ -61,3 +65,9 @@ class Usual:
     accepted: Floats
     refused: Floats
     known: Floats
+
+
+def preset_group(kinds: Whole, nominal_hs: Floats) -> Whole:
+    """One number for each kind (model and site) and each hashrate that a preset promises, to a percent."""
+    rates = np.where(nominal_hs > 0, nominal_hs, 1.0)
+    return np.asarray(kinds * 100_000 + np.round(100 * np.log(rates)).astype(np.int64))

@@ -53,3 +53,8 @@ def lasting(bits: ArrayLike, before: ArrayLike) -> NDArray[np.bool_]:
     kept = np.asarray(bits, dtype=np.uint8)
     odd = np.unpackbits(kept[..., None], axis=-1).sum(axis=-1)
     return np.asarray((odd >= SUSTAINED) | (np.asarray(before, dtype=bool) & (odd > 0)), dtype=np.bool_)
+
+
+def plain(scores: Floats) -> list[float | None]:
+    """Scores as they are stored; None where there is none."""
+    return [None if math.isnan(value) else value for value in np.round(scores, 4).tolist()]

@@ -53,7 +53,7 @@ class WatchFile:
         self._kept: int | None = None
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as state:
-                watch.recall(dict(state))
+                watch.memory.recall(dict(state))
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -70,7 +70,7 @@ class WatchFile:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with draft.open("wb") as file:
-                np.savez(file, **self._watch.state())  # type: ignore[arg-type]
+                np.savez(file, **self._watch.memory.state())  # type: ignore[arg-type]
             draft.replace(self.path)
         except OSError as error:
             _LOG.warning("what is usual of the miners cannot be kept in %s: %s", self.path, error)

@@ -241,6 +241,41 @@ def test_late_data_of_the_last_hours_is_judged_again_and_an_hour_later_one_more(
     assert score_hours(store, miners, NOON + HOUR_S + 60).rows >= MINERS
 
 
+def test_hours_off_by_hand_are_not_judged_and_no_part_of_what_is_usual(store: EmbeddedStore) -> None:
+    """m1 is in maintenance in the last 14 hours but one, without a fan and with one board of three; m2 is paused until
+    50 minutes past the hour before the last, so that the last is its first. m3 is said to have failed."""
+    of = hours(180)
+    of.fans[1, -15:-1], of.boards_lost[1, -15:-1], of.values[HASHRATE, 1, -15:-1] = 3.0, 2.0, 0.3
+    for row in (2, 3):
+        of.boards_lost[row, -1] = 1.0
+    of.boards_lost[1, -1] = 1.0
+    put(store, of, NOON)
+    hand = " by hand until 04:00 UTC by ana: fan swap"
+    told = [
+        (NOON - 15 * HOUR_S, "m1", f"maintenance{hand}"), (NOON - HOUR_S - 1_200, "m1", None),
+        (NOON - 5 * HOUR_S, "m2", f"paused{hand}"), (NOON - HOUR_S - 600, "m2", None),
+        (NOON - 5 * HOUR_S, "m3", f"failed{hand}"), (NOON - HOUR_S - 600, "m3", None),
+    ]  # fmt: skip
+    columns: dict[str, Any] = {
+        "miner_id": [name for _, name, _ in told], "new": [new for *_, new in told],
+        "kind": ["override_began" if new else "override_ended" for *_, new in told],
+        "subject": ["miner"] * 6, "severity": ["info"] * 6,
+    }  # fmt: skip
+    store.write([build_frame("miner_event", [at for at, *_ in told], columns)])
+    score_hours(store, [f"m{row}" for row in range(MINERS)], NOON + 24 * 60)
+    table = store.read(MEASUREMENTS["anomaly_score"], Tier.RAW, NOON - 15 * HOUR_S, NOON)
+    odd = {(row["miner_id"], (int(row["time"].timestamp()) - NOON) // HOUR_S): row for row in table.to_pylist()}
+    for hour in range(-15, -1):
+        assert odd["m1", hour]["overall"] is None
+        assert odd["m1", hour]["reasons"].endswith("or is off by hand")
+    # what was taken out for work is not how it usually is; 20 minutes after the end it has settled
+    assert "1 boards lost" in odd["m1", -1]["reasons"]
+    # ten minutes before the hour it was still paused: in the first five of it it settles
+    assert odd["m2", -1]["overall"] is None
+    assert "1 boards lost" in odd["m3", -1]["reasons"]
+    assert score_hours(store, [f"m{row}" for row in range(MINERS)], NOON + 24 * 60).rows == 0
+
+
 def test_nothing_stored_is_nothing_judged(store: EmbeddedStore) -> None:
     assert score_hours(store, ["m1"], NOON).rows == 0
     assert latest(store, NOON, None, everyone=True).num_rows == 0

@@ -13,7 +13,8 @@ import pytest
 from storage.records.events import MinerEvent
 from storage.records.miner import Miner, MinerTelemetry, PoolReading
 from tasks.abacus.settings import AnomalyDetectionSettings, RealTimeSettings
-from tasks.derive.anomaly.stream import DAY_S, Watch, Watched
+from tasks.derive.anomaly.memory import DAY_S
+from tasks.derive.anomaly.stream import Watch, Watched
 from tasks.derive.anomaly.watch_file import WatchFile, Watching, watching_of
 
 START = 1_800_000_000 // DAY_S * DAY_S
@@ -64,14 +65,14 @@ def events(watch: Watch, slots: Iterable[int], change: Change | None = None) -> 
     return [event for slot in slots for event in tick(watch, slot, change).events]
 
 
-STATE = settled().state()
+STATE = settled().memory.state()
 STATE = {name: array.copy() for name, array in STATE.items()}
 
 
 @pytest.fixture
 def watch() -> Watch:
     watch = Watch(MINERS)
-    watch.recall(STATE)
+    watch.memory.recall(STATE)
     return watch
 
 
@@ -126,6 +127,48 @@ def test_shares_refused_more_than_ever(watch: Watch) -> None:
 def test_what_is_no_anomaly(watch: Watch, over: dict[str, Any]) -> None:
     assert events(watch, range(SETTLED, SETTLED + 1_200, 60), lambda _: over) == []
     assert events(watch, range(SETTLED + 1_200, SETTLED + 2_400, 60)) == []
+
+
+OFF = {"hashrate_hs": 30e12, "boards_mining": 1, "fans_running": 1, "chip_temp_max_c": 25, "uptime_s": None}
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["in maintenance", "paused, so not asked"])
+def test_a_miner_that_is_off_by_hand_is_not_judged_nor_while_it_settles(watch: Watch, *, asked: bool) -> None:
+    """Two odd readings, an hour off, then a quarter of an hour with cold chips; the miner does not tell its uptime."""
+    assert events(watch, range(SETTLED, SETTLED + 120, 60), lambda _: OFF) == []
+    for slot in range(SETTLED + 120, SETTLED + 3_720, 60):
+        others = [reading(number, slot, **(OFF if number == 2 else {})) for number in range(8) if asked or number != 2]
+        assert not watch.look(slot, others, {"m2", "a stranger"}).events
+    cold = {"chip_temp_max_c": 25, "uptime_s": None, "shares_accepted": 0, "shares_rejected": 0}
+    assert events(watch, range(SETTLED + 3_720, SETTLED + 4_560, 60), lambda _: cold) == []
+    warm = lambda slot: {"uptime_s": None, "shares_accepted": (slot - SETTLED - 3_600) // 9, "shares_rejected": 0}  # noqa: E731
+    assert events(watch, range(SETTLED + 4_620, SETTLED + 5_820, 60), warm) == []
+    began = events(watch, range(SETTLED + 5_820, SETTLED + 6_420, 60), lambda _: {"boards_mining": 2})
+    assert [event.kind for event in began] == ["anomaly_began"], "after that it is judged as ever"
+
+
+def test_an_anomaly_lasts_over_a_pause(watch: Watch) -> None:
+    events(watch, range(SETTLED, SETTLED + 600, 60), lambda _: {"boards_mining": 2})
+    for slot in range(SETTLED + 600, SETTLED + 1_200, 60):
+        assert not watch.look(slot, [reading(0, slot)], {"m2"}).events
+    assert watch.anomalous == {"m2"}
+
+
+def test_no_share_for_an_hour_is_told_after_an_hour_of_hashing(watch: Watch) -> None:
+    """A restart while nobody looked, two hours long, sets the counters to 0; the pool is dead. The miner does not tell
+    since when it is up."""
+    back = SETTLED + 7_200
+    dead = {"shares_accepted": 0, "shares_rejected": 0, "uptime_s": None}
+    assert events(watch, range(back, back + 3_600, 120), lambda _: dead) == []
+    (began,) = events(watch, range(back + 3_600, back + 4_800, 120), lambda _: dead)
+    assert "none accepted for an hour" in began.message
+
+
+def test_a_state_of_a_version_before_is_taken_over() -> None:
+    old = {name: array for name, array in STATE.items() if name not in {"settled_at", "since", "heard_at"}}
+    watch = Watch(MINERS)
+    watch.memory.recall(old)
+    assert events(watch, range(SETTLED, SETTLED + 300, 60), lambda _: {"boards_mining": 2})
 
 
 def test_another_preset_is_none(watch: Watch) -> None:
