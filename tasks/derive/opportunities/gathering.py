@@ -1,4 +1,7 @@
-"""From the store to :class:`Facts` of every configured miner: its last day, and for presets the fleet's last week."""
+"""From the store to :class:`Facts` of every configured miner: its last day, and for presets the fleet's last week.
+
+Hours in which a miner was off on purpose, by itself or by hand, are left out: they say nothing of how it works.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +12,25 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from storage.declaration import MEASUREMENTS, Tier
-from storage.downsample.rollup import DAY_S, HOUR_S
+from storage.declaration import MEASUREMENTS, Measurement, Tier
+from storage.downsample.rollup import DAY_S, HOUR_S, window_of
 from storage.store import Store
 from tasks.derive.fleet import Fleet
 from tasks.derive.opportunities.facts import HOURS, RECENT, TERA, CoinPay, Facts, PoolPay, PresetRecord
 from tasks.derive.tariff import usd_per_kwh
 from tasks.derive.worth import algorithms_of
 from tasks.normalize.nameplates import nameplate
+from tasks.overrides.stretches import stretches_by_hand
 
 WEEK_S = 7 * DAY_S
 _MOSTLY_S = 1_800
 """A state that held for more of an hour than this is the hour's."""
+_PAUSED_S = 300
+"""An hour in which it was paused for longer is one in which it was off on purpose."""
 _WHOLE_S = 3_300
 """An hour counts for a preset in which it was mined this long, all of it in that preset."""
 
-_TELEMETRY, _FAN, _BOARD = (MEASUREMENTS[name] for name in ("miner_telemetry", "miner_fan", "miner_board"))
+_TELEMETRY = MEASUREMENTS["miner_telemetry"]
 _SUMS = (
     "hashrate_hs_integral", "hashrate_hs_seconds", "hashrate_nominal_hs_sum", "hashrate_nominal_hs_count",
     "power_w_integral", "power_w_seconds", "chip_temp_max_c_sum", "chip_temp_max_c_count", "fan_duty_percent_sum",
@@ -46,18 +52,19 @@ def gather(store: Store, fleet: Fleet, hour: int) -> list[Facts]:
         TryAgain: the store does not answer.
     """
     start = hour - HOURS * HOUR_S
-    week = _hours(store.read(_TELEMETRY, Tier.HOURLY, hour - WEEK_S, hour, columns=[*_SUMS, *_OTHERS]))
+    every = _hours(store.read(_TELEMETRY, Tier.HOURLY, hour - WEEK_S, hour, columns=[*_SUMS, *_OTHERS]))
+    off = _off(store, every, hour)
+    week = _without(every, off)
     models = {name: model for name, (model, _) in fleet.miners.items()}
     algorithms = algorithms_of(store, models, start)
     records = _presets(week, models)
     day = week[week["at"] >= start]
     told = {str(name): rows for name, rows in day.groupby("miner_id")}
-    fans, fan_hours = _lost(store.read(_FAN, Tier.HOURLY, start, hour, columns=_part_columns(_FAN_LOST)), "fan", hour)
-    boards, board_hours = _lost(
-        store.read(_BOARD, Tier.HOURLY, start, hour, columns=_part_columns(_BOARD_LOST)), "board", hour
-    )
+    idle = every[(every["at"] >= start) & (every["state_paused_seconds"] > _MOSTLY_S)].groupby("miner_id").size()
+    fans, fan_hours = _lost(store, "fan", start, hour, off)
+    boards, board_hours = _lost(store, "board", start, hour, off)
     revenue = _revenue(store, start, hour)
-    matches = _matches(store, start, hour)
+    matches = _matches(store, start, hour, off)
     pays, coin_pays = _pool_pays(store, start, hour), _coin_pays(store, start, hour)
     credited = _credited(store, hour)
     tariffs: dict[str, tuple[float, ...] | None] = {}
@@ -76,6 +83,7 @@ def gather(store: Store, fleet: Fleet, hour: int) -> list[Facts]:
                 algorithm=algorithm,
                 plate_hs=plate.hashrate_hs if (plate := nameplate(model)) is not None else None,
                 **_means(told.get(name), fleet.devfee_percent.get(name, fleet.economics.devfee_percent)),
+                idle_hours=int(idle.get(name, 0)),
                 usd_th_day=_usd_th_day(told.get(name), revenue.get(name)),
                 lost_fans=fans.get(name, {}),
                 lost_boards=boards.get(name, {}),
@@ -125,7 +133,6 @@ def _means(rows: pd.DataFrame | None, devfee_percent: float) -> dict[str, Any]:
         "chip_max_c": mean("chip_temp_max_c_sum", "chip_temp_max_c_count"),
         "fan_duty_percent": mean("fan_duty_percent_sum", "fan_duty_percent_count"),
         "ambient_c": mean("ambient_temp_c_sum", "ambient_temp_c_count"),
-        "idle_hours": int((rows["state_paused_seconds"] > _MOSTLY_S).sum()),
         "boards_expected": None if pd.isna(boards) else int(boards),
         "power_limit_w": None if pd.isna(limit) else int(limit),
         "kept": 1 - (devfee_percent if devfee is None else devfee) / 100,
@@ -155,21 +162,40 @@ def _presets(week: pd.DataFrame, models: Mapping[str, str]) -> dict[str, tuple[P
     return {model: tuple(records) for model, records in found.items()}
 
 
-_FAN_LOST = ("status_lost_seconds",)
-_BOARD_LOST = ("status_failure_seconds", "status_disconnected_seconds")
+Off = frozenset[tuple[str, int]]
+"""Miners and hours (Unix seconds)."""
 
 
-def _part_columns(lost: tuple[str, ...]) -> list[str]:
-    return ["status_seconds", *lost]
+def _off(store: Store, hours: pd.DataFrame, stop: int) -> Off:
+    """Those of the last week in which a miner was off on purpose: paused, or by hand (tasks.overrides.stretches)."""
+    paused = hours[hours["state_paused_seconds"] > _PAUSED_S]
+    found = set(zip(paused["miner_id"], paused["at"].tolist(), strict=True))
+    for one in stretches_by_hand(store, stop - WEEK_S, stop):
+        found |= {(one.miner_id, at) for at in range(window_of(one.start, HOUR_S), one.stop, HOUR_S)}
+    return frozenset(found)
 
 
-def _lost(table: pa.Table, part: str, hour: int) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
+def _without(rows: pd.DataFrame, off: Off) -> pd.DataFrame:
+    if not off:
+        return rows
+    return rows[~pd.MultiIndex.from_frame(rows[["miner_id", "at"]]).isin(off)]
+
+
+_LOST: Mapping[str, tuple[Measurement, tuple[str, ...]]] = {
+    "fan": (MEASUREMENTS["miner_fan"], ("status_lost_seconds",)),
+    "board": (MEASUREMENTS["miner_board"], ("status_failure_seconds", "status_disconnected_seconds")),
+}
+
+
+def _lost(store: Store, part: str, start: int, hour: int, off: Off) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
     """Parts by miner that are lost in the miner's newest hour, with in how many of the RECENT hours they were; and
     hours of the day of which anything is known of the miner's parts."""
-    rows = _hours(table)
+    measurement, lost = _LOST[part]
+    rows = _hours(store.read(measurement, Tier.HOURLY, start, hour, columns=["status_seconds", *lost]))
+    rows = _without(rows, off).copy()
     if rows.empty:
         return {}, {}
-    lost_s = rows[[name for name in (*_FAN_LOST, *_BOARD_LOST) if name in rows.columns]].sum(axis=1)
+    lost_s = rows[list(lost)].sum(axis=1)
     rows["lost"] = (lost_s > _MOSTLY_S) | (lost_s >= 0.9 * rows["status_seconds"].clip(lower=1))
     known: dict[str, int] = rows.groupby("miner_id")["at"].nunique().to_dict()
     newest = rows.groupby("miner_id")["at"].transform("max")
@@ -202,11 +228,12 @@ def _usd_th_day(rows: pd.DataFrame | None, revenue: pd.Series | None) -> float |
     return float(revenue[both].sum()) / (hashes / TERA) * DAY_S if hashes > 0 else None
 
 
-def _matches(store: Store, start: int, hour: int) -> dict[str, dict[str, Any]]:
+def _matches(store: Store, start: int, hour: int, off: Off) -> dict[str, dict[str, Any]]:
     """The newest match of each miner, with in how many hours of the day its status was the same."""
     by_miner: dict[str, list[Row]] = defaultdict(list)
     for row in store.read(MEASUREMENTS["worker_match"], Tier.RAW, start, hour).to_pylist():
-        if row["miner_id"] and row["status"] not in {"superseded", "not_told"}:
+        at = (row["miner_id"], int(row["time"].timestamp()))
+        if row["miner_id"] and row["status"] not in {"superseded", "not_told"} and at not in off:
             by_miner[row["miner_id"]].append(row)
     found = {}
     for miner, told in by_miner.items():

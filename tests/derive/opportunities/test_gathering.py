@@ -133,3 +133,42 @@ def test_advised_twice_is_advised_once_and_what_brings_most_comes_first(store: E
     assert [row["potential_impact_usd_day"] for row in shown] == pytest.approx([5.4, 0.6], rel=1e-3)
     assert latest(store, END + 60, None, ended=False, least_usd_day=1.0).num_rows == 1
     assert latest(store, END + 60, ["silent"], ended=True, least_usd_day=0.0).num_rows == 0
+
+
+def test_hours_off_on_purpose_are_no_facts(tmp_path: Path) -> None:
+    """Eight hours of 90 TH/s. In the fifth it is paused by itself for half of it, in the last it is in maintenance for
+    two minutes, with its fans out and at another pool. a then has no lost fan, and six hours."""
+    store = EmbeddedStore(tmp_path / "lake")
+    times = list(range(START, END, 600))
+    paused = [START + 4 * HOUR <= at < START + 4 * HOUR + 1_800 for at in times]
+    last = [at >= END - HOUR for at in times]
+    rates = [0.0 if off else 10 * TH if work else 90 * TH for off, work in zip(paused, last, strict=True)]
+    arrive(
+        store,
+        [
+            frame(
+                "miner_telemetry", times, **TAGS, reachable=True, power_w=[50 if off else 3_000 for off in paused],
+                state=["paused" if off else "mining" for off in paused], hashrate_nominal_hs=100 * TH,
+                hashrate_hs=rates,
+            ),
+            frame("miner_fan", times, **TAGS, fan="1", status=["lost" if work else "ok" for work in last]),
+        ],
+    )  # fmt: skip
+    roll_up(store, END + GRACE_S, measurements=["miner_telemetry", "miner_fan"])
+    hours = list(range(START, END, HOUR))
+    status = ["matched"] * 7 + ["wrong_pool"]
+    store.write([frame("worker_match", hours, pool_id="here", worker_id="acc.a", miner_id="a", status=status)])
+    hand = {"miner_id": "a", "subject": "miner", "severity": "info"}
+    began = "maintenance by hand until 04:00 UTC by ana: fan swap"
+    store.write(
+        [
+            frame("miner_event", [END - 1_800], **hand, kind="override_began", new=began),
+            frame("miner_event", [END - 1_680], **hand, kind="override_ended"),
+        ]
+    )
+    facts, _ = gather(store, FLEET, END)
+    assert (facts.hours, facts.fan_hours, facts.lost_fans) == (6, 6, {})
+    assert facts.hashrate_hs == pytest.approx(90 * TH, rel=1e-4)
+    assert facts.power_w == pytest.approx(3_000)
+    assert (facts.idle_hours, facts.worker_status, facts.worker_hours) == (0, "matched", 6)
+    store.close()
