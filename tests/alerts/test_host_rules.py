@@ -142,6 +142,10 @@ def done(hour: int, name: str = "miner_telemetry", tier: str = "hourly") -> dict
         ([touched(HOUR)], [done(HOUR), done(HOUR - 9 * 3_600, "operational_metrics")], {"operational_metrics"}),
         ([touched(HOUR)], [done(HOUR), done(HOUR, "operational_metrics")], set()),
         ([], [done(HOUR, "operational_metrics")], set()),
+        ([], [done(HOUR), done(HOUR - 9 * 3_600, "anomaly_score")], {"anomaly_score"}),
+        ([], [done(HOUR), done(HOUR, "anomaly_score")], set()),
+        ([], [done(HOUR, "pool_performance"), done(HOUR - 9 * 3_600, "worker_match")], {"worker_match"}),
+        ([], [done(HOUR), done(HOUR - 9 * 3_600, "worker_match")], set()),  # pools told nothing
     ],
 )
 def test_what_is_worked_out_late(
@@ -151,6 +155,27 @@ def test_what_is_worked_out_late(
         world.put("window_touched", *got)
     if marks:
         world.put("window_rolled", *marks)
+    assert set(world.find("derived_late")) == late
+
+
+@pytest.mark.parametrize(
+    ("ended", "scored", "late"),
+    [
+        (HOUR, False, {"forecast_score"}),
+        (HOUR, True, set()),
+        (HOUR + 3 * 3_600, False, set()),  # an hour ago
+        (HOUR - 30 * 3_600, False, set()),  # of the day before yesterday
+    ],
+)
+def test_forecasts_that_nobody_scores(world: World, ended: int, scored: bool, late: set[str]) -> None:
+    def row(end: int, **fields: Value) -> dict[str, Value]:
+        key = {"miner_id": "fleet", "quantity": "next_24h_hashrate", "model": "theta"}
+        return {**key, "time": end - 86_400, **fields}
+
+    told = {"value": 1e14, "horizon_s": 86_400}
+    world.put("forecast", row(HOUR - 9 * 3_600, **told), row(ended, **told), row(HOUR, model="none", horizon_s=86_400))
+    assert world.find("derived_late") == {}, "nobody ever scored any"
+    world.put("forecast_score", row(HOUR - 9 * 3_600, coverage=1.0), *([row(ended, coverage=0.5)] if scored else []))
     assert set(world.find("derived_late")) == late
 
 

@@ -253,7 +253,8 @@ HOST_RULES = (
         Level.WARNING,
         About.PIPELINE,
         "Roll-ups or derived values of an hour are missing though its data is there: a flow has not run, or fails.",
-        "Look at flows downsample and derive-metrics in Prefect; is the queue `batch` blocked by one that hangs?",
+        "Look at the flow that makes it in Prefect (downsample, derive-metrics, derive-anomalies, derive-pools, "
+        "forecast); is the queue `batch` blocked by one that hangs?",
         _derived_late,
         for_s=3_600,
         keep_s=0,
