@@ -94,6 +94,8 @@ class PoolFee(Section):
     """Id of the pool in section pools, or ``prohashing``."""
     fee_percent: Percent
     """Part of the reward that it keeps, percent."""
+    since: dt.date | None = None
+    """First day of UTC that it holds for; of several fees of one pool the newest that has begun counts."""
 
 
 class ModelEconomics(Section):
@@ -112,7 +114,7 @@ class EconomicsSettings(Section):
 
     models: Annotated[tuple[ModelEconomics, ...], Unique(("model",))] = ()
     """Prices by model."""
-    pool_fees: Annotated[tuple[PoolFee, ...], Unique(("pool",))] = ()
+    pool_fees: tuple[PoolFee, ...] = ()
     """Fees by pool."""
     pool_fee_percent: Percent | None = None
     """Fee of any other pool; where it is not told none is taken off, and the rows say ``pool_fee_unknown``."""
@@ -140,6 +142,18 @@ class EconomicsSettings(Section):
         """The coin that ``algorithm`` mines."""
         return next((coin_id for coin_id in self.coins if COINS[coin_id].algorithm == algorithm), None)
 
-    def fee_percent_of(self, pool: str | None) -> float | None:
-        """What ``pool`` keeps; None where nobody told."""
-        return next((fee.fee_percent for fee in self.pool_fees if fee.pool == pool), self.pool_fee_percent)
+    @field_validator("pool_fees")
+    @classmethod
+    def _one_fee_a_time(cls, fees: tuple[PoolFee, ...]) -> tuple[PoolFee, ...]:
+        first: dict[tuple[str, dt.date | None], int] = {}
+        for position, fee in enumerate(fees):
+            held = first.setdefault((fee.pool, fee.since), position)
+            if held != position:
+                raise ValueError(f"items {held} and {position} are both for pool {fee.pool!r} since the same day")
+        return fees
+
+    def fee_percent_of(self, pool: str | None, day: dt.date) -> float | None:
+        """What ``pool`` keeps on a day of UTC; None where nobody told."""
+        begun = [fee for fee in self.pool_fees if fee.pool == pool and (fee.since or dt.date.min) <= day]
+        newest = max(begun, key=lambda fee: fee.since or dt.date.min, default=None)
+        return self.pool_fee_percent if newest is None else newest.fee_percent

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from storage.declaration import Tier
+from storage.downsample.touch import ROLLED_MEASUREMENTS
 from storage.errors import NeedsHuman
 from tasks.exports.asked import Asked, Exported
 from tasks.exports.settings import ExportSettings
@@ -13,7 +15,10 @@ from tasks.exports.writing import ABOUT, DRAFT, Done, write_export
 from tasks.reports.period import Period, newest_period
 
 SETTLED_S = 900
-"""A period is exported once it is over this long: by then its last readings are delivered."""
+"""A period of readings is exported once it is over this long: by then its last ones are delivered."""
+DERIVED_S = 3_600
+"""A period of anything else: by then its last hour is rolled up, and what is derived of it is there. A file that is
+there is never made anew."""
 
 
 def make_exports(
@@ -50,7 +55,7 @@ def due(settings: ExportSettings, there: Collection[str], now: float) -> list[Pe
     """Periods that have no file, oldest first: the newest that is over, and holes between files that are ``there``
     (names of periods), as far back as files are kept. Pure."""
     period = newest_period(settings.kind, now, settings.timezone)
-    if now - period.stop < SETTLED_S:
+    if now - period.stop < (SETTLED_S if _is_of_readings(settings) else DERIVED_S):
         period = period.before
     oldest = min(there, default=period.name)
     found = []
@@ -61,6 +66,10 @@ def due(settings: ExportSettings, there: Collection[str], now: float) -> list[Pe
             found.append(period)
         period = period.before
     return found[::-1]
+
+
+def _is_of_readings(settings: ExportSettings) -> bool:
+    return settings.what in ROLLED_MEASUREMENTS and settings.of_tier is Tier.RAW
 
 
 def _made(

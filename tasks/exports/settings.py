@@ -46,7 +46,8 @@ class ExportSettings(Section):
     format: Format = Format.CSV
     """Format of the files."""
     schedule: CronExpression = "35 1 * * *"
-    """When it is looked for what is due; a period is due once it is over for 15 minutes."""
+    """When it is looked for what is due; a period is due once it is over for 15 minutes, for an hour where rows are not
+    as they were polled but rolled up or derived."""
     keep: int = Field(default=31, ge=1, le=4_000)
     """Files that are kept; older ones go."""
 

@@ -57,6 +57,23 @@ def test_what_is_due(there: tuple[str, ...], now: float, wanted: list[str]) -> N
     assert [period.name for period in due(POWER, there, now)] == wanted
 
 
+@pytest.mark.parametrize(
+    ("said", "minutes"),
+    [
+        ({"what": "miner_telemetry"}, 15),
+        ({"what": "miner_telemetry", "tier": "hourly"}, 60),
+        ({"what": "operational_metrics"}, 60),
+        ({"what": "pool_summary"}, 60),
+        ({"what": "series"}, 60),
+    ],
+)
+def test_what_is_derived_of_the_last_hour_is_waited_for(said: dict[str, Any], minutes: int) -> None:
+    settings = ExportSettings.model_validate({"name": "a", **said})
+    midnight = NOON - DAY / 2
+    assert due(settings, ("2026-11-26",), midnight + 60 * minutes - 1) == []
+    assert [one.name for one in due(settings, ("2026-11-26",), midnight + 60 * minutes)] == ["2026-11-27"]
+
+
 @pytest.mark.parametrize(("window", "name"), [("week", "2026-W47"), ("month", "2026-10")])
 def test_windows(window: Any, name: str) -> None:
     assert [period.name for period in due(POWER.model_copy(update={"window": window}), (), NOON)] == [name]
