@@ -21,14 +21,15 @@ from tasks.derive.worth import algorithms_of
 
 HOURS = 24
 _LOST = tuple(f"lost_{cause}_hs" for cause in CAUSES)
-_READ = ("hashrate_expected_hs", "hashrate_lost_hs", *_LOST)
+_SUMMED = ("hashrate_expected_hs", "hashrate_lost_hs", *_LOST)
+_READ = (*_SUMMED, "coverage_percentage")
 
 
 @dataclass(frozen=True, slots=True)
 class AlgorithmDay:
     """One algorithm: H/s by hour, null where the hour is not derived. ``expected = delivered + sum of lost``, of
     ``counted`` of ``miners`` that said what to expect. ``pools``: what all pools together saw of it, null unless each
-    of them told."""
+    of them told. ``dark``: hours in which none of the miners was read."""
 
     algorithm: str | None
     miners: int
@@ -37,6 +38,7 @@ class AlgorithmDay:
     delivered: Points
     lost: Mapping[str, Points]
     pools: Points
+    dark: int
 
     @property
     def lost_shares(self) -> dict[str, float]:
@@ -102,7 +104,7 @@ def read_day(store: Store, configured: Configured, now: float) -> Day:
 
 def _of_algorithm(algorithm: str | None, rows: pd.DataFrame, pools: Points) -> AlgorithmDay:
     known = rows[rows["hashrate_expected_hs"].notna() & rows["hashrate_lost_hs"].notna()]
-    sums = known.groupby("hour")[list(_READ)].sum()
+    sums = known.groupby("hour")[list(_SUMMED)].sum()
 
     def points(values: pd.Series) -> Points:
         return tuple(float(values[hour]) if hour in values.index else None for hour in range(HOURS))
@@ -115,6 +117,7 @@ def _of_algorithm(algorithm: str | None, rows: pd.DataFrame, pools: Points) -> A
         points(sums["hashrate_expected_hs"] - sums["hashrate_lost_hs"]),
         {cause: points(sums[f"lost_{cause}_hs"]) for cause in CAUSES},
         pools,
+        int((rows.groupby("hour")["coverage_percentage"].max() == 0).sum()),
     )
 
 

@@ -92,13 +92,16 @@ def in_words(one: AlgorithmDay) -> str:
     """A day of one algorithm as a sentence."""
     name = quantity.algorithm_name(one.algorithm)
     hours = sum(value is not None for value in one.expected)
+    dark = f". No miner was read in {one.dark} h" if one.dark else ""
+    if not hours and dark:
+        return f"{name}: nothing is known{dark}"
     if not hours:
         return f"{name}: none of {one.miners} miners says what to expect, so nothing can be said to be lost"
     shares = one.lost_shares
     lost = ", ".join(f"{NAMES[cause]} {share:.1%}" for cause, share in shares.items())
     of = "" if one.counted == one.miners else f" of {one.counted} of {one.miners} miners"
     said = f"{name}: {sum(shares.values()):.1%} of what was expected{of} in {hours} h was lost"
-    said += f": {lost}" if lost else ""
+    said += (f": {lost}" if lost else "") + dark
     ratio = one.pools_ratio
     if ratio is None:
         return f"{said}. Pools told of none of these hours"

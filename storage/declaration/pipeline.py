@@ -148,7 +148,8 @@ FLEET_HEALTH = Measurement(
         gauge("hashrate_expected_hs", "H/s", "of the presets, mean of the last 24 hours", exact=True),
         gauge("hashrate_delivered_hs", "H/s", "expected less what was lost, mean of the last 24 hours", exact=True),
         gauge("delivered_ratio", "ratio", "delivered / expected"),
-        gauge("hashing_uptime_percent", "percent", "mean over miners of the last 24 hours"),
+        gauge("hashing_uptime_percent", "percent", "mean over miners of the last 24 hours, of what is known of them"),
+        gauge("coverage_percent", "percent", "time of the last 24 hours that is known of the miners"),
         gauge(
             "predicted_usd", "USD", "what pools should have credited for their newest day that they told", exact=True
         ),

@@ -6,7 +6,7 @@ by the tariff of that hour. Days are the sums of their hours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,8 +31,9 @@ class HourInputs:
     ``seconds`` known at all; of them ``unreachable_s`` and ``paused_s``; ``hashes`` and ``joules`` with the seconds in
     which they were measured; shares; ``devfee``, a ratio. ``plate_j_th``: J/TH by the nameplate, of miners that tell no
     power. ``delivered_hs``: what pools credited; ``delivered_net_hs``: the same less their fees; ``pool_fee``: of the
-    pool that a miner mines at, a ratio; NaN: not told. ``usd_th_day``: worth of a TH/s; ``usd_kwh``: the tariff;
-    ``other_usd_h``: other cost of a miner in an hour.
+    pool that a miner mines at, a ratio; NaN: not told. ``untold_hs``: what the miner measured for pools that told
+    nothing of their workers, beside those that did; ``astray``: its work went where no pool of the configuration sees
+    it. ``usd_th_day``: worth of a TH/s; ``usd_kwh``: the tariff; ``other_usd_h``: other cost of a miner in an hour.
     """
 
     seconds: Floats
@@ -49,6 +50,8 @@ class HourInputs:
     delivered_hs: Floats
     delivered_net_hs: Floats
     pool_fee: Floats
+    untold_hs: Floats
+    astray: Bools
     usd_th_day: Floats
     usd_kwh: Floats
     other_usd_h: float
@@ -80,9 +83,13 @@ def hour_money(of: HourInputs) -> Money:
     refused = np.nan_to_num(ratio(of.shares_refused, of.shares_accepted + of.shares_refused))
     accepted = measured * (1 - refused)
     by_pool = ~np.isnan(of.delivered_hs)
-    after_devfee = np.where(by_pool, of.delivered_hs, accepted * (1 - of.devfee))
-    net = np.where(by_pool, of.delivered_net_hs, after_devfee * (1 - np.nan_to_num(of.pool_fee)))
-    before = np.where(by_pool, of.delivered_hs, accepted)
+    beside = by_pool & (np.nan_to_num(of.untold_hs) > 0)
+    fee = np.nan_to_num(of.pool_fee)
+    part = np.where(beside, of.untold_hs * (1 - refused), 0.0)
+    part_after = np.where(beside, part * (1 - of.devfee), 0.0)
+    after_devfee = np.where(by_pool, of.delivered_hs + part_after, accepted * (1 - of.devfee))
+    net = np.where(by_pool, of.delivered_net_hs + part_after * (1 - fee), after_devfee * (1 - fee))
+    before = np.where(by_pool, of.delivered_hs + part, accepted)
     usd_of_hs = of.usd_th_day / TH * HOUR_S / DAY_S
     revenue = net * usd_of_hs
     energy, estimated = _energy_kwh(of, enough, unreachable, measured)
@@ -108,7 +115,8 @@ def hour_money(of: HourInputs) -> Money:
         lacks={
             "revenue:no_work": np.isnan(net),
             "revenue:no_hashprice": np.isnan(of.usd_th_day),
-            "revenue:measured_by_miner": ~by_pool & ~np.isnan(revenue),
+            "revenue:measured_by_miner": (~by_pool | beside) & ~np.isnan(revenue),
+            "revenue:seen_by_no_pool": ~by_pool & of.astray & (np.nan_to_num(net) > 0),
             "revenue:pool_fee_unknown": ~np.isnan(net) & np.isnan(of.pool_fee),
             "cost:no_power": np.isnan(energy),
             "cost:power_estimated": estimated,
@@ -154,23 +162,35 @@ def of_whole_day(money: Money) -> Money:
     )
 
 
-def of_group(money: Money, members: Sequence[int]) -> Money:
-    """The miners ``members`` (rows) as one: sums over those that are known."""
-    rows = list(members)
+def of_members(money: Money, there: Bools) -> Money:
+    """``money`` where ``there`` (miners x periods) is true; elsewhere nothing is known, nor lacking."""
 
     def of(one: Floats) -> Floats:
-        return total(one[rows], 0)
+        return np.where(there, one, np.nan)
 
-    worth, _ = money.ratios["hashprice_usd_th_day"]
-    known = np.sum(money.known[rows] > 0, axis=0, keepdims=True).astype(np.float64)
-    ratios = {name: (of(above), of(below)) for name, (above, below) in money.ratios.items()}
-    weighed = _both(worth / money.ratios["hashprice_usd_th_day"][1] * money.hashrate, money.hashrate)
     return Money(
         {name: of(one) for name, one in money.amounts.items()},
         of(money.hashrate),
-        ratios | {"hashprice_usd_th_day": (of(weighed[0]), of(weighed[1]))},
+        {name: (of(above), of(below)) for name, (above, below) in money.ratios.items()},
+        np.where(there, money.known, 0.0),
+        {word: one & there for word, one in money.lacks.items()},
+    )
+
+
+def of_group(money: Money, there: Bools) -> Money:
+    """The miners of ``money`` that are ``there`` (miners x periods) as one: sums over those that are known."""
+    money = of_members(money, there)
+    number = there.sum(axis=0, keepdims=True)
+    known = np.sum(money.known > 0, axis=0, keepdims=True).astype(np.float64)
+    ratios = {name: (total(above, 0), total(below, 0)) for name, (above, below) in money.ratios.items()}
+    worth, hours = money.ratios["hashprice_usd_th_day"]
+    weighed = _both(worth / hours * money.hashrate, money.hashrate)
+    return Money(
+        {name: total(one, 0) for name, one in money.amounts.items()},
+        total(money.hashrate, 0),
+        ratios | {"hashprice_usd_th_day": (total(weighed[0], 0), total(weighed[1], 0))},
         known,
-        {"profit:no_miner_known": known == 0, "profit:miners_missing": (known > 0) & (known < len(rows))},
+        {"profit:no_miner_known": known == 0, "profit:miners_missing": (known > 0) & (known < number)},
     )
 
 

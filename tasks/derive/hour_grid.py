@@ -124,6 +124,16 @@ def known_seconds(of: Mapping[str, Floats]) -> Floats:
     return np.minimum(np.fmax(of["reachable_seconds"], hashed_or_away), HOUR_S)
 
 
+def within_the_hour(sums: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Hourly sums of ``miner_telemetry`` such that no hour has more than its seconds. A miner that was given another
+    model or site has two series in the hour, and the last reading of the one stands on into the other: seconds and
+    what was summed up over them count in proportion."""
+    seconds = np.nan_to_num(np.fmax(sums["reachable_seconds"], sums["hashrate_hs_seconds"]))
+    part = HOUR_S / np.maximum(seconds, HOUR_S)
+    timed = ("_seconds", "_integral")
+    return {name: matrix * part if name.endswith(timed) else matrix for name, matrix in sums.items()}
+
+
 def words_of(columns: Mapping[str, npt.NDArray[np.bool_]]) -> list[str]:
     """For every element the names of those ``columns`` that are true there, comma-separated."""
     names = list(columns)

@@ -20,14 +20,34 @@ from storage.downsample.rollup import DAY_S
 from storage.frame import Frame, build_frame
 from storage.store import Store
 from tasks.derive.changed import write_changed
-from tasks.derive.financial import HourInputs, Money, hour_money, money_columns, of_group, of_whole_day, total
+from tasks.derive.credited import credited_work
+from tasks.derive.financial import (
+    HourInputs,
+    Money,
+    hour_money,
+    money_columns,
+    of_group,
+    of_members,
+    of_whole_day,
+    total,
+)
 from tasks.derive.fleet import Fleet
-from tasks.derive.hour_grid import PERIODS, Floats, HourGrid, floats, frame_of, known_seconds, ratio
+from tasks.derive.hour_grid import (
+    PERIODS,
+    Floats,
+    HourGrid,
+    floats,
+    frame_of,
+    known_seconds,
+    ratio,
+    within_the_hour,
+)
+from tasks.derive.labels import Bools, Group, Labels, read_s
 from tasks.derive.returns import break_even_days, cumulative, roi_percent, trailing_mean
 from tasks.derive.tariff import usd_per_kwh
 from tasks.derive.windows import Inputs, Window, by_day, due_windows, mark_derived
 from tasks.derive.worth import algorithms_of, worth, worth_matrix
-from tasks.normalize.nameplates import nameplate
+from tasks.normalize.nameplates import algorithm_of, nameplate
 
 NAME, SUMMARY = "financial_metrics", "financial_summary"
 HORIZON_S = 28 * DAY_S
@@ -35,7 +55,7 @@ HORIZON_S = 28 * DAY_S
 REMEMBERED_S = 100 * DAY_S
 """How far back a cumulative profit is looked for. A fleet that told nothing for longer begins at 0 again."""
 
-_TELEMETRY, _MATCH = MEASUREMENTS["miner_telemetry"], MEASUREMENTS["worker_match"]
+_TELEMETRY = MEASUREMENTS["miner_telemetry"]
 _DAYS = MEASUREMENTS[NAME]
 _READ = (
     "reachable_seconds", "state_unreachable_seconds", "state_paused_seconds", "hashrate_hs_integral",
@@ -60,7 +80,7 @@ def derive_financial(store: Store, fleet: Fleet, now: int, horizon_s: int = HORI
     Raises:
         TryAgain: the store does not answer; what was not marked stays due.
     """
-    inputs = Inputs(("miner_telemetry", "worker_match"), ("mining_profitability",), fleet.words())
+    inputs = Inputs(("miner_telemetry", "worker_match"), ("mining_profitability",), fleet.words(), silent_too=True)
     report = FinancialReport()
     for windows in by_day(due_windows(store, NAME, inputs, now, horizon_s)):
         written = write_changed(store, financial_frames(store, fleet, windows))
@@ -78,68 +98,61 @@ def financial_frames(store: Store, fleet: Fleet, windows: Sequence[Window]) -> l
     grid, labels, inputs = hour_inputs(store, fleet, start, stop)
     if not grid.miners:
         return []
-    money = hour_money(inputs)
+    money, groups = hour_money(inputs), labels.groups()
     hours = np.isin(grid.starts(), [one.start for one in windows if one.tier is Tier.HOURLY])
-    frames = _frames(grid, money, labels, hours, fleet)
+    frames = [_miner_frame(grid, money, labels.there & hours)]
+    for at, there in groups.items():
+        frames.append(_group_frame(grid, at, of_group(money, there), there & hours))
     if any(one.tier is Tier.DAILY for one in windows):
-        frames += _frames(grid.as_one(), of_whole_day(money), labels, np.array([True]), fleet)
+        frames += _day_frames(grid.as_one(), money, groups, fleet)
     return frames
 
 
-def _frames(
-    grid: HourGrid, money: Money, labels: Sequence[tuple[str, str]], wanted: npt.NDArray[np.bool_], fleet: Fleet
-) -> list[Frame]:
-    """Rows of miners, then of groups of them, in the periods of ``grid`` that are ``wanted``."""
-    if grid.every_s == DAY_S:
-        unpriced = np.array([[name not in fleet.purchase_price_usd] for name in grid.miners])
-        money = replace(money, lacks={**money.lacks, "roi_percent:no_purchase_price": unpriced})
+def _day_frames(grid: HourGrid, hourly: Money, groups: Mapping[Group, Bools], fleet: Fleet) -> list[Frame]:
+    """Rows of a day. A group has each miner in the hours in which it was in it, so parts add up to the fleet."""
+    unpriced = np.array([[name not in fleet.purchase_price_usd] for name in grid.miners])
+    whole = of_whole_day(of_members(hourly, groups["fleet", "fleet"]))
+    whole = replace(whole, lacks={**whole.lacks, "roi_percent:no_purchase_price": unpriced})
+    frames = [_miner_frame(grid, whole, np.ones((len(grid.miners), 1), dtype=np.bool_))]
+    for at, by_hour in groups.items():
+        there = np.any(by_hour, axis=1, keepdims=True)
+        group = of_group(of_whole_day(of_members(hourly, by_hour)), there)
+        nobody = np.all(unpriced | ~there, axis=0, keepdims=True)
+        group = replace(group, lacks={**group.lacks, "roi_percent:no_purchase_price": nobody})
+        frames.append(_group_frame(grid, at, group, there))
+    return frames
+
+
+def _miner_frame(grid: HourGrid, money: Money, wanted: Bools) -> Frame:
     own = {**money_columns(money), "hours": money.known.reshape(-1)}
-    frames = [frame_of(NAME, grid, own, np.tile(wanted, len(grid.miners)))]
-    times = grid.starts()[wanted].tolist()
-    for (scope, key), members in groups(labels).items():
-        group = of_group(money, members)
-        if grid.every_s == DAY_S:
-            nobody = np.all(unpriced[members], axis=0, keepdims=True)
-            group = replace(group, lacks={**group.lacks, "roi_percent:no_purchase_price": nobody})
-        columns = {**money_columns(group), "miners_known": group.known.reshape(-1)}
-        columns["miners"] = np.full(len(wanted), float(len(members)))
-        rows = np.flatnonzero(wanted).tolist()
-        chosen = {name: [values[row] for row in rows] for name, values in columns.items()}
-        frames.append(_summary(times, scope, key, PERIODS[grid.every_s], chosen))
-    return frames
+    return frame_of(NAME, grid, own, wanted.reshape(-1))
 
 
-def _summary(times: list[int], scope: str, key: str, period: str, columns: Mapping[str, list[Any]]) -> Frame:
-    tags = {"scope": scope, "key": key, "time_period": period}
+def _group_frame(grid: HourGrid, at: Group, group: Money, wanted: Bools) -> Frame:
+    """Rows of a group in the periods in which any miner of it is ``wanted``."""
+    columns = {**money_columns(group), "miners_known": group.known.reshape(-1)}
+    columns["miners"] = wanted.sum(axis=0).astype(np.float64)
+    rows = np.flatnonzero(wanted.any(axis=0)).tolist()
+    chosen = {name: [values[row] for row in rows] for name, values in columns.items()}
+    return _summary(grid.starts()[rows].tolist(), at, PERIODS[grid.every_s], chosen)
+
+
+def _summary(times: list[int], at: Group, period: str, columns: Mapping[str, list[Any]]) -> Frame:
+    tags = {"scope": at[0], "key": at[1], "time_period": period}
     return build_frame(SUMMARY, times, {**{name: [tag] * len(times) for name, tag in tags.items()}, **columns})
 
 
-def groups(labels: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[int]]:
-    """Miners (their numbers) by scope and key: the fleet, then models, then sites. ``labels``: model and site."""
-    found: dict[tuple[str, str], list[int]] = {("fleet", "fleet"): list(range(len(labels)))}
-    for place, scope in enumerate(("model", "site")):
-        for key in sorted({one[place] for one in labels if one[place]}):
-            found[scope, key] = [number for number, one in enumerate(labels) if one[place] == key]
-    return found
-
-
-def hour_inputs(
-    store: Store, fleet: Fleet, start: int, stop: int
-) -> tuple[HourGrid, list[tuple[str, str]], HourInputs]:
+def hour_inputs(store: Store, fleet: Fleet, start: int, stop: int) -> tuple[HourGrid, Labels, HourInputs]:
     """What is stored of the hours of ``[start, stop)``, on a grid of all configured miners and those that have rows;
     with model and site of each."""
     telemetry = store.read(_TELEMETRY, Tier.HOURLY, start, stop, columns=_READ)
-    labels = dict(fleet.miners) | _labels(telemetry)
-    grid = HourGrid(sorted(labels), start, stop)
+    grid = HourGrid(sorted({*fleet.miners, *pc.unique(telemetry["miner_id"]).to_pylist()}), start, stop)
+    labels = Labels.told(grid, telemetry, fleet.miners)
     places = grid.places(telemetry)
-    of = {name: grid.laid_out(floats(telemetry[name]), places) for name in _READ}
-    models = {name: labels[name][0] for name in grid.miners}
-    told = algorithms_of(store, models, start)
-    algorithms = [told[name] for name in grid.miners]
-    delivered, net, fee = _delivered(store, fleet, grid)
+    of = within_the_hour({name: grid.laid_out(floats(telemetry[name]), places) for name in _READ})
+    pools = credited_work(store, fleet.economics, grid)
     assumed = np.array([[fleet.devfee_percent.get(name, fleet.economics.devfee_percent)] for name in grid.miners])
     devfee = ratio(of["devfee_percent_sum"], of["devfee_percent_count"])
-    plates = [plate.efficiency_j_th if (plate := nameplate(models[name])) else np.nan for name in grid.miners]
     inputs = HourInputs(
         seconds=known_seconds(of),
         unreachable_s=of["state_unreachable_seconds"],
@@ -151,57 +164,69 @@ def hour_inputs(
         shares_accepted=of["shares_accepted_inc"],
         shares_refused=np.nan_to_num(of["shares_rejected_inc"]) + np.nan_to_num(of["shares_stale_inc"]),
         devfee=np.where(np.isnan(devfee), assumed, devfee) / 100,
-        plate_j_th=np.array(plates).reshape(-1, 1),
-        delivered_hs=delivered,
-        delivered_net_hs=net,
-        pool_fee=fee,
-        usd_th_day=worth_matrix(worth(store, fleet.economics, start, stop), grid, algorithms, "usd_th_day"),
-        usd_kwh=_tariffs(fleet, grid, telemetry, [labels[name][1] for name in grid.miners]),
+        plate_j_th=labels.by_model(_plate_j_th),
+        delivered_hs=pools.delivered_hs,
+        delivered_net_hs=pools.delivered_net_hs,
+        pool_fee=pools.fee,
+        untold_hs=pools.untold_hs,
+        astray=pools.astray,
+        usd_th_day=_usd_th_day(store, fleet, grid, telemetry, labels),
+        usd_kwh=_tariffs(fleet, grid, telemetry, labels),
         other_usd_h=fleet.economics.other_cost_usd_per_day / 24,
     )
-    return grid, [labels[name] for name in grid.miners], inputs
+    return grid, labels, inputs
 
 
-def _labels(telemetry: pa.Table) -> dict[str, tuple[str, str]]:
-    """Model and site of each miner as its newest row says."""
-    rows = telemetry.select(["time", "miner_id", "model", "site"]).to_pandas()
-    newest = rows.sort_values("time", kind="stable").drop_duplicates("miner_id", keep="last").fillna("")
-    return dict(zip(newest["miner_id"], zip(newest["model"], newest["site"], strict=True), strict=True))
+def _plate_j_th(model: str) -> float:
+    plate = nameplate(model)
+    return np.nan if plate is None else plate.efficiency_j_th
 
 
-def _delivered(store: Store, fleet: Fleet, grid: HourGrid) -> tuple[Floats, Floats, Floats]:
-    """Hashrate that pools credited to each miner's worker, the same less their fees, and the fee (a ratio) of the pool:
-    where none is known of the hour, that of any pool."""
-    table = store.read(_MATCH, Tier.RAW, grid.start, grid.stop, columns=["status", "hashrate_pool_hs"])
-    table = table.filter(pc.fill_null(pc.not_equal(table["status"], "superseded"), False))
-    economics = fleet.economics
-    pools = table["pool_id"].combine_chunks().dictionary_encode()
-    fees = np.array([_ratio_of(economics.fee_percent_of(pool)) for pool in pools.dictionary.to_pylist()] + [np.nan])
-    fee = fees[np.asarray(pools.indices.fill_null(len(fees) - 1))]
-    places, credited = grid.places(table), floats(table["hashrate_pool_hs"])
-    of_pool = grid.laid_out(fee, places, "max")
-    heard = grid.laid_out(np.where(pc.is_valid(table["pool_id"]), 1.0, np.nan), places, "max")
-    return (
-        grid.laid_out(credited, places),
-        grid.laid_out(credited * (1 - np.nan_to_num(fee)), places),
-        np.where(np.isnan(heard), _ratio_of(economics.pool_fee_percent), of_pool),
-    )
+def _usd_th_day(store: Store, fleet: Fleet, grid: HourGrid, telemetry: pa.Table, labels: Labels) -> Floats:
+    """Worth of a TH/s by what the model of the hour hashes, of several by the work of each; of one that does not tell
+    it, by what the miner said."""
+    found = worth(store, fleet.economics, grid.start, grid.stop)
+    told = algorithms_of(store, dict(zip(grid.miners, labels.newest_models(), strict=True)), grid.start)
+    usual = worth_matrix(found, grid, [told[name] for name in grid.miners], "usd_th_day")
+    models = sorted({model for model, _ in labels.pairs})
+    of_model = worth_matrix(found, grid, [algorithm_of(model) for model in models], "usd_th_day")
+    for number, model in enumerate(models):
+        if algorithm_of(model) is not None:
+            usual = np.where(labels.of_model(model), of_model[number], usual)
+    places, codes = grid.places(telemetry), _codes(telemetry["model"], models)
+    sure = np.array([algorithm_of(model) is not None for model in models], dtype=np.bool_)[codes]
+    values = np.where(sure, of_model[codes, places % grid.hours], usual.reshape(-1)[places])
+    return _weighed(grid, places, values, np.nan_to_num(floats(telemetry["hashrate_hs_integral"])), usual)
 
 
-def _ratio_of(percent: float | None) -> float:
-    return np.nan if percent is None else percent / 100
-
-
-def _tariffs(fleet: Fleet, grid: HourGrid, telemetry: pa.Table, sites: Sequence[str]) -> Floats:
-    """The price of power of each miner and hour: at the site that its readings of the hour say, else at ``sites``."""
-    known = sorted({*sites, *pc.unique(telemetry["site"]).drop_null().to_pylist()})
+def _tariffs(fleet: Fleet, grid: HourGrid, telemetry: pa.Table, labels: Labels) -> Floats:
+    """The price of power of each miner and hour: where it was read at several sites within the hour, by the time of
+    each; where it was not read, at the site that it is configured for."""
     hours = grid.starts().tolist()
-    prices = np.array([usd_per_kwh(fleet.electricity, site, hours) for site in known]).reshape(-1, len(hours))
-    codes = floats(pc.index_in(telemetry["site"], value_set=pa.array(known, pa.string())))
-    at = grid.laid_out(codes, grid.places(telemetry), "max")
-    usual = np.array([[known.index(site)] for site in sites], dtype=np.float64)
-    site = np.where(np.isnan(at), usual, at).astype(np.int64)
-    return np.asarray(prices[site, np.arange(len(hours))])
+    sites = sorted({site for _, site in labels.pairs})
+    prices = np.array([*(usd_per_kwh(fleet.electricity, site, hours) for site in sites), [np.nan] * len(hours)])
+    of_pair = np.array([*(sites.index(site) for _, site in labels.pairs), len(sites)])
+    usual = prices[of_pair[labels.numbers], np.arange(len(hours))]
+    places = grid.places(telemetry)
+    values = prices[_codes(telemetry["site"], sites), places % grid.hours]
+    return _weighed(grid, places, values, read_s(telemetry), usual)
+
+
+def _codes(column: pa.ChunkedArray, names: Sequence[str]) -> npt.NDArray[np.int64]:
+    found = pc.index_in(pc.fill_null(column, ""), value_set=pa.array(names, pa.string()))
+    return np.asarray(found.combine_chunks()).astype(np.int64)
+
+
+def _weighed(
+    grid: HourGrid, places: npt.NDArray[np.int64], values: Floats, weights: Floats, otherwise: Floats
+) -> Floats:
+    """Mean of ``values`` at each of their ``places``, by ``weights``; ``otherwise`` where nothing weighs anything."""
+    counts = (places >= 0) & (weights > 0)
+    above, below = np.zeros(len(grid)), np.zeros(len(grid))
+    np.add.at(above, places[counts], (values * weights)[counts])
+    np.add.at(below, places[counts], weights[counts])
+    found = np.where(below > 0, above / np.where(below > 0, below, 1.0), otherwise.reshape(-1))
+    return found.reshape(otherwise.shape)
 
 
 def return_frames(store: Store, fleet: Fleet, day: int, now: int) -> list[Frame]:
@@ -231,15 +256,15 @@ def return_frames(store: Store, fleet: Fleet, day: int, now: int) -> list[Frame]
     }
     frames = [frame_of(NAME, later, columns, there)]
     known = ~np.isnan(price[:, 0])
-    for (scope, key), members in groups([fleet.miners.get(name, ("", "")) for name in grid.miners]).items():
-        own = [member for member in members if known[member]]
-        if not own:
+    for at, members in Labels.configured(later, fleet.miners).groups().items():
+        own = known & members[:, 0]
+        if not own.any():
             continue
         sums = [total(one[own], 0) for one in (earned, np.broadcast_to(price, earned.shape), daily)]
         wanted = ~np.isnan(sums[0][0])
         rates = {"roi_percent": roi_percent(sums[0], sums[1]), "break_even_days": break_even_days(*sums)}
         chosen = {name: one[0][wanted].tolist() for name, one in rates.items()}
-        frames.append(_summary(later.starts()[wanted].tolist(), scope, key, PERIODS[DAY_S], chosen))
+        frames.append(_summary(later.starts()[wanted].tolist(), at, PERIODS[DAY_S], chosen))
     return frames
 
 

@@ -19,7 +19,7 @@ from storage.frame import Frame
 from storage.store import Store
 from tasks.derive.by_hand import hours_by_hand, planned_by_hand, without_standing
 from tasks.derive.changed import write_changed
-from tasks.derive.hour_grid import Floats, HourGrid, floats, frame_of, known_seconds, ratio
+from tasks.derive.hour_grid import Floats, HourGrid, floats, frame_of, known_seconds, ratio, within_the_hour
 from tasks.derive.operational import COOLING_WINDOWS, WINDOW_S, HourSums, operational_columns
 from tasks.derive.windows import Inputs, Window, by_day, due_windows, mark_derived
 from tasks.normalize.nameplates import algorithm_of, nameplate
@@ -67,7 +67,8 @@ def derive_operational(
         TryAgain: the store does not answer; what was not marked stays due.
     """
     report = OperationalReport()
-    inputs = Inputs(INPUTS, told=hours_by_hand(store, window_of(now - horizon_s, DAY_S), now))
+    by_hand = hours_by_hand(store, window_of(now - horizon_s, DAY_S), now)
+    inputs = Inputs(INPUTS, told=by_hand, silent_too=True)
     for windows in by_day(due_windows(store, NAME, inputs, now, horizon_s)):
         written = write_changed(store, operational_frames(store, miners, windows))
         mark_derived(store, NAME, windows)
@@ -81,11 +82,12 @@ def operational_frames(store: Store, miners: Mapping[str, str], windows: Sequenc
     grid, sums = hour_sums(store, miners, start, stop)
     if not grid.miners:
         return []
+    there = np.isin(grid.miners, list(miners))[:, None] | ~np.isnan(sums.seconds)
     hours = [one.start for one in windows if one.tier is Tier.HOURLY]
     frames = []
     if hours:
-        wanted = np.isin(np.tile(grid.starts(), len(grid.miners)), hours)
-        frames.append(frame_of(NAME, grid, operational_columns(sums, whole=False), wanted))
+        wanted = there & np.isin(grid.starts(), hours)
+        frames.append(frame_of(NAME, grid, operational_columns(sums, whole=False), wanted.reshape(-1)))
     if any(one.tier is Tier.DAILY for one in windows):
         frames.append(frame_of(NAME, grid.as_one(), operational_columns(sums, whole=True)))
     return frames
@@ -98,7 +100,7 @@ def hour_sums(store: Store, miners: Mapping[str, str], start: int, stop: int) ->
     models = _models(telemetry) | dict(miners)
     grid = HourGrid(sorted(models), start, stop)
     places = grid.places(telemetry)
-    told = {name: grid.laid_out(floats(telemetry[name]), places) for name in _SUMS}
+    told = within_the_hour({name: grid.laid_out(floats(telemetry[name]), places) for name in _SUMS})
     by_hand = stretches_by_hand(store, start, stop)
     told = without_standing(store, grid, told, by_hand)
     of = planned_by_hand(grid, told, by_hand)

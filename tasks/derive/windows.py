@@ -1,10 +1,11 @@
 """Which hours and days are to be derived, or derived again since their inputs changed.
 
-An hour is due when its inputs stand otherwise than was noted of it last. Inputs that are rolled up, or derived in the
-same way, are known by their own marks (``window_rolled``): late rows make an hour of a measurement due, the roll-up
-redoes it, and whatever was derived from it follows. A roll-up goes on from the hours before it, so an hour's mark has
-theirs in it as well. Inputs without marks are known by counts and sums of their rows in the hour. A day is due
-when one of its hours is, and once when it has ended.
+An hour is due when its inputs stand otherwise than was noted of it last; one in which nobody was read may be due too,
+so that a row of it says so. Inputs that are rolled up, or derived in the same way, are known by their own marks
+(``window_rolled``): late rows make an hour of a measurement due, the roll-up redoes it, and whatever was derived from
+it follows. A roll-up goes on from the hours before it, so an hour's mark has theirs in it as well. Inputs without marks
+are known by counts and sums of their rows in the hour. A day is due when one of its hours is, and once when it has
+ended.
 
 The order of writes makes a kill harmless: rows first, then :func:`mark_derived`. Killed in between, the window is due
 again and gives the same rows.
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from storage.declaration import MEASUREMENTS, Measurement, Tier, Type
-from storage.downsample.books import REDO, rolled_windows
+from storage.downsample.books import REDO, rolled_windows, touched_hours
 from storage.downsample.growth import COUNTER_MEMORY_S
 from storage.downsample.rollup import DAY_S, HOUR_S, window_of
 from storage.downsample.run import GRACE_S
@@ -51,12 +52,14 @@ class Window:
 class Inputs:
     """What something is derived from: measurements ``marked`` in ``window_rolled``, which say which hours there are,
     and those that are not (``counted``). ``settings``: what else it goes by, in words; another one redoes all.
-    ``told``: what is known of single hours, in words; another one redoes the hour, and one without any row is due."""
+    ``told``: what is known of single hours, in words; another one redoes the hour, and one without any row is due.
+    ``silent_too``: so are hours of which nothing is rolled up, after the first of which anything is."""
 
     marked: Sequence[str]
     counted: Sequence[str] = ()
     settings: str = ""
     told: Mapping[int, str] = field(default_factory=dict)
+    silent_too: bool = False
 
 
 def due_windows(store: Store, derived: str, inputs: Inputs, now: int, horizon_s: int) -> list[Window]:
@@ -81,9 +84,12 @@ def due_windows(store: Store, derived: str, inputs: Inputs, now: int, horizon_s:
             beside[hour].append((name, mark))
     for hour, words in inputs.told.items():
         beside[hour].append((words, 0))
+    noted = {tier: rolled_windows(store, MEASUREMENTS[derived], tier, first, now) for tier in _LENGTHS}
+    begun = min([*marks, *noted[Tier.HOURLY]], default=now)
+    silent = _silent_hours(store, inputs.marked, begun, now) if inputs.silent_too else set()
     wanted = {
         hour: _digest([*_memory(marks, hour), *beside.get(hour, []), (inputs.settings, hour)])
-        for hour in sorted({*marks, *inputs.told})
+        for hour in sorted({*marks, *inputs.told, *silent})
         if hour >= first and hour not in waiting and hour + HOUR_S + GRACE_S <= now
     }
     days = {
@@ -96,9 +102,8 @@ def due_windows(store: Store, derived: str, inputs: Inputs, now: int, horizon_s:
     return [
         Window(start, tier, mark)
         for tier, found in ((Tier.HOURLY, wanted), (Tier.DAILY, days))
-        for noted in [rolled_windows(store, MEASUREMENTS[derived], tier, first, now)]
         for start, mark in found.items()
-        if noted.get(start) != mark
+        if noted[tier].get(start) != mark
     ]
 
 
@@ -118,6 +123,13 @@ def by_day(windows: Sequence[Window]) -> list[list[Window]]:
     for window in windows:
         days[window_of(window.start, DAY_S)].append(window)
     return [days[day] for day in sorted(days)]
+
+
+def _silent_hours(store: Store, names: Sequence[str], begun: int, now: int) -> set[int]:
+    """Hours from ``begun`` on for which nothing of ``names`` came. What came and waits for its roll-up makes its hour
+    due after that."""
+    came = {hour for name in names for hour in touched_hours(store, MEASUREMENTS[name], begun, now)}
+    return set(range(begun, now, HOUR_S)) - came
 
 
 def _memory(marks: Mapping[int, list[tuple[str, int]]], hour: int) -> list[tuple[str, int]]:

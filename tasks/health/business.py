@@ -18,6 +18,7 @@ from storage.downsample.rollup import DAY_S, HOUR_S, window_of
 from storage.downsample.windows import unix_seconds
 from storage.store import Store
 from tasks.alerts.facts import STALE_INTERVALS, judged, roster_of
+from tasks.derive.uptimes import wanted_hours
 from tasks.health.fleet import FleetHealth, QualityOfSource
 from tasks.miners.settings import MinerSettings
 
@@ -57,7 +58,10 @@ def look_at_fleet(store: Store, miners: Sequence[MinerSettings], now: int) -> Fl
 
 def _work(store: Store, now: int, reasons: dict[str, str]) -> dict[str, float]:
     stop = window_of(now, HOUR_S)
-    names = ("hashrate_expected_hs", "hashrate_lost_hs", "hashing_uptime_percentage")
+    names = (
+        "hashrate_expected_hs", "hashrate_lost_hs", "hashing_uptime_percentage", "coverage_percentage",
+        "planned_off_percentage",
+    )  # fmt: skip
     rows = _read(store, OPERATIONAL_METRICS, stop - DAY_S, stop, {"time_period": "1h"}, *names)
     told: dict[str, float] = {}
     known = rows.dropna(subset=["hashrate_expected_hs", "hashrate_lost_hs"])
@@ -70,11 +74,16 @@ def _work(store: Store, now: int, reasons: dict[str, str]) -> dict[str, float]:
             told["delivered_ratio"] = told["hashrate_delivered_hs"] / expected
     if "delivered_ratio" not in told:
         reasons["delivered_ratio"] = "no_operational_metrics" if not hours else "nothing_expected"
-    uptime = rows["hashing_uptime_percentage"].dropna()
-    if len(uptime):
-        told["hashing_uptime_percent"] = float(uptime.mean())
+    uptime, coverage = rows["hashing_uptime_percentage"], rows["coverage_percentage"].dropna()
+    hours_of = wanted_hours(rows).where(uptime.notna(), 0.0)
+    if hours_of.sum() > 0:
+        told["hashing_uptime_percent"] = float((uptime * hours_of).sum() / hours_of.sum())
     else:
         reasons["hashing_uptime_percent"] = "no_operational_metrics"
+    if len(coverage):
+        told["coverage_percent"] = float(coverage.mean())
+    else:
+        reasons["coverage_percent"] = "no_operational_metrics"
     return told
 
 

@@ -230,7 +230,7 @@ def _fleet(state: Path) -> Iterator[Sample]:
     fleet = fleets.kept(state)
     if fleet is None:
         return
-    uptime = fleet.hashing_uptime_percent
+    uptime, coverage = fleet.hashing_uptime_percent, fleet.coverage_percent
     yield Sample("fleet_looked_timestamp_seconds", (), fleet.time)
     yield Sample("fleet_miners", (), fleet.miners)
     yield Sample("fleet_miners_known", (), fleet.miners_known)
@@ -238,6 +238,7 @@ def _fleet(state: Path) -> Iterator[Sample]:
     yield Sample("fleet_hashrate_expected_hashes_per_second", (), fleet.hashrate_expected_hs)
     yield Sample("fleet_hashrate_delivered_hashes_per_second", (), fleet.hashrate_delivered_hs)
     yield Sample("fleet_hashing_uptime_ratio", (), None if uptime is None else uptime / 100.0)
+    yield Sample("fleet_coverage_ratio", (), None if coverage is None else coverage / 100.0)
     yield Sample("fleet_predicted_usd", (), fleet.predicted_usd)
     yield Sample("fleet_credited_usd", (), fleet.credited_usd)
     yield Sample("fleet_profit_day_usd", (), fleet.profit_day_usd)

@@ -45,6 +45,7 @@ class FleetHealth(msgspec.Struct, frozen=True, kw_only=True):
     hashrate_delivered_hs: float | None = None
     delivered_ratio: float | None = None
     hashing_uptime_percent: float | None = None
+    coverage_percent: float | None = None
     predicted_usd: float | None = None
     credited_usd: float | None = None
     credited_ratio: float | None = None

@@ -167,6 +167,7 @@ _DECLARED = (
         ("fleet_hashrate_expected_hashes_per_second", (), "of the presets, mean of 24 hours"),
         ("fleet_hashrate_delivered_hashes_per_second", (), "expected less what was lost, mean of 24 hours"),
         ("fleet_hashing_uptime_ratio", (), "time that miners hashed / time that they should, mean of 24 hours"),
+        ("fleet_coverage_ratio", (), "time of 24 hours that is known of the miners: what the other means are of"),
         ("fleet_predicted_usd", (), "what pools should have credited for their newest day"),
         ("fleet_credited_usd", (), "what they credited for it"),
         ("fleet_profit_day_usd", (), "profit of the newest day"),

@@ -24,7 +24,8 @@ def compared(report: Report) -> list[Row]:
         *(_made(work, this, before) for work in this.work),
         _amount("Energy", _of(this, "energy_kwh"), _of(before, "energy_kwh"), "kWh", 0),
         _money("Electricity, part of the cost", "electricity_cost", this, before),
-        _points("Reached", this.uptime_percent, before.uptime_percent),
+        _points("Reached, of what is known", this.uptime_percent, before.uptime_percent),
+        _points("Known of the time", this.coverage_percent, before.coverage_percent),
         _amount("Alerts fired", sum(this.alerts.values()), sum(before.alerts.values()), "", 0),
         _amount("Anomalous miner-hours", this.anomalous, before.anomalous, "", 0),
     ]

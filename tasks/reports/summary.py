@@ -22,6 +22,7 @@ from tasks.derive.fleet import Fleet
 from tasks.derive.hour_grid import Floats
 from tasks.derive.operational import CAUSES
 from tasks.derive.profit import profit
+from tasks.derive.uptimes import wanted_hours
 from tasks.derive.worth import Worth, algorithms_of, worth
 from tasks.reports.period import Period
 
@@ -30,7 +31,7 @@ ROWS_AT_ONCE = 200_000
 
 _LOST = [f"lost_{cause}_hs" for cause in CAUSES]
 _SHARES = ("uptime_percentage", "hashing_uptime_percentage", "coverage_percentage")
-_OPERATIONAL = ("hashrate_expected_hs", "hashrate_lost_hs", *_LOST, *_SHARES)
+_OPERATIONAL = ("hashrate_expected_hs", "hashrate_lost_hs", *_LOST, *_SHARES, "planned_off_percentage")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +99,14 @@ class Summary:
 
 @dataclass(slots=True)
 class MinerSum:
-    """Of one miner over the period: hashrate lost, H/s x hours, by cause too; its uptime added up."""
+    """Of one miner over the period: hashrate lost, H/s x hours, by cause too; its uptime added up, percent x hours in
+    which it was asked and not paused."""
 
     algorithm: str | None
     lost: float = 0.0
     by_cause: Floats = field(default_factory=lambda: np.zeros(len(CAUSES)))
     uptime: float = 0.0
-    uptime_hours: int = 0
+    uptime_hours: float = 0.0
 
 
 @dataclass(slots=True)
@@ -127,13 +129,14 @@ def summed_up(store: Store, fleet: Fleet, period: Period) -> tuple[Summary, Mapp
     known_algorithms = algorithms_of(store, {name: model for name, (model, _) in fleet.miners.items()}, period.start)
     tallies: dict[str | None, _Tally] = {}
     by_miner: dict[str, MinerSum] = {}
-    shares = {name: [0.0, 0] for name in _SHARES}
+    shares = {name: [0.0, 0.0] for name in _SHARES}
     for rows in rows_by_days(store, "operational_metrics", fleet, period, {"time_period": "1h"}, columns=_OPERATIONAL):
         at = (rows.pop("at") - period.start) // HOUR_S
+        rows["wanted"] = wanted_hours(rows)
         for name in _SHARES:
-            known = rows[name].dropna()
-            shares[name][0] += float(known.sum())
-            shares[name][1] += len(known)
+            hours_of = rows["wanted"] if name != "coverage_percentage" else pd.Series(1.0, rows.index)
+            shares[name][0] += float((rows[name] * hours_of).sum())
+            shares[name][1] += float(hours_of[rows[name].notna()].sum())
         algorithms = rows["miner_id"].map(lambda name: known_algorithms.get(name) or "")
         told = rows["hashrate_expected_hs"].notna() & rows["hashrate_lost_hs"].notna()
         for algorithm, part in rows[told].groupby(algorithms[told], sort=False):
@@ -204,14 +207,15 @@ def _add(sums: Floats, places: np.typing.NDArray[np.int64], values: pd.Series) -
 
 
 def _add_to_miners(by_miner: dict[str, MinerSum], rows: pd.DataFrame, algorithms: Mapping[str, str | None]) -> None:
-    rows = rows.assign(uptime_hours=rows["uptime_percentage"].notna())
-    names = ["hashrate_lost_hs", *_LOST, "uptime_percentage", "uptime_hours"]
+    hours_of = rows["wanted"].where(rows["uptime_percentage"].notna(), 0.0)
+    rows = rows.assign(uptime_hours=hours_of, uptime=rows["uptime_percentage"] * hours_of)
+    names = ["hashrate_lost_hs", *_LOST, "uptime", "uptime_hours"]
     for miner, lost, *by_cause, uptime, hours in rows.groupby("miner_id")[names].sum().itertuples():
         one = by_miner.setdefault(str(miner), MinerSum(algorithms.get(str(miner))))
         one.lost += float(lost)
         one.by_cause += np.array(by_cause, dtype=np.float64)
         one.uptime += float(uptime)
-        one.uptime_hours += int(hours)
+        one.uptime_hours += float(hours)
 
 
 def _work(algorithm: str | None, tally: _Tally, values: Worth, period: Period) -> Work:

@@ -150,8 +150,8 @@ def _hashrate(report: Report) -> Section:
         return Section("Hashrate", ["Nothing is known of the hashrate in this period."])
     said = [
         f"Means of the {this.hours_known:,} hours that are known, {report.miners} miners. Reached "
-        f"{percent(this.uptime_percent)} of the time, hashing {percent(this.hashing_percent)}; "
-        f"{percent(this.coverage_percent)} of these hours is known."
+        f"{percent(this.uptime_percent)} of the time that is known, hashing {percent(this.hashing_percent)}; "
+        f"{percent(this.coverage_percent)} of the {report.period.word} is known."
     ]
     many = len(this.work) > 1
     rows = [

@@ -16,8 +16,8 @@ TH = 1e12
 GOOD: dict[str, float] = {
     "seconds": 3_600.0, "unreachable_s": 0.0, "paused_s": 0.0, "hashes": 100 * TH * 3_600, "hashes_s": 3_600.0,
     "joules": 3_000.0 * 3_600, "joules_s": 3_600.0, "shares_accepted": 1_000.0, "shares_refused": 0.0, "devfee": 0.0,
-    "plate_j_th": NAN, "delivered_hs": NAN, "delivered_net_hs": NAN, "pool_fee": 0.0, "usd_th_day": 0.048,
-    "usd_kwh": 0.05,
+    "plate_j_th": NAN, "delivered_hs": NAN, "delivered_net_hs": NAN, "pool_fee": 0.0, "untold_hs": NAN,
+    "astray": False, "usd_th_day": 0.048, "usd_kwh": 0.05,
 }  # fmt: skip
 """100 TH/s at 3,000 W for an hour, 0.048 USD per TH and day, 0.05 USD per kWh, by the names of HourInputs."""
 
@@ -108,8 +108,9 @@ CASES: list[tuple[str, dict[str, float], dict[str, Any]]] = [
     ("less than half is known", HALF_OF_IT, {
         "revenue": None, "energy_kwh": None, "profit": None, "reason": "revenue:no_work,cost:no_power"}),
     ("nothing is known, but what the pool credited", {
-        **{name: NAN for name in GOOD}, "delivered_hs": 100 * TH, "delivered_net_hs": 99 * TH, "pool_fee": 0.01,
-        "usd_th_day": 0.048, "usd_kwh": 0.05}, {"revenue": 0.198, "energy_kwh": None, "profit": None}),
+        **{name: NAN for name in GOOD}, "astray": False, "delivered_hs": 100 * TH, "delivered_net_hs": 99 * TH,
+        "pool_fee": 0.01, "usd_th_day": 0.048, "usd_kwh": 0.05}, {
+        "revenue": 0.198, "energy_kwh": None, "profit": None}),
 ]  # fmt: skip
 
 
@@ -155,13 +156,14 @@ def test_a_group_is_the_sum_of_the_miners_that_are_known():
         np.vstack([part.known for part in parts]),
         {},
     )
-    found = row(of_group(money, [0, 1, 2]))
+    everyone, last = np.ones((3, 1), dtype=bool), np.array([[False], [False], [True]])
+    found = row(of_group(money, everyone))
     assert (found["revenue"], found["profit"]) == pytest.approx((0.4, 0.1))
     assert found["hashprice_usd_th_day"] == pytest.approx(9.6 / 101)
     assert found["reason"] == "profit:miners_missing"
-    assert of_group(money, [0, 1, 2]).known.tolist() == [[2.0]]
-    assert row(of_group(money, [2]))["reason"] == "profit:no_miner_known"
-    assert row(of_group(money, [2]))["revenue"] is None
+    assert of_group(money, everyone).known.tolist() == [[2.0]]
+    assert row(of_group(money, last))["reason"] == "profit:no_miner_known"
+    assert row(of_group(money, last))["revenue"] is None
 
 
 def test_cumulative_profit_goes_on_over_days_that_are_not_known():

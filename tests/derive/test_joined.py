@@ -64,7 +64,10 @@ def test_what_nobody_told_is_null(store: EmbeddedStore):
     frame = joined_frame(store, FLEET, MIDNIGHT, END)
     nothing = frame.loc["b"].iloc[1]
     known = nothing.dropna()
-    assert set(known.index) == {"model", "site", "algorithm"}
+    assert set(known.index) - {"model", "site", "algorithm"} == {
+        "coverage_percentage", "operational_reason", "hours", "currency", "financial_reason",
+    }  # fmt: skip
+    assert (known["coverage_percentage"], known["operational_reason"]) == (0.0, "no_readings")
 
 
 def test_slices_are_the_same_as_all_at_once(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch):

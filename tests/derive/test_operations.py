@@ -125,6 +125,33 @@ def test_a_run_killed_before_its_mark_leaves_what_a_whole_one_leaves(store: Coun
     assert rows(store) == killed
 
 
+def test_an_hour_in_which_nobody_was_read_has_rows_that_say_so_until_its_readings_come(store: Counting):
+    """Read from 00:00 to 01:00 and from 03:00 to 04:00."""
+    arrive(store, readings(MIDNIGHT, EVERY))
+    arrive(store, readings(MIDNIGHT + 3 * HOUR_S, EVERY))
+    end = MIDNIGHT + 4 * HOUR_S + GRACE_S
+    assert derived(store, end).windows == 4
+    dark = {miner: rows(store)[miner, 2] for miner in MINERS}
+    for row in dark.values():
+        assert (row["coverage_percentage"], row["reason"]) == (0.0, "no_readings")
+        assert {row[name] for name in ("uptime_percentage", "hashrate_expected_hs", "hashrate_lost_hs")} == {None}
+    assert derived(store, end) == OperationalReport()
+    arrive(store, readings(MIDNIGHT + 2 * HOUR_S, EVERY), delivery=2)
+    derived(store, end)
+    late = rows(store)["a", 2]
+    assert (late["coverage_percentage"], late["uptime_percentage"]) == (100.0, 100.0)
+    assert late["reason"] == "thermal_efficiency:air_assumed"
+    assert rows(store)["b", 2]["reason"] == "no_readings"
+
+
+def test_a_miner_that_is_configured_no_more_has_rows_of_the_hours_in_which_it_was_read(store: Counting):
+    arrive(store, [*readings(MIDNIGHT, EVERY), *readings(MIDNIGHT, EVERY, "sold")])
+    arrive(store, readings(MIDNIGHT + 2 * HOUR_S, EVERY))
+    derived(store, MIDNIGHT + DAY_S + GRACE_S)  # all hours, and the day, at once
+    assert [hour for miner, hour in rows(store) if miner == "sold"] == [0]
+    assert rows(store, "1d")["sold", 0]["coverage_percentage"] == pytest.approx(100 * 1 / 24, rel=0.4)
+
+
 def test_late_readings_change_their_hour_as_if_they_had_been_there(store: Counting, tmp_path: Path):
     arrive(store, readings(MIDNIGHT, EVERY))
     arrive(store, readings(MIDNIGHT + HOUR_S, range(0, 30, 5)))
@@ -154,9 +181,9 @@ def test_a_miner_out_of_reach_lost_what_it_told_before_that_it_should_do(store: 
 
 def test_a_day_is_derived_when_it_has_ended_and_again_when_one_of_its_hours_is(store: Counting):
     two_hours(store)
-    assert derived(store, MIDNIGHT + DAY_S).windows == 2
+    assert derived(store, MIDNIGHT + DAY_S).windows == 23
     report = derive_operational(store, MINERS, MIDNIGHT + DAY_S + GRACE_S)
-    assert report == OperationalReport(rows=2, windows=1)
+    assert report == OperationalReport(rows=4, windows=2), "the last hour, which is dark as most, and the day"
     day = rows(store, "1d")["a", 0]
     # 6,000 W / 166 TH/s
     assert day["power_efficiency_j_th"] == pytest.approx(6_000 / 166, rel=1e-3)
@@ -167,12 +194,14 @@ def test_a_day_is_derived_when_it_has_ended_and_again_when_one_of_its_hours_is(s
 
 
 def test_a_miner_that_is_given_another_site_within_the_hour_is_one_miner(store: Counting):
-    arrive(store, readings(MIDNIGHT, range(0, 30, 5), model="S19"))
-    arrive(store, readings(MIDNIGHT, range(30, 60, 5), model="S19 Pro"), delivery=2)
+    """90 of 99 TH/s: what was read at 00:25 stands on for 20 minutes, in which the other series tells the same."""
+    arrive(store, readings(MIDNIGHT, range(0, 30, 5), model="S19", hashrate_hs=90 * TH))
+    arrive(store, readings(MIDNIGHT, range(30, 60, 5), model="S19 Pro", hashrate_hs=90 * TH), delivery=2)
     derived(store, MIDNIGHT + HOUR_S + GRACE_S)
     row = rows(store)["a", 0]
-    assert row["power_efficiency_j_th"] == pytest.approx(30.0, rel=1e-4)
+    assert row["power_efficiency_j_th"] == pytest.approx(3_000 / 90, rel=1e-4)
     assert (row["uptime_percentage"], row["coverage_percentage"]) == (100.0, 100.0)
+    assert row["hashrate_lost_hs"] == pytest.approx(9 * TH, rel=1e-3)
 
 
 def by_hand(store: Store, *told: tuple[int, str, str | None]) -> None:
@@ -217,7 +246,7 @@ def test_a_pause_that_is_told_late_changes_its_hours(store: Counting):
     # 30 + 20 of 60 minutes: the last reading stands
     assert rows(store)["a", 0]["coverage_percentage"] == pytest.approx(100 * 50 / 60)
     by_hand(store, (35 * 60, "a", "paused"))
-    assert derived(store, END) == OperationalReport(rows=3, windows=2), "the hour, and the next one, of two miners"
+    assert derived(store, END) == OperationalReport(rows=2, windows=2), "the hour, and the next one, which was dark"
     row = rows(store)["a", 0]
     assert (row["coverage_percentage"], row["planned_off_percentage"]) == (100.0, pytest.approx(100 * 25 / 60))
 

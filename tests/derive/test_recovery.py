@@ -166,7 +166,7 @@ def afterwards(data: Path, farm: Farm) -> None:
     alone = stored(data, "financial_metrics", ALONE, time_period="1h")[12]
     profit = terahashes * USD_TH_DAY / 24 - kilowatts * 0.05
     assert (alone["profit"], alone["hours"]) == (pytest.approx(profit, abs=1e-4), 1)
-    assert alone["reason"] == "revenue:measured_by_miner"
+    assert alone["reason"] == "revenue:measured_by_miner,revenue:seen_by_no_pool"
     at_pool = stored(data, "financial_metrics", AT_POOL, time_period="1h")[12]
     assert at_pool["profit"] == pytest.approx(0.18 - truth(AT_POOL, 12, 13)[1] * 0.05, abs=1e-4)
     assert at_pool["reason"] == ""

@@ -93,3 +93,21 @@ def test_other_settings_make_all_due_and_rows_without_a_mark_their_hour(store: E
 def test_what_lies_before_the_horizon_is_left_alone(store: EmbeddedStore):
     rolled(store, {0: 7})
     assert due(store, MIDNIGHT + 3 * DAY_S) == []
+
+
+def test_an_hour_in_which_nobody_was_read_is_due_unless_its_data_waits_for_the_roll_up(store: EmbeddedStore):
+    inputs = Inputs(["miner_telemetry"], silent_too=True)
+    assert due(store, NOON, inputs) == [], "there is nothing before the first reading"
+    rolled(store, {1: 7, 4: 7})
+    came: dict[str, list[str] | list[int]] = {
+        "host": ["h"], "measurement": ["miner_telemetry"], "touched_ns": [5],
+    }  # fmt: skip
+    store.write([build_frame("window_touched", [MIDNIGHT + 2 * HOUR_S], came)])
+    after = MIDNIGHT + 6 * HOUR_S + GRACE_S
+    assert due(store, after, inputs) == [(hour, H) for hour in (1, 3, 4, 5)]
+    assert due(store, after, inputs) == []
+    rolled(store, {2: 7})
+    assert due(store, after, inputs) == [(hour, H) for hour in (2, 3, 4, 5)], "3 to 5 go on from it"
+    # two days later the second day is dark as a whole, and has its row
+    assert due(store, MIDNIGHT + 2 * DAY_S + GRACE_S, inputs)[-2:] == [(0, D), (24, D)]
+    assert due(store, MIDNIGHT + 2 * DAY_S + GRACE_S, inputs) == []

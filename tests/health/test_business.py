@@ -41,13 +41,13 @@ def test_all_of_it(store: EmbeddedStore) -> None:
         (NOW - 151, {"miner_id": "m3", "model": "S19", "site": "north", "reachable": True}),
         (NOW - 10, {"miner_id": "sold", "model": "S19", "site": "north", "reachable": True}),
     )  # fmt: skip
-    hour = {"miner_id": "m1", "time_period": "1h", "hashrate_expected_hs": 100 * TH}
+    hour = {"miner_id": "m1", "time_period": "1h", "hashrate_expected_hs": 100 * TH, "coverage_percentage": 100.0}
     put(
         store, "operational_metrics",
         (DAY + 8 * HOUR_S, {**hour, "hashrate_lost_hs": 10 * TH, "hashing_uptime_percentage": 90.0}),
         (DAY + 9 * HOUR_S, {**hour, "hashrate_lost_hs": 0.0, "hashing_uptime_percentage": 100.0}),
         (DAY + 9 * HOUR_S, {**hour, "miner_id": "m2", "hashrate_lost_hs": 50 * TH, "hashing_uptime_percentage": 50.0}),
-        (DAY + 9 * HOUR_S, {**hour, "miner_id": "m3", "hashrate_lost_hs": None}),  # not known
+        (DAY + 9 * HOUR_S, {**hour, "miner_id": "m3", "hashrate_lost_hs": None, "coverage_percentage": 0.0}),
         (DAY - 15 * HOUR_S, {**hour, "hashrate_lost_hs": 90 * TH, "hashing_uptime_percentage": 1.0}),  # 25 hours ago
         (DAY + 9 * HOUR_S, {**hour, "time_period": "1d", "hashrate_lost_hs": 99 * TH}),
     )  # fmt: skip
@@ -82,6 +82,7 @@ def test_all_of_it(store: EmbeddedStore) -> None:
     assert told.hashrate_delivered_hs == pytest.approx(120 * TH)
     assert told.delivered_ratio == pytest.approx(0.8)
     assert told.hashing_uptime_percent == pytest.approx(80.0, rel=1e-4)
+    assert told.coverage_percent == pytest.approx(75.0)
     assert (told.predicted_usd, told.credited_usd, told.credited_ratio) == (100.0, 95.0, 0.95)
     assert (told.profit_day_usd, told.profit_mean_usd, told.profit_change_usd) == (70.0, 105.0, -35.0)
     assert told.price_age_s == 700.0
@@ -108,7 +109,8 @@ def test_what_is_not_known_is_null_with_a_reason(store: EmbeddedStore) -> None:
     told = look_at_fleet(store, [miner("m1")], NOW)
     assert (told.miners, told.miners_known, told.known_ratio) == (1, 0, 0.0)
     assert told.reason == (
-        "credited_ratio:nothing_reconciled,delivered_ratio:no_operational_metrics,"
+        "coverage_percent:no_operational_metrics,credited_ratio:nothing_reconciled,"
+        "delivered_ratio:no_operational_metrics,"
         "hashing_uptime_percent:no_operational_metrics,price_age_s:no_price_for_a_day,"
         "profit_day_usd:no_financial_metrics,profit_mean_usd:no_financial_metrics"
     )

@@ -157,7 +157,8 @@ def everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     watermarks.keep(data / "state", {"miner_telemetry": T - 3_600}, T)
     fleet = FleetHealth(
         time=T, miners=3, miners_known=2, miners_answering=1, hashrate_expected_hs=1.5e14, hashrate_delivered_hs=1.2e14,
-        hashing_uptime_percent=80.0, predicted_usd=100.0, credited_usd=95.0, profit_day_usd=70.0, profit_mean_usd=105.0,
+        hashing_uptime_percent=80.0, coverage_percent=75.0, predicted_usd=100.0, credited_usd=95.0, profit_day_usd=70.0,
+        profit_mean_usd=105.0,
         price_age_s=700.0, sources=(QualityOfSource(source="miners", kind="miner", day=T - 86_400, score=0.9),),
     )  # fmt: skip
     fleets.keep(data / "state", fleet)
@@ -255,6 +256,7 @@ def test_numbers_in_base_units(everything: Path) -> None:
     assert found["lodeline_host_cpu_seconds_total", "mode=idle"] == 75.0
     assert found["lodeline_host_boot_timestamp_seconds",] == T + 30 - 3_600
     assert found["lodeline_fleet_hashing_uptime_ratio",] == 0.8
+    assert found["lodeline_fleet_coverage_ratio",] == 0.75
     assert found["lodeline_fleet_oldest_price_timestamp_seconds",] == T - 700
     assert found["lodeline_process_resident_memory_bytes", "process=flows"] == 200
     assert found["lodeline_process_cpu_seconds_total", "process=shift-miners"] == 7.0

@@ -74,6 +74,21 @@ def test_the_cause_that_took_most_of_each_miner(day: Day) -> None:
     }  # fmt: skip
 
 
+def test_hours_in_which_nobody_was_read_are_told(tmp_path: Path) -> None:
+    def hour(number: int, name: str, **fields: float | None) -> dict[str, object]:
+        return {"time": STOP - number * 3_600, "miner_id": name, "time_period": "1h", **fields}
+
+    dark = [hour(number, name, coverage_percentage=0.0) for number in (1, 2) for name in ("s01", "s02")]
+    store = world.stored(tmp_path / "dark", [world.frame("operational_metrics", dark)])
+    (sha,) = read_day(store, CONFIGURED, NOW).algorithms
+    assert in_words(sha).endswith("nothing is known. No miner was read in 2 h")
+    half = hour(3, "s01", coverage_percentage=50.0, hashrate_expected_hs=1e14, hashrate_lost_hs=0.0)
+    store.write([world.frame("operational_metrics", [half, hour(3, "s02", coverage_percentage=0.0)])])
+    (sha,) = read_day(store, CONFIGURED, NOW).algorithms
+    assert "in 1 h was lost. No miner was read in 2 h" in in_words(sha)
+    store.close()
+
+
 def test_a_miner_that_does_not_say_what_to_expect_is_in_no_sum(tmp_path: Path) -> None:
     silent = world.frame(
         "operational_metrics",

@@ -74,7 +74,8 @@ def test_the_day_before_is_compared(report: Report) -> None:
         "Hashrate delivered": ("140 TH/s", "100 TH/s", "+40.0 %"),
         "Energy": ("72 kWh", "72 kWh", "the same"),
         "Electricity, part of the cost": ("3.60 USD", "2.40 USD", "+1.20 USD, +50 %"),
-        "Reached": ("75.0 %", "100.0 %", "-25.0 points"),
+        "Reached, of what is known": ("75.0 %", "100.0 %", "-25.0 points"),
+        "Known of the time": ("100.0 %", "100.0 %", "the same"),
         "Alerts fired": ("2", "0", "+2"),
         "Anomalous miner-hours": ("1", "\N{EN DASH}", ""),
     }
@@ -107,6 +108,29 @@ def test_what_is_not_known_is_not_taken_for_nothing(store: EmbeddedStore) -> Non
     assert hashrate.svg.count("<polygon") == 2, "one run of each line, and nothing drawn where nothing is known"
     assert [">Mon 23<" in hashrate.svg, ">TH/s<" in hashrate.svg] == [True, True]
     assert found.before.work == []
+
+
+def test_hours_in_which_nobody_was_read_are_not_taken_for_the_others(tmp_path: Path) -> None:
+    """Read in the first twelve hours, in the twelfth for six minutes, out of reach: (11 x 100 + 0.1 x 0) / 11.1 of what
+    is known, which is 11.1 of 24 hours."""
+    store = EmbeddedStore(tmp_path / "lake")
+    hours = list(range(DAY.start, DAY.stop, HOUR))
+    uptime = [100.0] * 11 + [0.0] + [None] * 12
+    store.write([
+        frame(
+            "operational_metrics", hours, miner_id="a", time_period="1h", uptime_percentage=uptime,
+            hashing_uptime_percentage=uptime, coverage_percentage=[100.0] * 11 + [10.0] + [0.0] * 12,
+            hashrate_expected_hs=[100 * TH] * 12 + [None] * 12, hashrate_lost_hs=[0.0] * 12 + [None] * 12,
+            reason=[""] * 11 + ["gap"] + ["no_readings"] * 12,
+        )
+    ])  # fmt: skip
+    found = gather(store, Fleet({"a": ("Antminer S19", "")}), DAY, NOW)
+    assert found.this.uptime_percent == pytest.approx(100 * 11 / 11.1)
+    assert found.this.coverage_percent == pytest.approx(100 * 11.1 / 24)
+    said = as_markdown(found)
+    assert "Only 12 of 24 hours are known" in said
+    assert "Reached 99.1 % of the time that is known, hashing 99.1 %; 46.2 % of the day is known." in said
+    assert "| Known of the time | 46.2 % |" in said
 
 
 def test_algorithms_are_never_added_up(tmp_path: Path) -> None:
