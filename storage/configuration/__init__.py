@@ -15,6 +15,7 @@ from storage.configuration.section import (
     WebAddress,
 )
 from storage.configuration.unique import Unique
+from storage.configuration.within import Within, refuse
 
 __all__ = [
     "BucketAddress",
@@ -29,9 +30,11 @@ __all__ = [
     "TimeZoneName",
     "Unique",
     "WebAddress",
+    "Within",
     "from_environment",
     "from_folder",
     "in_turn",
     "load",
+    "refuse",
     "usual_resolver",
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from storage.configuration import CronExpression, Name, Section, TimeZoneName, Unique, WebAddress
+from storage.configuration import CronExpression, Name, Section, TimeZoneName, Unique, WebAddress, Within, refuse
 from storage.configuration.section import nearest
 from storage.declaration import MEASUREMENTS, Measurement
 from storage.declaration.field import Type
@@ -152,6 +153,14 @@ class CompositeSettings(Section):
             raise ValueError(f"composite {self.name} needs all_of or any_of: without them it would hold always")
         return self
 
+    def names_of_rules(self) -> Iterator[Within]:
+        """Where it names other rules, and which."""
+        for group in ("all_of", "any_of", "none_of"):
+            for at, part in enumerate(getattr(self, group)):
+                if part.rule is not None:
+                    yield (group, at, "rule"), part.rule
+        yield from ((("muted_by", at), name) for at, name in enumerate(self.muted_by))
+
     def declared(self) -> Rule:
         """The rule."""
         groups: tuple[tuple[Group, tuple[PartSettings, ...]], ...] = (
@@ -256,12 +265,15 @@ class AlertSettings(Section):
     @field_validator("rules")
     @classmethod
     def _known_rules(cls, rules: dict[str, RuleSettings]) -> dict[str, RuleSettings]:
+        faults: list[Within] = []
         for name, settings in rules.items():
             if name not in RULES:
                 meant = nearest(name, RULES)
-                raise ValueError(f"there is no rule {name!r}" + (f"; did you mean {meant}?" if meant else ""))
-            if settings.limit is not None and RULES[name].limit is None:
-                raise ValueError(f"rule {name} compares with no limit")
+                hint = f"did you mean {meant}?" if meant else "docs/alerts.md has all of them"
+                faults.append(((name,), f"there is no rule {name!r}; {hint}"))
+            elif settings.limit is not None and RULES[name].limit is None:
+                faults.append(((name, "limit"), f"rule {name} compares with no limit; leave it out"))
+        refuse(faults)
         return rules
 
     @field_validator("escalation_minutes")
@@ -274,25 +286,30 @@ class AlertSettings(Section):
     @model_validator(mode="after")
     def _steps_exist(self) -> AlertSettings:
         steps = len(self.escalation_minutes)
-        for channel in self.channels:
-            if channel.step > steps:
-                raise ValueError(f"channel {channel.name} is of step {channel.step}, escalation_minutes has {steps}")
+        refuse(
+            (("channels", at, "step"), f"channel {one.name} is of step {one.step}, escalation_minutes has {steps}")
+            for at, one in enumerate(self.channels)
+            if one.step > steps
+        )
         return self
 
     @model_validator(mode="after")
     def _composites_are_made_of_rules_in_force(self) -> AlertSettings:
         in_force = self.rules_in_force()
-        for one in self.composite:
+        faults: list[Within] = []
+        for at, one in enumerate(self.composite):
             if one.name in RULES:
-                raise ValueError(f"composite {one.name}: there is a rule of that name already")
-            made_of = [part.rule for part in (*one.all_of, *one.any_of, *one.none_of) if part.rule is not None]
-            for name in (*made_of, *one.muted_by):
+                faults.append(
+                    (("composite", at, "name"), f"composite {one.name}: there is a rule of that name already")
+                )
+            for path, name in one.names_of_rules():
                 if name in in_force:
                     continue
                 meant = nearest(name, in_force)
                 hint = f"; did you mean {meant}?" if meant else ""
                 why = "is switched off" if name in RULES else f"is not there{hint}"
-                raise ValueError(f"composite {one.name}: rule {name} {why}")
+                faults.append((("composite", at, *path), f"composite {one.name}: rule {name} {why}"))
+        refuse(faults)
         in_order({name: rule.composite for name, rule in in_force.items() if rule.composite is not None})
         return self
 

@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
+from storage.configuration import Within
 from storage.errors import ConfigurationError
 from tasks.miners.collection import LANE
 from tasks.miners.settings import MinerSettings
@@ -48,36 +49,43 @@ def miners_of(miners: Sequence[MinerSettings], site: str | None) -> tuple[MinerS
     return found
 
 
-def faults_of(sites: Sequence[str], miners: Sequence[MinerSettings]) -> list[str]:
-    """What is wrong with ``sites``, in words: names that cannot be told apart, miners of no known site, sites without
-    miners. Empty ``sites`` are never wrong."""
+def faults_of(sites: Sequence[str], miners: Sequence[MinerSettings]) -> list[Within]:
+    """What is wrong with ``sites``, each with its place in the file: names that cannot be told apart, miners of no
+    known site (at the first of them), sites without miners. Empty ``sites`` are never wrong."""
     if not sites:
         return []
-    faults = []
+    faults: list[Within] = []
     by_slug = defaultdict(list)
-    for site in sites:
-        by_slug[slug_of(site)].append(site)
-    for slug, alike in by_slug.items():
+    for number, site in enumerate(sites):
+        by_slug[slug_of(site)].append(number)
+    for slug, numbers in by_slug.items():
+        alike, at = [sites[number] for number in numbers], ("sites", numbers[-1])
         if not slug:
-            faults.append(f"site {alike[0]!r} needs a letter from a to z or a digit in its name: its queue is named so")
+            told = f"site {alike[0]!r} needs a letter from a to z or a digit in its name: its queue is named so"
+            faults.append((at, told))
         elif len(set(alike)) < len(alike):
-            faults.append(f"site {alike[0]!r} is there {len(alike)} times")
+            faults.append((at, f"site {alike[0]!r} is there {len(alike)} times"))
         elif len(alike) > 1:
-            faults.append(f"sites {' and '.join(map(repr, alike))} would share the queue site-{slug}: rename one")
+            names = " and ".join(map(repr, alike))
+            faults.append((at, f"sites {names} would share the queue site-{slug}: rename one"))
     elsewhere = defaultdict(list)
-    for miner in miners:
+    for number, miner in enumerate(miners):
         if miner.site not in sites:
-            elsewhere[miner.site].append(miner.id)
+            elsewhere[miner.site].append(number)
     known = ", ".join(sites)
-    for site, ids in elsewhere.items():
-        whose = _listed(ids)
+    for site, numbers in elsewhere.items():
+        whose = _listed([miners[number].id for number in numbers])
+        place = ("miners", numbers[0], "site")
         if site:
-            faults.append(f"site {site!r} of {whose} is not in sites: {known}")
+            faults.append((place, f"site {site!r} of {whose} is not in sites: {known}"))
         else:
-            faults.append(f"no site of {whose}, so that nobody would poll there: one of {known}")
+            faults.append((place, f"no site of {whose}, so that nobody would poll there: one of {known}"))
     there = {miner.site for miner in miners}
-    faults += [f"site {site!r} has no miners: give some to it, or take it out" for site in sites if site not in there]
-    return faults
+    return faults + [
+        (("sites", at), f"site {site!r} has no miners: give some to it, or take it out")
+        for at, site in enumerate(sites)
+        if site not in there
+    ]
 
 
 def _listed(ids: Sequence[str]) -> str:

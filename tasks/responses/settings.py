@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from storage.configuration import Name, Section, TimeZoneName, Unique
+from storage.configuration import Name, Section, TimeZoneName, Unique, Within
 from storage.configuration.section import nearest
 from tasks.alerts.rule import About, Rule
 from tasks.alerts.settings import Label
@@ -78,23 +78,21 @@ class ResponseSettings(Section):
             raise ValueError(f"mode is {self.mode} and there are no actions")
         return self
 
-    def check_rules(self, rules: Mapping[str, Rule]) -> None:
-        """Whether every action answers a rule in force, of a kind that it fits.
+    def faults_under(self, rules: Mapping[str, Rule]) -> Iterator[Within]:
+        """Actions that answer no rule of those in force, or one of a kind that they do not fit, and why."""
+        for at, action in enumerate(self.actions):
+            if told := _misfit(action, rules):
+                yield ("actions", at, "rule"), f"{action.name}: {told}"
 
-        Raises:
-            ValueError: the first that does not, and why.
-        """
-        for action in self.actions:
-            rule = rules.get(action.rule)
-            if rule is None:
-                meant = nearest(action.rule, rules)
-                hint = f"; did you mean {meant}?" if meant else ""
-                raise ValueError(f"responses: {action.name} answers rule {action.rule!r}, which is not in force{hint}")
-            if action.action in OF_MINERS and rule.about is not About.MINER:
-                raise ValueError(
-                    f"responses: {action.name}: {action.action} is done to a miner, and rule {rule.name} is about "
-                    f"{rule.about}"
-                )
-            fitting = {Act.PAUSE_SOURCE: SOURCE_RULES, Act.SHED_LOW_PRIORITY: LOAD_RULES}.get(action.action)
-            if fitting is not None and rule.name not in fitting:
-                raise ValueError(f"responses: {action.name}: {action.action} answers {' or '.join(sorted(fitting))}")
+
+def _misfit(action: ResponseActionSettings, rules: Mapping[str, Rule]) -> str | None:
+    rule = rules.get(action.rule)
+    if rule is None:
+        meant = nearest(action.rule, rules)
+        return f"rule {action.rule!r} is not in force" + (f"; did you mean {meant}?" if meant else "")
+    if action.action in OF_MINERS and rule.about is not About.MINER:
+        return f"{action.action} is done to a miner, and rule {rule.name} is about {rule.about}"
+    fitting = {Act.PAUSE_SOURCE: SOURCE_RULES, Act.SHED_LOW_PRIORITY: LOAD_RULES}.get(action.action)
+    if fitting is not None and rule.name not in fitting:
+        return f"{action.action} answers {' or '.join(sorted(fitting))}, not {rule.name}"
+    return None

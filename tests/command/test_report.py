@@ -48,4 +48,6 @@ def test_a_channel_that_is_not_there_is_told(runner: CliRunner, tmp_path: Path) 
     (tmp_path / "data_collection_config.yaml").write_text(yaml.safe_dump({"reports": {"tell": ["ops"]}}))
     refused = runner.invoke(app, ["check"])
     assert refused.exit_code == 2
-    assert "reports.tell names channel 'ops'" in refused.output
+    assert (
+        "data_collection_config.yaml:3: reports.tell[0]: there is no channel 'ops' in alerts.channels" in refused.output
+    )

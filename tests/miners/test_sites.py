@@ -38,5 +38,6 @@ def test_without_sites_the_site_of_a_miner_is_a_label():
 
 
 def test_many_miners_of_one_fault_are_counted():
-    (fault,) = faults_of(["north"], [miner(1, "north"), *(miner(n) for n in range(2, 252))])
+    ((place, fault),) = faults_of(["north"], [miner(1, "north"), *(miner(n) for n in range(2, 252))])
+    assert place == ("miners", 1, "site")
     assert fault == "no site of miners m2, m3, m4, m5, m6 and 245 more, so that nobody would poll there: one of north"

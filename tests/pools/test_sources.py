@@ -104,7 +104,7 @@ def test_where_miners_should_mine(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("miner", "said"),
     [
-        ("pool: elsewhere", "miner m1 should mine at pool 'elsewhere', which is not there: one of ltc, old"),
+        ("pool: elsewhere", r"miners\[0\]\.pool: there is no pool 'elsewhere': expected one of ltc, old"),
         ("worker: rig1", "worker needs pool"),
     ],
 )

@@ -56,7 +56,7 @@ def test_nobody_would_look() -> None:
 
 
 def test_a_rule_that_is_switched_off_cannot_be_answered() -> None:
-    with pytest.raises(ValidationError, match="'cooling_failing', which is not in force"):
+    with pytest.raises(ValidationError, match="rule 'cooling_failing' is not in force"):
         CollectionSettings.model_validate(
             {"alerts": {"rules": {"cooling_failing": {"enabled": False}}}, "responses": {"actions": [COOL]}}
         )
