@@ -25,5 +25,11 @@ async def archive(config: str | None = None) -> State[None]:
     from tasks.archive.notice import in_words  # the lake's libraries are an extra
     from tasks.archive.steps import archive_step
 
-    report = await archive_step(settings.storage, place, settings.retention, host=settings.host)
+    report = await archive_step(
+        settings.storage,
+        place,
+        settings.retention,
+        host=settings.host,
+        channels=settings.collection.alerts.channels,
+    )
     return Completed(message=in_words(report))

@@ -142,7 +142,7 @@ class ArchivingSettings(Section):
     verification_enabled: bool = True
     """Compare checksums before anything is deleted."""
     notification_email: EmailAddress | None = None
-    """Who is told."""
+    """Who is mailed what each run did, by the first ``mailto://`` or ``mailtos://`` of alerts.channels."""
 
 
 class RetentionSettings(Section):

@@ -21,6 +21,7 @@ EXAMINATIONS: tuple[Callable[[Settings], Iterable[Finding]], ...] = (
     orchestration.prefect,
     stores.pipeline,
     watching.alerts,
+    watching.archive_mail,
 )
 
 

@@ -1,4 +1,4 @@
-"""The watch for alerts, and whether it can tell anybody."""
+"""The watch for alerts, and whether it and the archive can tell anybody."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from deployments.doctor.finding import Finding, odd, skipped, well, wrong
 from deployments.settings import Settings
 from storage.errors import NeedsHuman
 from tasks.alerts.book import Book
-from tasks.alerts.channels import check
+from tasks.alerts.channels import NO_MAIL, addressed, check
 from tasks.quantity import age
 
 _MISSED = 3
@@ -45,3 +45,16 @@ def alerts(settings: Settings) -> Iterator[Finding]:
     for one in channels:
         if one.trouble is not None:
             yield wrong("channels", f"{one.name}: {one.trouble}", "lodeline alerts test")
+
+
+def archive_mail(settings: Settings) -> Iterator[Finding]:
+    """Whether who is to be mailed what the archive does can be."""
+    to = settings.retention.archiving.notification_email
+    if to is None or settings.retention.general.archive_base_path is None:
+        return
+    channels = settings.collection.alerts.channels
+    by = next((one.name for one in channels if addressed(one.url, to) is not None), None)
+    if by is None:
+        yield odd("archive mail", f"{to} is not told of the archive: {NO_MAIL}", "Add one to alerts.channels")
+    else:
+        yield well("archive mail", f"{to} is told by channel {by}")

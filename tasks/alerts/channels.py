@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 TIMEOUT_S = 15.0
 _SECRET_FROM = 4
 _WEBHOOKS = frozenset({"json", "jsons", "xml", "xmls", "form", "forms"})
+_MAIL = frozenset({"mailto", "mailtos"})
+NO_MAIL = "no channel of alerts.channels is a mailto:// or mailtos:// address"
+_RECIPIENTS = frozenset({"to", "cc", "bcc"})
 
 
 def send(
@@ -61,6 +64,16 @@ def send(
 def takes_files(url: SecretStr) -> bool:
     """Whether the service takes files with a message. Raises NeedsHuman as :func:`check` does."""
     return all(service.attachment_support for service in _opened(url))
+
+
+def addressed(url: SecretStr, to: str) -> SecretStr | None:
+    """``url`` of an e-mail service (``mailto://``, ``mailtos://``) with ``to`` for its only recipient; None for any
+    other. apprise takes recipients from the path and from to, cc and bcc of the query."""
+    parts = urlsplit(url.get_secret_value())
+    if parts.scheme not in _MAIL:
+        return None
+    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in _RECIPIENTS]
+    return SecretStr(urlunsplit((parts.scheme, parts.netloc, "", urlencode([*kept, ("to", to)]), "")))
 
 
 def check(url: SecretStr) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from storage.errors import StoreError
 from storage.progress import told
 from storage.retention_settings import RetentionSettings
 from storage.settings import StorageSettings
-from tasks.archive.notice import in_full, in_words
+from tasks.alerts.settings import ChannelSettings
+from tasks.archive.notice import in_full, in_words, mail
 from tasks.progress.steps import progress_artifact
 from tasks.resilience.interruptible import interruptible
 from tasks.resilience.steps import as_task
@@ -26,11 +28,19 @@ from tasks.resilience.steps import as_task
 FIRST_DELAY_S = 30
 ACTOR = "flow archive"
 
+_log = logging.getLogger(__name__)
+
 
 async def archive_step(
-    storage: StorageSettings, archive: Path, retention: RetentionSettings, *, host: str
+    storage: StorageSettings,
+    archive: Path,
+    retention: RetentionSettings,
+    *,
+    host: str,
+    channels: Sequence[ChannelSettings] = (),
 ) -> ArchiveReport:
-    """Archive what is past its retention, ``archiving.parallel_jobs`` tables at a time.
+    """Archive what is past its retention, ``archiving.parallel_jobs`` tables at a time, and mail what was done to
+    ``archiving.notification_email`` by one of ``channels``.
 
     Raises:
         StoreError: tables were in trouble, each named; all others were archived.
@@ -65,9 +75,12 @@ async def archive_step(
             "last": part.last,
         }
         await asyncio.to_thread(partial(trail.record, AuditKind.ARCHIVED, part.path, actor=ACTOR, detail=detail))
-    await acreate_markdown_artifact(
-        in_full(total, retention.archiving.notification_email), key="archive", description="The weekly archive"
-    )
+    to = retention.archiving.notification_email
+    mailed = None if to is None else await asyncio.to_thread(mail, total, to, channels)
+    if mailed is not None and mailed.trouble is not None:
+        _log.warning("%s", mailed)
+    text = in_full(total, "" if mailed is None else str(mailed))
+    await acreate_markdown_artifact(text, key="archive", description="The weekly archive")
     if total.troubles:
         raise StoreError("; ".join(total.troubles))
     return total

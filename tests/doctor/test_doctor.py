@@ -140,6 +140,19 @@ def test_a_port_that_somebody_else_has(patient: Patient) -> None:
         assert verdict == "well"
 
 
+def test_who_is_to_be_mailed_of_the_archive(patient: Patient, tmp_path: Path) -> None:
+    archived = {
+        "general": {"archive_base_path": str(tmp_path / "archive")},
+        "archiving": {"notification_email": "ops@farm.example"},
+    }
+    patient.configured({}, archived)
+    ((verdict, said),) = patient.seen()["archive mail"]
+    assert (verdict, said[:16]) == ("odd", "ops@farm.example")
+    mail = {"name": "mail", "url": "mailto://127.0.0.1/oncall@farm.example?from=l@farm.example"}
+    patient.configured({"alerts": {"channels": [mail]}}, archived)
+    assert patient.seen()["archive mail"] == [("well", "ops@farm.example is told by channel mail")]
+
+
 def test_an_archive_beside_the_data(patient: Patient, tmp_path: Path) -> None:
     patient.configured({}, {"general": {"archive_base_path": str(tmp_path / "archive")}})
     ((verdict, said),) = patient.seen()["archive"]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socketserver
+import threading
+from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from pydantic import SecretStr
 
 from deployments.settings import load_settings
 from storage.archive.moving import ArchiveReport
@@ -18,6 +22,7 @@ from storage.influx.provision import provision
 from storage.influx.settings import InfluxSettings
 from storage.retention_settings import BUCKET_KEYS, FILE_NAME, RetentionSettings
 from storage.settings import StorageSettings
+from tasks.alerts.settings import ChannelSettings
 from tasks.archive import steps
 from tests.influx.fake import ORG, TOKEN, FakeInflux
 
@@ -103,9 +108,11 @@ class Archiving:
         monkeypatch.setattr(steps, "progress_artifact", lambda *_: contextlib.nullcontext())
         monkeypatch.setattr(steps, "acreate_markdown_artifact", artifact)
 
-    async def run(self, root: Path, **archiving: object) -> None:
+    async def run(self, root: Path, urls: Sequence[str] = (), **archiving: object) -> None:
         retention = RetentionSettings.model_validate({"archiving": archiving})
-        await steps.archive_step(StorageSettings(data_directory=root), root / "archive", retention, host="h")
+        channels = [ChannelSettings(name=f"c{number}", url=SecretStr(url)) for number, url in enumerate(urls)]
+        storage = StorageSettings(data_directory=root)
+        await steps.archive_step(storage, root / "archive", retention, host="h", channels=channels)
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
@@ -122,10 +129,44 @@ async def test_copies_are_compared_where_verification_is_on(enabled: bool, tmp_p
     assert archiving.compared == {enabled}
 
 
-async def test_who_is_told_stands_in_the_report(tmp_path: Path, monkeypatch) -> None:
+class Mailbox(socketserver.StreamRequestHandler):
+    """A server of SMTP (RFC 5321) that takes whatever comes."""
+
+    recipients: ClassVar[list[str]] = []
+    letters: ClassVar[list[str]] = []
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 mail.example\r\n")
+        while line := self.rfile.readline().decode():
+            command = line[:4].upper()
+            if command == "RCPT":
+                self.recipients.append(line.partition(":")[2].strip())
+            if command == "DATA":
+                self.wfile.write(b"354 go on\r\n")
+                letter = iter(lambda: self.rfile.readline().decode(), ".\r\n")
+                self.letters.append("".join(letter))
+            self.wfile.write(b"221 bye\r\n" if command == "QUIT" else b"250 mail.example\r\n")
+
+
+async def test_who_is_to_be_told_gets_a_mail_and_nobody_else(tmp_path: Path, monkeypatch) -> None:
     archiving = Archiving(monkeypatch)
-    await archiving.run(tmp_path, notification_email="operator@farm.example")
-    assert "operator@farm.example" in archiving.artifact
+    with socketserver.TCPServer(("127.0.0.1", 0), Mailbox) as server:
+        threading.Thread(target=server.handle_request).start()
+        mailbox = (
+            f"mailto://127.0.0.1:{server.server_address[1]}/oncall@farm.example?from=l@farm.example&cc=b@farm.example"
+        )
+        await archiving.run(tmp_path, ["json://127.0.0.1", mailbox], notification_email="operator@farm.example")
+    assert Mailbox.recipients == ["<operator@farm.example>"]
+    assert "Subject: Lodeline archive: 0 files" in Mailbox.letters[0]
+    assert "Told: operator@farm.example" in archiving.artifact
+
+
+async def test_that_nobody_can_be_mailed_is_told(tmp_path: Path, monkeypatch, caplog) -> None:
+    archiving = Archiving(monkeypatch)
+    await archiving.run(tmp_path, ["json://127.0.0.1"], notification_email="operator@farm.example")
+    said = "Not told: operator@farm.example, no channel of alerts.channels is a mailto:// or mailtos:// address"
+    assert said in archiving.artifact
+    assert said in caplog.text
 
 
 def test_every_class_has_a_key() -> None:

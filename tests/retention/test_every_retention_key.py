@@ -42,7 +42,7 @@ OTHERS = {
     "archiving.schedule": "flows/test_deploy.py::test_the_archive_runs_when_the_configuration_says",
     "archiving.parallel_jobs": "retention/test_effects.py::test_so_many_tables_are_archived_at_one_time",
     "archiving.verification_enabled": "retention/test_effects.py::test_copies_are_compared_where_verification_is_on",
-    "archiving.notification_email": "retention/test_effects.py::test_who_is_told_stands_in_the_report",
+    "archiving.notification_email": "retention/test_effects.py::test_who_is_to_be_told_gets_a_mail_and_nobody_else",
 }
 
 
