@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,19 +17,13 @@ from storage.configuration.folder import files_in
 from storage.configuration.section import nearest
 from storage.configuration.variables import variable_names
 from storage.errors import ConfigurationError
+from storage.loopback import is_loopback
 from storage.retention_settings import RetentionSettings, load_retention_settings
 from storage.settings import PREFIX, StorageSettings, load_storage_settings
 from tasks import collection_settings
 from tasks.abacus import settings as abacus_settings
 from tasks.abacus.settings import AbacusSettings, load_abacus_settings
 from tasks.collection_settings import CollectionSettings, load_collection_settings
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class PageSettings(Section):
@@ -47,7 +40,7 @@ class PageSettings(Section):
     @classmethod
     def _locked_where_others_reach_it(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         host = info.data.get("host")
-        if host is not None and not _is_loopback(host) and not (password and password.get_secret_value().strip()):
+        if host is not None and not is_loopback(host) and not (password and password.get_secret_value().strip()):
             raise ValueError(f"must be set, for host {host} can be reached from elsewhere")
         return password
 
@@ -107,17 +100,16 @@ class Settings:
     abacus: AbacusSettings | None
 
     def summary(self) -> dict[str, Any]:
-        """What an operator wants to see at a glance; holds no secret."""
-        market = self.collection.market_data
-        sources = {
-            "prohashing": self.collection.prohashing is not None,
-            "coingecko": market.coingecko is not None and market.coingecko.enabled,
-            "coinmarketcap": market.coinmarketcap is not None and market.coinmarketcap.enabled,
-        }
+        """What an operator wants to see at a glance; holds no secret. ``sources``: pools that are asked, by their ids,
+        then providers of prices and networks."""
+        from tasks.market.sources import market_rates  # not everything that reads settings asks a market
+
+        pools = self.collection.pool_ids - self.collection.closed_pool_ids
         return {
+            "environment": self.collection.general.environment,
             "files": [str(file) for file in self.files],
             "miners": len(self.collection.miners),
-            "sources": [name for name, on in sources.items() if on],
+            "sources": [*sorted(pools), *sorted(market_rates(self.collection.market_data))],
             "abacus": self.abacus is not None,
             "influx": self.host.influx.url if self.host.influx else None,
             "lake": self.host.lake_address if self.host.lake.enabled else None,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import model_validator
 
-from storage.configuration import Name, Resolver, Section, Unique, load
+from storage.configuration import Name, Resolver, Section, Unique, Within, load, refuse
 from tasks.alerts.settings import AlertSettings
 from tasks.derive.settings import EconomicsSettings, ElectricitySettings
 from tasks.exports.settings import ExportSettings
@@ -31,7 +31,7 @@ class CollectionGeneralSettings(Section):
     """This installation."""
 
     environment: Name = "production"
-    """Label of this installation."""
+    """Label of this installation; the page shows it where it is not production, `lodeline check` always."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     """Least severe message that is logged."""
     data_directory: Path | None = None
@@ -75,35 +75,37 @@ class CollectionSettings(Section):
         return frozenset(closed | ({POOL_ID} if gone else set()))
 
     @model_validator(mode="after")
-    def _reports_have_channels(self) -> CollectionSettings:
-        there = {channel.name for channel in self.alerts.channels}
-        for name in self.reports.tell:
-            if name not in there:
-                known = f"one of {', '.join(sorted(there))}" if there else "none is configured"
-                raise ValueError(f"reports.tell names channel {name!r}, which is not in alerts.channels: {known}")
+    def _sections_fit_each_other(self) -> CollectionSettings:
+        refuse(
+            (
+                *faults_of(self.sites, self.miners),
+                *self._pools_of_miners(),
+                *self._answers_to_alerts(),
+                *self._channels_of_reports(),
+            )
+        )
         return self
 
-    @model_validator(mode="after")
-    def _miners_of_sites(self) -> CollectionSettings:
-        if faults := faults_of(self.sites, self.miners):
-            raise ValueError("; ".join(faults))
-        return self
-
-    @model_validator(mode="after")
-    def _responses_answer_rules(self) -> CollectionSettings:
-        if self.responses.mode is not Mode.OFF and not self.alerts.enabled:
-            raise ValueError(f"responses.mode is {self.responses.mode}, and alerts.enabled is false: nobody would look")
-        self.responses.check_rules(self.alerts.rules_in_force())
-        return self
-
-    @model_validator(mode="after")
-    def _pools_of_miners(self) -> CollectionSettings:
+    def _pools_of_miners(self) -> Iterator[Within]:
         known = self.pool_ids
-        for miner in self.miners:
+        there = f"expected one of {', '.join(sorted(known))}" if known else "none is configured (section pools)"
+        for at, miner in enumerate(self.miners):
             if miner.pool is not None and miner.pool not in known:
-                there = f"one of {', '.join(sorted(known))}" if known else "none is configured"
-                raise ValueError(f"miner {miner.id} should mine at pool {miner.pool!r}, which is not there: {there}")
-        return self
+                yield ("miners", at, "pool"), f"there is no pool {miner.pool!r}: {there}"
+
+    def _answers_to_alerts(self) -> Iterator[Within]:
+        mode = self.responses.mode
+        if mode is not Mode.OFF and not self.alerts.enabled:
+            yield ("responses", "mode"), f"expected off, found {mode}: alerts.enabled is false, so nobody would look"
+        for path, told in self.responses.faults_under(self.alerts.rules_in_force()):
+            yield ("responses", *path), told
+
+    def _channels_of_reports(self) -> Iterator[Within]:
+        there = {channel.name for channel in self.alerts.channels}
+        known = f"expected one of {', '.join(sorted(there))}" if there else "none is configured"
+        for at, name in enumerate(self.reports.tell):
+            if name not in there:
+                yield ("reports", "tell", at), f"there is no channel {name!r} in alerts.channels: {known}"
 
 
 def load_collection_settings(file: Path | None, environ: Mapping[str, str], resolve: Resolver) -> CollectionSettings:

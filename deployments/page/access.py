@@ -11,7 +11,6 @@ import base64
 import hashlib
 import hmac
 import html
-import ipaddress
 import os
 import secrets
 import time
@@ -26,6 +25,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from storage.errors import NeedsHuman
+from storage.loopback import is_loopback
 
 COOKIE = "lodeline_session"
 SESSION_S = 12 * 3600
@@ -33,16 +33,6 @@ _SECRET_BYTES = 32
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 60.0
 _REMEMBERED = 1024
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server bound to ``host``."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def require_password(host: str, password: SecretStr | None) -> None:

@@ -9,17 +9,21 @@ from tasks.derive.fleet import Fleet as Economy
 from tasks.derive.fleet import fleet_of
 from tasks.pools.configured import pool_names
 
+USUAL_ENVIRONMENT = "production"
+"""Label of an installation that needs none."""
+
 
 @dataclass(frozen=True)
 class Configured:
     """``economy``: miners, tariffs, coins mined; ``zone``: of days of money; ``channels``: names of those that alerts
-    are told on."""
+    are told on; ``environment``: label of the installation."""
 
     economy: Economy = field(default_factory=Economy)
     pool_ids: tuple[str, ...] = ()
     coin_ids: tuple[str, ...] = ()
     zone: str = "UTC"
     channels: tuple[str, ...] = ()
+    environment: str = USUAL_ENVIRONMENT
 
     @classmethod
     def of(cls, settings: CollectionSettings) -> Configured:
@@ -30,4 +34,5 @@ class Configured:
             settings.market_data.watched_coins,
             settings.reports.timezone,
             tuple(channel.name for channel in settings.alerts.channels),
+            settings.general.environment,
         )

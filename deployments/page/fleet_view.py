@@ -38,7 +38,7 @@ class FleetPage:
         self._fleet: Fleet | None = None
         self._history: FleetHistory | None = None
         self._hashrate_charts: dict[str | None, ChartCard] = {}
-        self._frame = Frame(request, "Fleet", log_out=log_out)
+        self._frame = Frame(request, "Fleet", label=reader.label, log_out=log_out)
         with self._frame.main:
             self._tiles = Markup().classes("tiles")
             with ui.element("section").classes("card").props('aria-label="States"'):

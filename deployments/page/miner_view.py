@@ -35,7 +35,7 @@ class MinerPage:
         self._miner_id = miner_id
         self._detail: Detail | None = None
         self._history: MinerHistory | None = None
-        self._frame = Frame(request, miner_id, log_out=log_out)
+        self._frame = Frame(request, miner_id, label=reader.label, log_out=log_out, inner=True)
         with self._frame.main:
             self._hero = Markup().classes("card hero")
             self._numbers = Card("Now", "numbers")
@@ -185,6 +185,7 @@ def _rows(parts: Parts) -> Html:
             tuple(_cell(column, cell, part) for column, cell in zip(parts.columns, part.cells, strict=True))
             for part in parts.rows
         ],
+        figures=parts.figures,
         greyed=[
             None if part.current else f"not in the newest answer; last of {quantity.clock(part.time)}"
             for part in parts.rows

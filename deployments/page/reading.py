@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from deployments.page.alerts import Alerts, acknowledge_alerts, read_alerts
 from deployments.page.answer import Answer, Answers
 from deployments.page.background import Background
-from deployments.page.configured import Configured
+from deployments.page.configured import USUAL_ENVIRONMENT, Configured
 from deployments.page.detail import Detail, build_detail
 from deployments.page.health import Health, read_health
 from deployments.page.history import (
@@ -87,6 +87,8 @@ class PageReader:
         self._assumed_interval_s = assumed_interval_s
         self._acknowledgement_hours = acknowledgement_hours
         self._channels = configured.channels
+        self.label = "" if configured.environment == USUAL_ENVIRONMENT else configured.environment
+        """Of the installation, for every page of it; empty where it needs none."""
         self._clock = clock
         self._store_thread = ThreadPoolExecutor(1, "page-store")
         self._file_thread = ThreadPoolExecutor(1, "page-state")

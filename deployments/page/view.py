@@ -24,9 +24,10 @@ _THEMES: dict[str, bool | None] = {"light": False, "dark": True}
 
 
 class Frame:
-    """Header and banner of one open page."""
+    """Header and banner of one open page. ``label``: of the installation, empty where it needs none; ``inner``: of a
+    page below the fleet's, which leads back to it."""
 
-    def __init__(self, request: Request, where: str, *, log_out: bool) -> None:
+    def __init__(self, request: Request, where: str, *, label: str, log_out: bool, inner: bool = False) -> None:
         ui.page_title(f"{where} · Lodeline")
         ui.add_css(_STYLE)
         ui.add_head_html(f"<script>{_SCRIPT.read_text(encoding='utf-8')}</script>")
@@ -34,6 +35,10 @@ class Frame:
         self._dark = ui.dark_mode(_THEMES.get(request.cookies.get(THEME_COOKIE, "")))
         with ui.element("header").classes("top"):
             ui.link("Lodeline", "/").classes("brand")
+            if label:
+                ui.label(label).classes("label").props('title="general.environment of this installation"')
+            if inner:
+                ui.link("Fleet", "/").classes("back")
             with ui.element("h1").classes("where"):
                 ui.label(where)
             ui.element("div").classes("grow")

@@ -14,7 +14,7 @@ from storage.declaration import MEASUREMENTS, Tier
 from storage.disk_budget.files import KERNEL, Disks, Volume, bytes_in
 from storage.disk_budget.forecast import REMEMBERED_DAYS, Forecast, Growth, Stock, days_until_full, growth_of_totals
 from storage.disk_budget.guard import Action, due
-from storage.disk_budget.influx import bytes_in_influx, is_loopback
+from storage.disk_budget.influx import bytes_in_influx, is_here
 from storage.settings import StorageSettings
 from storage.spool.durable import replace_file
 
@@ -100,7 +100,7 @@ def examine(
     if settings.influx is not None:
         sizes, reason = bytes_in_influx(settings.influx)
         notes += [f"InfluxDB: {reason}"] if reason else []
-        near = is_loopback(settings.influx)
+        near = is_here(settings.influx)
         for bucket, size in sorted(sizes.items()):
             stock = Stock(size, history.growth(f"influx/{bucket}", size))
             measured.append(("influx", bucket, "", here if near else None, stock))

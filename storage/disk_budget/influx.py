@@ -11,6 +11,7 @@ import msgspec
 from storage.errors import LodelineError, StoreError
 from storage.influx.connection import Connection, Dialect, raise_common_troubles, read_answer
 from storage.influx.settings import InfluxSettings
+from storage.loopback import is_loopback
 
 _SHARD = re.compile(r'storage_shard_disk_size\{[^}]*bucket="([^"]+)"[^}]*\}\s+(\S+)')
 
@@ -35,10 +36,9 @@ def _without_own(sizes: dict[str, int]) -> dict[str, int]:
     return {name: size for name, size in sizes.items() if not name.startswith("_")}
 
 
-def is_loopback(settings: InfluxSettings) -> bool:
+def is_here(settings: InfluxSettings) -> bool:
     """Whether that InfluxDB runs on this host."""
-    host = urlsplit(settings.url).hostname or ""
-    return host == "localhost" or host.startswith("127.") or host == "::1"
+    return is_loopback(urlsplit(settings.url).hostname or "")
 
 
 class _Series(msgspec.Struct):

@@ -16,7 +16,6 @@ The key is sent in a header only, to the addresses below alone: https, or this h
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +29,7 @@ from abacusai.client import ApiException
 from pydantic import SecretStr
 
 from storage.errors import LodelineError, NeedsHuman, TryAgain
+from storage.loopback import is_loopback
 from tasks.abacus.settings import AbacusSettings, IngestionSettings
 from tasks.miners.redaction import Redaction
 from tasks.resilience.http import Api
@@ -112,10 +112,7 @@ def require_safe(address: str, what: str) -> None:
         NeedsHuman: it is neither https nor of this host.
     """
     parts = urlsplit(address)
-    with contextlib.suppress(ValueError):
-        if parts.scheme == "http" and ipaddress.ip_address(parts.hostname or "").is_loopback:
-            return
-    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname == "localhost"):
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         return
     raise NeedsHuman(f"{what} is {address}: the API key would be sent in the clear", remedy="Use an https address")
 
