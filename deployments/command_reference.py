@@ -18,7 +18,9 @@ _INTRODUCTION = """# Commands
 Made from the commands by `python -m deployments.command_reference`; a test fails when it is stale.
 
 Exit codes are the same everywhere: 0 well, 1 not well, 2 a mistake of the user (one line of text each, never a
-traceback). Text for people goes to stdout, what is wrong to stderr; with `--json` stdout has one JSON object.
+traceback). Text for people goes to stdout, what is wrong to stderr. With `--json` stdout has one JSON document: an
+object, or a list where the command lists things (`audit`: an object a line). `--format json` is a list of rows. Into a
+file or a pipe all of it is UTF-8.
 """
 
 

@@ -46,6 +46,13 @@ def open_book(file: Path, layouts: Sequence[str], *, name: str, without: str) ->
     return connection
 
 
+def blank_book(layouts: Sequence[str]) -> sqlite3.Connection:
+    """A book of nothing, kept nowhere: for a look at one that was never begun."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    _bring_up(connection, layouts)
+    return connection
+
+
 def _bring_up(connection: sqlite3.Connection, layouts: Sequence[str]) -> int:
     """The version that the book was of; it is of this one now, unless it is newer."""
     connection.execute("BEGIN IMMEDIATE")

@@ -47,6 +47,7 @@ from deployments.command.schema import schema
 from deployments.command.series import series
 from deployments.command.sql import sql
 from deployments.command.status import status
+from deployments.command.streams import make_readable
 from deployments.command.trace import trace
 from deployments.command.up import up
 
@@ -120,4 +121,5 @@ def _options(
 
 def main() -> None:
     """Run the command line; the console script ``lodeline``. Exit codes: 0 well, 1 unhealthy, 2 a user's error."""
+    make_readable()
     app()

@@ -91,7 +91,9 @@ def alerts(
     from tasks.alerts.book import Book
     from tasks.alerts.muting import Silence
 
-    book = Book.open(settings.host.data_directory / "state")
+    state = settings.host.data_directory / "state"
+    # a look makes no files: they would be those of whoever looks, and the watch could not write them
+    book = Book.open(state) if action is Action.SILENCE else Book.look_into(state) or Book.blank()
     try:
         if action is Action.LIST:
             _list(settings, book, as_json=as_json)

@@ -7,14 +7,14 @@ from typing import Any
 import typer
 import typer.core
 
-from storage.errors import ConfigurationError, LodelineError
+from storage.errors import ConfigurationError, LodelineError, NeedsHuman
 
 USER_ERROR = 2
 """Exit code of bad configuration and of every other error that Lodeline raises on purpose."""
 
 
 class CommandGroup(typer.core.TyperGroup):
-    """Turns a LodelineError of any command into text on stderr and exit code 2."""
+    """Turns a LodelineError of any command, and a file that cannot be used, into text on stderr and exit code 2."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command asked for."""
@@ -23,6 +23,19 @@ class CommandGroup(typer.core.TyperGroup):
         except LodelineError as error:
             print_error(error)
             raise typer.Exit(USER_ERROR) from error
+        except OSError as error:
+            if error.filename is None:  # of no file: a closed pipe, which typer ends in silence, or a fault of ours
+                raise
+            print_error(_of_a_file(error))
+            raise typer.Exit(USER_ERROR) from error
+
+
+def _of_a_file(error: OSError) -> NeedsHuman:
+    if isinstance(error, PermissionError):
+        return NeedsHuman(
+            f"{error.filename} may not be read or written by this user", remedy="Run this as the user that collects"
+        )
+    return NeedsHuman(f"{error.filename}: {error.strerror}", remedy="lodeline doctor looks at disk and folders")
 
 
 def print_error(error: LodelineError) -> None:

@@ -25,7 +25,10 @@ ConfigOption = Annotated[
         show_default=False,
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+_NAMED = 5
+"""Miners that a mistake names; of more it says how many."""
 
 MOMENT = "ISO 8601, e.g. 2026-11-25T12:00:00Z, UTC where no zone is named; or Unix seconds."
 
@@ -66,11 +69,22 @@ def known_miners(collection: CollectionSettings, ids: Iterable[str] | None) -> N
     """Refuse ids that the configuration does not name.
 
     Raises:
-        NeedsHuman: names those.
+        NeedsHuman: names those, and what may be meant.
     """
-    unknown = sorted(set(ids or ()) - {one.id for one in collection.miners})
-    if unknown:
-        raise NeedsHuman(f"no miner {', '.join(unknown)} is configured", remedy="lodeline check counts those that are")
+    from storage.configuration.section import nearest
+
+    known = [one.id for one in collection.miners]
+    unknown = sorted(set(ids or ()) - set(known))
+    if not unknown:
+        return
+    meant = nearest(unknown[0], known)
+    if not known:
+        remedy = "No miner is: give --config, or set LODELINE_CONFIG to its folder"
+    elif meant is not None:
+        remedy = f"Did you mean {meant}?"
+    else:
+        remedy = f"There are {', '.join(known[:_NAMED])}" + (f" and {len(known) - _NAMED} more" * (len(known) > _NAMED))
+    raise NeedsHuman(f"no miner {', '.join(unknown)} is configured", remedy=remedy)
 
 
 def person() -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from deployments.command.options import ConfigOption
+from deployments.command.streams import patient
 from storage.errors import NeedsHuman
 
 
@@ -48,7 +49,8 @@ def up(
         typer.Option("--prefect-port", min=1, max=65_535, help="Port of the Prefect server.", show_default=False),
     ] = None,
 ) -> None:
-    """Collect, store, roll up and show: starts all that takes, prints a line per tick, ends in order on Ctrl-C.
+    """Collect, store, roll up and show: starts all that takes, prints a line per tick (UTC), ends in order on
+    Ctrl-C.
 
     Polls the configured miners and asks the configured pools and markets. Where nothing is configured all of them are
     simulated, on loopback: miners, the pools that they mine at, prices and networks of coins.
@@ -73,4 +75,4 @@ def up(
     options = Options(
         config, for_s, miners, seed, interval, dialect or (), not miners_only, page_port, prefect_port, with_fake_abacus
     )
-    raise typer.Exit(asyncio.run(Supervisor(options, typer.echo).run()))
+    raise typer.Exit(asyncio.run(Supervisor(options, patient(err=False), patient(err=True)).run()))

@@ -144,8 +144,8 @@ class Summary:
 
 
 def tick_line(report: TickReport) -> str:
-    """One tick for a human."""
-    at = time.strftime("%H:%M:%S", time.localtime(report.slot))
+    """One tick for a human; its time is UTC, as everywhere."""
+    at = time.strftime("%H:%M:%SZ", time.gmtime(report.slot))
     reasons = ", ".join(f"{kind} {number}" for kind, number in sorted(report.failed_by_reason.items()))
     missed = f"  {report.missed} slots missed before" if report.missed else ""
     trouble = f"  {report.store_trouble}" if report.store_trouble else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import signal
 import socket
 import time
@@ -75,16 +76,16 @@ class Options:
 
 
 class Supervisor:
-    """One run of ``lodeline up``; ``say`` prints a line.
+    """One run of ``lodeline up``; ``say`` prints a line, ``complain`` one of what is wrong.
 
     Raises:
         ConfigurationError: the configuration is wrong; nothing was started.
         NeedsHuman: another one runs in the same data directory.
     """
 
-    def __init__(self, options: Options, say: Callable[[str], None]) -> None:
+    def __init__(self, options: Options, say: Callable[[str], None], complain: Callable[[str], None]) -> None:
         self._options = options
-        self._say = say
+        self._say, self._complain = say, complain
         settings = load_settings(options.config)
         self._host = settings.host
         if options.fake_abacus and settings.abacus is not None:
@@ -136,7 +137,7 @@ class Supervisor:
             self._say("Asked to end before all was started.")
         except LodelineError as error:
             well = False
-            self._say(f"lodeline: {error}")
+            self._complain(f"lodeline: {error}")
         finally:
             await self._end()
         self._say(self._summary.in_words())
@@ -181,7 +182,7 @@ class Supervisor:
             days = load_settings(config).retention.bucket_days()
             made = provision(self._host.influx, days, only_missing=True, taken=taken)
         except LodelineError as error:
-            self._say(f"Buckets were not looked at: {error}")
+            self._complain(f"Buckets were not looked at: {error}")
         else:
             created = "; ".join(map(str, made))
             self._say(f"InfluxDB at {url}: {created or 'all buckets exist'}")
@@ -204,6 +205,7 @@ class Supervisor:
         self._summary.simulated = ["miners", *told.get("services", ())]
         self._say(f"Simulated: {', '.join(self._summary.simulated)}. Their faults: {told['control']}/faults")
         load_settings(folder)  # what the farm wrote is checked like anybody's
+        self._say(f"In a second terminal: export LODELINE_CONFIG={shlex.quote(str(folder.absolute()))}")
         return folder
 
     async def _start_fake_abacus(self) -> None:
@@ -323,8 +325,8 @@ class Supervisor:
             with suppress(httpx.HTTPError):  # the server is away; it is asked again
                 if (failure := await runs.failure(run)) is not None:
                     del self._unheard[lane]
-                    self._say(f"Nothing is collected of {lane}: the shift ended with {failure}")
-                    self._say(f"It is started again every minute; its log is in {self._logs}")
+                    self._complain(f"Nothing is collected of {lane}: the shift ended with {failure}")
+                    self._complain(f"It is started again every minute; its log is in {self._logs}")
 
     async def _follow(self) -> None:
         """Print every tick until the time is over or somebody ends it. A process that ended is started again."""
@@ -337,7 +339,7 @@ class Supervisor:
                     child.check()
                 except ChildEnded as ended:
                     child.restart()
-                    self._say(f"{ended}\nStarted it again.")
+                    self._complain(f"{ended}\nStarted it again.")
             self._report_ticks()
             if self._runs is not None and self._unheard and time.monotonic() >= look:
                 look = time.monotonic() + ASK_S
@@ -405,14 +407,14 @@ class Supervisor:
     async def _stop_child(self, name: str) -> None:
         child = self._children.get(name)
         if child is not None and not await child.stop(STOP_S[name]):
-            self._say(f"{name} did not end within {STOP_S[name]:.0f} s and was killed.")
+            self._complain(f"{name} did not end within {STOP_S[name]:.0f} s and was killed.")
 
     async def _try(self, what: str, step: Awaitable[object]) -> None:
         try:
             async with asyncio.timeout(SHIFT_END_S + FLOWS_END_S + DRAIN_S):
                 await step
         except Exception as error:  # noqa: BLE001 - the rest must be ended, whatever this is
-            self._say(f"Could not {what}: {type(error).__name__}: {error}")
+            self._complain(f"Could not {what}: {type(error).__name__}: {error}")
 
     async def _await(self, what: str, ready: Callable[[], Awaitable[Found | None]], for_s: float) -> Found:
         """Ask ``ready`` until it gives something that is true.

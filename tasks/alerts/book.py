@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from storage.sqlite_book import open_book
+from storage.sqlite_book import blank_book, open_book
 from tasks.alerts.composite import Held, Memory
 from tasks.alerts.life_cycle import Alert, Change
 from tasks.alerts.muting import Silence
@@ -89,6 +89,11 @@ class Book:
     def look_into(cls, state: Path) -> Book | None:
         """Open the book under ``state`` where there is one; a look alone makes none. Raises as :meth:`open` does."""
         return cls.open(state) if (state / FILE_NAME).exists() else None
+
+    @classmethod
+    def blank(cls) -> Book:
+        """A book of nothing, kept nowhere."""
+        return cls(blank_book(_LAYOUTS))
 
     def close(self) -> None:
         """Close the file."""

@@ -144,4 +144,4 @@ def test_beside_the_service_there_is_no_fake(tmp_path, monkeypatch):
     monkeypatch.setenv(configuration.KEY, KEY)
     options = Options(None, None, 1, 1, 5, (), False, None, None, fake_abacus=True)
     with pytest.raises(NeedsHuman, match=r"Abacus\.AI is configured"):
-        Supervisor(options, print)
+        Supervisor(options, print, print)

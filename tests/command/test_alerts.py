@@ -54,6 +54,16 @@ def book(runner: CliRunner, tmp_path: Path) -> Book:
     return book
 
 
+def test_a_look_before_the_watch_has_looked_makes_no_file(runner: CliRunner, tmp_path: Path) -> None:
+    """It would belong to who looked, root perhaps, and the watch could not write it."""
+    told = runner.invoke(app, ["alerts"])
+    assert (told.exit_code, told.output[:24]) == (0, "Nobody has looked yet: f")
+    assert json.loads(runner.invoke(app, ["alerts", "list", "--json"]).output)["alerts"] == []
+    assert runner.invoke(app, ["alerts", "history"]).output == "Nothing happened in the last 24 hours\n"
+    assert "no alert x fires" in runner.invoke(app, ["alerts", "ack", "x"]).output
+    assert not (tmp_path / "data").exists()
+
+
 def test_an_alert_of_a_rule_of_ones_own_is_explained_by_its_parts(runner: CliRunner, tmp_path: Path) -> None:
     own = {
         "name": "hot_and_slow", "meaning": "Hot and slow.", "remedy": "Cool it.",

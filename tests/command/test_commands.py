@@ -93,6 +93,8 @@ def test_an_unknown_command_is_a_mistake_of_the_user(runner: CliRunner) -> None:
     [
         (NeedsHuman("no Prefect server is named", remedy="Set PREFECT_API_URL"), "named. Set PREFECT_API_URL"),
         (TryAgain("the server did not answer"), "the server did not answer"),
+        (PermissionError(13, "Permission denied", "/data/x"), "/data/x may not be read or written by this user. Run"),
+        (OSError(28, "No space left on device", "/data/x"), "/data/x: No space left on device. lodeline doctor"),
     ],
 )
 def test_an_error_meant_for_people_is_text_and_no_traceback(runner: CliRunner, error: Exception, told: str) -> None:

@@ -41,7 +41,7 @@ def said() -> list[str]:
 @pytest.fixture
 def supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: list[str]) -> Supervisor:
     monkeypatch.setenv("LODELINE_DATA_DIRECTORY", str(tmp_path))
-    return Supervisor(OPTIONS, said.append)
+    return Supervisor(OPTIONS, said.append, said.append)
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,4 @@ def test_a_data_directory_that_cannot_be_made_is_told(tmp_path: Path, monkeypatc
     (tmp_path / "data").write_text("no folder")
     monkeypatch.setenv("LODELINE_DATA_DIRECTORY", str(tmp_path / "data" / "lodeline"))
     with pytest.raises(NeedsHuman, match=r"cannot be made or written: .*set LODELINE_DATA_DIRECTORY"):
-        Supervisor(OPTIONS, print)
+        Supervisor(OPTIONS, print, print)
