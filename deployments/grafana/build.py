@@ -14,12 +14,14 @@ from deployments.grafana.influxql import Select, parse
 from deployments.grafana.market import MARKET
 from deployments.grafana.miner import MINER
 from deployments.grafana.notification import notification
-from deployments.grafana.panel import Dashboard, Panel, Row, Variable
+from deployments.grafana.panel import Dashboard, Panel, Variable
 from deployments.grafana.pipeline import PIPELINE
 from deployments.grafana.pool import POOL
 from deployments.grafana.rules import alerting, rules_page
 from deployments.grafana.units import GRAFANA_UNIT
 from storage.declaration import BUCKETS, Tier
+from tasks.alerts.rule import Level, Rule
+from tasks.alerts.rules import RULES
 
 FOLDER = Path(__file__).parent
 
@@ -51,10 +53,25 @@ def dashboard(declared: Dashboard) -> dict[str, Any]:
         "schemaVersion": 39,
         "version": 1,
         "annotations": {"list": []},
-        "links": [],
+        "links": [_TO_THE_OTHERS],
         "templating": {"list": [_variable(variable) for variable in declared.variables]},
-        "panels": _placed(declared.rows),
+        "panels": _placed(declared),
     }
+
+
+_TO_THE_OTHERS = {
+    "type": "dashboards",
+    "title": "Lodeline",
+    "tags": ["lodeline"],
+    "asDropdown": False,
+    "includeVars": True,
+    "keepTime": True,
+    "targetBlank": False,
+    "icon": "external link",
+    "tooltip": "",
+    "url": "",
+}
+"""A button for each dashboard of Lodeline, which opens it with the viewer's span and choices."""
 
 
 def _variable(declared: Variable) -> dict[str, Any]:
@@ -81,11 +98,11 @@ def _datasource(bucket: str) -> dict[str, str]:
     return {"type": "influxdb", "uid": _UID_OF[bucket]}
 
 
-def _placed(rows: tuple[Row, ...]) -> list[dict[str, Any]]:
+def _placed(declared: Dashboard) -> list[dict[str, Any]]:
     """Panels with ids and places: left to right, a new line where the width is used up."""
     placed: list[dict[str, Any]] = []
     top = 0
-    for row in rows:
+    for row in declared.rows:
         placed.append(
             {
                 "id": len(placed) + 1,
@@ -102,22 +119,22 @@ def _placed(rows: tuple[Row, ...]) -> list[dict[str, Any]]:
             if left + panel.width > 24:
                 left, top, height = 0, top + height, 0
             place = {"x": left, "y": top, "w": panel.width, "h": panel.height}
-            placed.append(_panel(panel, len(placed) + 1, place))
+            placed.append(_panel(panel, len(placed) + 1, place, declared.name))
             left, height = left + panel.width, max(height, panel.height)
         top += height
     return placed
 
 
-def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
+def _panel(panel: Panel, number: int, place: dict[str, int], dashboard: str) -> dict[str, Any]:
     made: dict[str, Any] = {
         "id": number,
         "type": panel.kind,
         "title": panel.title,
-        "description": f"{panel.description} {_origin(panel)}",
+        "description": " ".join(filter(None, (panel.description, _limits_in_words(panel), _origin(panel)))),
         "datasource": _datasource(panel.bucket),
         "gridPos": place,
-        "fieldConfig": {"defaults": _defaults(panel), "overrides": [_override(*column) for column in panel.units]},
-        "options": _OPTIONS[panel.kind],
+        "fieldConfig": {"defaults": _defaults(panel), "overrides": _overrides(panel, dashboard)},
+        "options": _OPTIONS[panel.kind] | ({"legend": _BESIDE} if panel.many else {}),
         "targets": [
             {
                 "refId": chr(ord("A") + index),
@@ -168,14 +185,71 @@ def _defaults(panel: Panel) -> dict[str, Any]:
             "spanNulls": False,
             "stacking": {"mode": "normal" if panel.stacked else "none", "group": "A"},
         }
+    if panel.rules:
+        defaults["custom"]["thresholdsStyle"] = {"mode": "dashed"}
+        defaults["thresholds"] = {"mode": "absolute", "steps": _steps(panel)}
     return defaults
 
 
-def _override(column: str, unit: str) -> dict[str, Any]:
-    return {
-        "matcher": {"id": "byName", "options": column},
-        "properties": [{"id": "unit", "value": GRAFANA_UNIT[unit]}],
-    }
+_COLOUR = {Level.INFO: "blue", Level.WARNING: "orange", Level.CRITICAL: "red"}
+
+
+def _limits(panel: Panel) -> list[tuple[float, Rule]]:
+    """Declared limits of the panel's rules, rising.
+
+    Raises:
+        ValueError: a rule has none, or in another unit than the panel's.
+    """
+    found = []
+    for rule in (RULES[name] for name in panel.rules):
+        if rule.limit is None or GRAFANA_UNIT.get(rule.unit) != GRAFANA_UNIT[panel.unit]:
+            raise ValueError(f"{panel.title}: rule {rule.name} has no limit in {panel.unit!r}")
+        found.append((rule.limit, rule))
+    return sorted(found, key=lambda one: one[0])
+
+
+def _steps(panel: Panel) -> list[dict[str, Any]]:
+    """Grafana's steps: a colour from a value on, the first from the lowest."""
+    limits = _limits(panel)
+    colours = [_COLOUR[rule.level] for _, rule in limits]
+    colours = [*colours, "green"] if panel.below else ["green", *colours]
+    values: list[float | None] = [None, *(limit for limit, _ in limits)]
+    return [{"color": colour, "value": value} for colour, value in zip(colours, values, strict=True)]
+
+
+def _limits_in_words(panel: Panel) -> str:
+    names = ", ".join(f"{rule.name} ({rule.level})" for _, rule in _limits(panel))
+    return f"Dashed: limit of {names}." if names else ""
+
+
+def _overrides(panel: Panel, dashboard: str) -> list[dict[str, Any]]:
+    """Columns of a table with a unit of their own, or with a way to the dashboard of what they name."""
+    found = [_override(column, "unit", GRAFANA_UNIT[unit]) for column, unit in panel.units]
+    if panel.kind == "table":
+        columns = {column for target in panel.targets for column in _columns(target.query)}
+        for column, about in _DASHBOARD_OF.items():
+            if column in columns and about != dashboard:
+                url = f"/d/lodeline-{about}?var-{about}=${{__value.text}}&${{__url_time_range}}"
+                found.append(_override(column, "links", [{"title": f"Open {about}", "url": url}]))
+    return found
+
+
+_DASHBOARD_OF = {"miner_id": "miner", "pool_id": "pool"}
+"""Tag to the dashboard of what it names, whose variable has the dashboard's name."""
+
+
+def _columns(query: str) -> set[str]:
+    """Tags that are columns of a table: those grouped by, and those that are selected."""
+    statement = parse(query)
+    return (
+        {*statement.group_by, *(column.name for column in statement.columns)}
+        if isinstance(statement, Select)
+        else set()
+    )
+
+
+def _override(column: str, name: str, value: object) -> dict[str, Any]:
+    return {"matcher": {"id": "byName", "options": column}, "properties": [{"id": name, "value": value}]}
 
 
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -191,6 +265,17 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     },
     "table": {"showHeader": True, "cellHeight": "sm"},
 }
+
+
+_BESIDE = {
+    "displayMode": "table",
+    "placement": "right",
+    "showLegend": True,
+    "calcs": ["lastNotNull"],
+    "sortBy": "Last *",
+    "sortDesc": True,
+}
+"""A legend that scrolls, the highest first."""
 
 
 def datasources() -> str:

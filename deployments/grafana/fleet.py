@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deployments.grafana import queries
-from deployments.grafana.panel import Dashboard, Panel, Row, Target, Variable, newest
+from deployments.grafana.panel import Dashboard, Panel, Row, Target, Variable, limited, newest
 from storage.declaration import Measurement, Tier
 from storage.declaration.miner import FAILURE_KINDS, MINER_BOARD, MINER_FAN, MINER_POOL, MINER_STATES, MINER_TELEMETRY
 from storage.declaration.pipeline import COLLECTOR_TICK
@@ -43,6 +43,7 @@ def _lines(
     interval: str = _POLL,
     stacked: bool = False,
     bars: bool = False,
+    many: bool = False,
 ) -> Panel:
     return Panel(
         "timeseries",
@@ -55,6 +56,7 @@ def _lines(
         interval=interval,
         stacked=stacked,
         bars=bars,
+        many=many,
     )
 
 
@@ -160,11 +162,14 @@ _OVER_TIME_ROW = Row(
 _TEMPERATURE_ROW = Row(
     "Temperatures",
     (
-        _lines(
-            "Hottest chip by site",
-            "Highest reading of all miners in the window.",
-            [Target(queries.over_time("max", "chip_temp_max_c", "site"), "$tag_site")],
-            "degC",
+        limited(
+            _lines(
+                "Hottest chip by site",
+                "Highest reading of all miners in the window.",
+                [Target(queries.over_time("max", "chip_temp_max_c", "site"), "$tag_site")],
+                "degC",
+            ),
+            "chip_too_hot",
         ),
         _lines(
             "Chips, mean by site",
@@ -202,13 +207,18 @@ _MINERS_ROW = Row(
             [Target(queries.over_time("mean", "hashrate_hs", "miner_id"), "$tag_miner_id")],
             "H/s",
             width=12,
+            many=True,
         ),
-        _lines(
-            "Hottest chip of the chosen miners",
-            "Highest reading of each miner in the window.",
-            [Target(queries.over_time("max", "chip_temp_max_c", "miner_id"), "$tag_miner_id")],
-            "degC",
-            width=12,
+        limited(
+            _lines(
+                "Hottest chip of the chosen miners",
+                "Highest reading of each miner in the window.",
+                [Target(queries.over_time("max", "chip_temp_max_c", "miner_id"), "$tag_miner_id")],
+                "degC",
+                width=12,
+                many=True,
+            ),
+            "chip_too_hot",
         ),
     ),
 )
@@ -319,7 +329,12 @@ _COLLECTOR_ROW = Row(
             "count",
             waiting="backlog",
         ),
-        _books("Event loop delay", "Worst delay in a tick: a busy host, not slow miners.", "ms", delay="loop_lag_ms"),
+        limited(
+            _books(
+                "Event loop delay", "Worst delay in a tick: a busy host, not slow miners.", "ms", delay="loop_lag_ms"
+            ),
+            "collector_overloaded",
+        ),
     ),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deployments.grafana import queries
 from deployments.grafana.fleet import SITE
-from deployments.grafana.panel import Dashboard, Panel, Row, Target, Variable, lines, newest
+from deployments.grafana.panel import Dashboard, Panel, Row, Target, Variable, limited, lines, newest
 from storage.declaration import Measurement
 from storage.declaration.derived import ANOMALY_SCORE, OPERATIONAL_METRICS, OPTIMIZATION_OPPORTUNITY
 from storage.declaration.event import MINER_EVENT
@@ -111,8 +111,16 @@ MINER = Dashboard(
             "Boards and fans",
             (
                 _of_parts("Hashrate by board", "Mean of each board.", MINER_BOARD, "board", "hashrate_hs"),
-                _of_parts(
-                    "Chips by board", "Hottest chip of each board.", MINER_BOARD, "board", "chip_temp_c", function="max"
+                limited(
+                    _of_parts(
+                        "Chips by board",
+                        "Hottest chip of each board.",
+                        MINER_BOARD,
+                        "board",
+                        "chip_temp_c",
+                        function="max",
+                    ),
+                    "chip_too_hot",
                 ),
                 _of_parts("Fan speeds", "Mean speed of each fan.", MINER_FAN, "fan", "speed_rpm"),
                 _newest(
@@ -187,17 +195,20 @@ MINER = Dashboard(
         Row(
             "Odd, and what happened",
             (
-                lines(
-                    "Anomaly scores",
-                    "Highest score in the window, 0 to 1, of hours and of the stream together.",
-                    ANOMALY_SCORE,
-                    [
-                        Target(queries.measured(ANOMALY_SCORE, "max", field, (), [_CHOSEN]), field)
-                        for field in ("overall", "hashrate", "temperature", "power", "shares")
-                    ],
-                    "ratio",
-                    interval="15m",
-                    width=12,
+                limited(
+                    lines(
+                        "Anomaly scores",
+                        "Highest score in the window, 0 to 1, of hours and of the stream together.",
+                        ANOMALY_SCORE,
+                        [
+                            Target(queries.measured(ANOMALY_SCORE, "max", field, (), [_CHOSEN]), field)
+                            for field in ("overall", "hashrate", "temperature", "power", "shares")
+                        ],
+                        "ratio",
+                        interval="15m",
+                        width=12,
+                    ),
+                    "miner_odd",
                 ),
                 newest(
                     "Reasons of anomalies",

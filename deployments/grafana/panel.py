@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from storage.declaration import Measurement, Tier
 
@@ -22,7 +22,8 @@ class Panel:
     """One panel; ``unit`` is a declared unit. ``units`` are those of a table's columns.
 
     ``look_back`` replaces the viewer's span, ``interval`` is the shortest window, ``no_value`` stands where there is
-    nothing. ``bars`` are for counts: a line would be drawn over windows in which nobody counted.
+    nothing. ``bars`` are for counts: a line would be drawn over windows in which nobody counted. ``rules``: alert rules
+    whose limits are drawn, ``below`` where less is worse. ``many``: so many lines that their legend is a list beside.
     """
 
     kind: str
@@ -39,6 +40,9 @@ class Panel:
     stacked: bool = False
     bars: bool = False
     no_value: str = "\N{EN DASH}"
+    rules: tuple[str, ...] = ()
+    below: bool = False
+    many: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,11 @@ class Dashboard:
     variables: tuple[Variable, ...]
     rows: tuple[Row, ...]
     span: str = "6h"
+
+
+def limited(panel: Panel, *rules: str, below: bool = False) -> Panel:
+    """``panel`` with a line at the declared limit of each of these alert rules."""
+    return replace(panel, rules=rules, below=below)
 
 
 def tag_values(name: str, label: str, measurement: Measurement, tag: str, *, one: bool = False) -> Variable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deployments.grafana import queries
-from deployments.grafana.panel import Dashboard, Panel, Row, Target, lines, newest, tag_values
+from deployments.grafana.panel import Dashboard, Panel, Row, Target, limited, lines, newest, tag_values
 from storage.declaration.event import ALERT_EVENT, EVENT_SEVERITIES
 from storage.declaration.measurement import Measurement
 from storage.declaration.miner import FAILURE_KINDS, MINER_TELEMETRY
@@ -111,7 +111,12 @@ PIPELINE = Dashboard(
                     of_95="latency_p95_ms",
                     of_99="latency_p99_ms",
                 ),
-                _ticks("Event loop delay", "Worst delay in a tick: a busy host, not slow miners.", delay="loop_lag_ms"),
+                limited(
+                    _ticks(
+                        "Event loop delay", "Worst delay in a tick: a busy host, not slow miners.", delay="loop_lag_ms"
+                    ),
+                    "collector_overloaded",
+                ),
                 lines(
                     "Failed polls by reason",
                     "Polls of miners that failed, of all hosts.",
@@ -203,8 +208,14 @@ PIPELINE = Dashboard(
                     "memory_total",
                     worst="min",
                 ),
-                _told(
-                    PIPELINE_HOST, "Temperature", "Hottest sensor; a board without one has no line.", "temperature_c"
+                limited(
+                    _told(
+                        PIPELINE_HOST,
+                        "Temperature",
+                        "Hottest sensor; a board without one has no line.",
+                        "temperature_c",
+                    ),
+                    "host_hot",
                 ),
                 _told(
                     PIPELINE_PROCESS,
@@ -279,12 +290,15 @@ PIPELINE = Dashboard(
                     "lag_p95_s",
                     by=_WAY,
                 ),
-                _told(
-                    PIPELINE_DELIVERY,
-                    "Behind",
-                    "Since the reading of the newest point stored while others wait; 0: none waits.",
-                    "waiting_s",
-                    by=_WAY,
+                limited(
+                    _told(
+                        PIPELINE_DELIVERY,
+                        "Behind",
+                        "Since the reading of the newest point stored while others wait; 0: none waits.",
+                        "waiting_s",
+                        by=_WAY,
+                    ),
+                    "delivery_late",
                 ),
                 newest(
                     "Newest of each lane and store",
@@ -317,17 +331,24 @@ PIPELINE = Dashboard(
                     "profit_day_usd",
                     "profit_mean_usd",
                 ),
-                _fleet("Age of prices", "Newest price of the coin whose is oldest.", "price_age_s", worst="max"),
-                _told(
-                    SOURCE_HOUR,
-                    "Answers by source",
-                    "Requests that brought data / requests, by hour.",
-                    "success_ratio",
-                    worst="min",
-                    by=("source",),
-                    where=(),
-                    interval="1h",
-                    width=6,
+                limited(
+                    _fleet("Age of prices", "Newest price of the coin whose is oldest.", "price_age_s", worst="max"),
+                    "price_old",
+                ),
+                limited(
+                    _told(
+                        SOURCE_HOUR,
+                        "Answers by source",
+                        "Requests that brought data / requests, by hour.",
+                        "success_ratio",
+                        worst="min",
+                        by=("source",),
+                        where=(),
+                        interval="1h",
+                        width=6,
+                    ),
+                    "source_failing",
+                    below=True,
                 ),
                 newest(
                     "Newest day of each source",
@@ -396,19 +417,25 @@ PIPELINE = Dashboard(
                     "bytes",
                     interval="1h",
                 ),
-                lines(
-                    "Days until full",
-                    "At the pace of the last days; there is none where it never is, or nobody knows.",
-                    PIPELINE_VOLUME,
-                    [
-                        Target(
-                            queries.measured(PIPELINE_VOLUME, "min", "days_until_full", ("host", "volume"), [_HOST]),
-                            "$tag_host $tag_volume",
-                        )
-                    ],
-                    "days",
-                    interval="1h",
-                    width=12,
+                limited(
+                    lines(
+                        "Days until full",
+                        "At the pace of the last days; there is none where it never is, or nobody knows.",
+                        PIPELINE_VOLUME,
+                        [
+                            Target(
+                                queries.measured(
+                                    PIPELINE_VOLUME, "min", "days_until_full", ("host", "volume"), [_HOST]
+                                ),
+                                "$tag_host $tag_volume",
+                            )
+                        ],
+                        "days",
+                        interval="1h",
+                        width=12,
+                    ),
+                    "disk_filling",
+                    below=True,
                 ),
                 newest(
                     "File systems",

@@ -60,6 +60,48 @@ def test_every_panel_tells_where_its_numbers_are_from():
     assert by_title["Accounts"].endswith("Source: pool_account in mining_pool. Null: an empty cell, never 0.")
 
 
+def panel(name: str, title: str) -> dict[str, Any]:
+    return next(one for one in committed(name)["panels"] if one["title"] == title and one["type"] != "row")
+
+
+def test_a_miner_in_a_table_opens_its_dashboard_over_the_same_time():
+    """The address is Grafana's: /d/UID, var-NAME for a variable, and the viewer's span."""
+    (link,) = [
+        link
+        for override in panel("fleet", "Miners")["fieldConfig"]["overrides"]
+        if override["matcher"]["options"] == "miner_id"
+        for found in override["properties"]
+        for link in found["value"]
+    ]
+    assert link["url"] == "/d/lodeline-miner?var-miner=${__value.text}&${__url_time_range}"
+    assert committed("miner")["uid"] == "lodeline-miner"
+    assert "miner" in [variable["name"] for variable in committed("miner")["templating"]["list"]]
+    assert not [
+        o for o in panel("miner", "Boards")["fieldConfig"]["overrides"] if o["matcher"]["options"] == "miner_id"
+    ]
+
+
+def test_a_way_to_every_other_dashboard_keeps_the_span_and_the_choices():
+    for name in NAMES:
+        (link,) = committed(name)["links"]
+        assert (link["tags"], link["keepTime"], link["includeVars"]) == (["lodeline"], True, True)
+        assert committed(name)["tags"] == ["lodeline"]
+
+
+def test_limits_are_those_of_the_alert_rules():
+    """docs/alerts.md: chip_too_hot from 95 degrees (critical), disk_filling below 14 days (warning)."""
+    hot = panel("fleet", "Hottest chip by site")
+    steps = [(step["value"], step["color"]) for step in hot["fieldConfig"]["defaults"]["thresholds"]["steps"]]
+    assert steps == [(None, "green"), (95.0, "red")]
+    assert "Dashed: limit of chip_too_hot (critical)." in hot["description"]
+    days = panel("pipeline", "Days until full")["fieldConfig"]["defaults"]
+    assert [(step["value"], step["color"]) for step in days["thresholds"]["steps"]] == [
+        (None, "orange"),
+        (14.0, "green"),
+    ]
+    assert days["custom"]["thresholdsStyle"] == {"mode": "dashed"}
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
