@@ -52,10 +52,10 @@ def efficiency(value_j_th: float | None, algorithm: str | None) -> str:
 
 
 def number(value: float | None, unit: str = "", decimals: int = 0) -> str:
-    """A plain number with thousands separators and its unit."""
+    """A plain number with thousands separators and its unit: ``1,903 W``, ``60%``."""
     if value is None:
         return DASH
-    return f"{value:,.{decimals}f}{' ' if unit else ''}{unit}"
+    return f"{value:,.{decimals}f}{'' if unit in ('', '%') else ' '}{unit}"
 
 
 def digits(value: float) -> str:

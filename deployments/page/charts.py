@@ -118,7 +118,7 @@ def hour_bars(
 
     options = line_chart(Grid(starts.start, starts.stop, length_s), [], unit, from_zero=True)
     options["title"] = {"text": title, "left": 0, "top": 0, "textStyle": {"color": _TEXT, "fontSize": 12}}
-    options["grid"] |= {"top": 22 + 18 * -(-(len(bars) + len(lines)) // 3), "right": 8}
+    options["grid"] |= {"top": 22 + 18 * -(-(len(bars) + len(lines)) // 3)}
     options["legend"] = {**options["legend"], "show": True, "top": 18, "left": 0, "itemHeight": 8, "itemGap": 8}
     options["series"] = [
         {"name": bar.name, "type": "bar", "stack": "all", "barWidth": "72%", "color": bar.colour, "data": points(bar)}

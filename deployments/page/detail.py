@@ -38,6 +38,8 @@ class Parts:
     title: str
     columns: tuple[str, ...]
     rows: tuple[Part, ...]
+    figures: frozenset[str]
+    """Columns that hold numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ def build_detail(
                 )
                 for row in sorted(_newest_of_each(rows, tag), key=lambda row: _natural(row[tag]))
             ),
+            frozenset(label for label, _ in columns) - _WORDS,
         )
 
     return Detail(
@@ -165,6 +168,11 @@ def _settings(line: MinerLine, row: Row, standing: MinerStanding | None) -> tupl
 
 
 _Column = tuple[str, Callable[[Row], str]]
+
+_WORDS = frozenset(
+    ("Board", "Status", "Slot", "Address", "Worker", "For", "Fan", "Code", "Severity", "Message", "Last reported")
+)
+"""Columns that hold no numbers."""
 
 
 def _boards(algorithm: str | None) -> list[_Column]:

@@ -106,7 +106,7 @@ def price_in_words(value: float | None) -> str:
 
 def signed(percent: float) -> str:
     """A change with its sign."""
-    return f"{percent:+.1f} %".replace("-", "\N{MINUS SIGN}")
+    return f"{percent:+.1f}%".replace("-", "\N{MINUS SIGN}")
 
 
 def _direction(change: float | None) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from tasks import quantity
 from tasks.miners.report import MinerStanding
 from tasks.miners.settings import MinerSettings
 from tasks.overrides.override import NOTHING_BY_HAND, Kind, Override, Overrides
@@ -306,13 +307,13 @@ def _reason(
     if condition is Condition.UNKNOWN:
         return "answered without a state"
     if condition is Condition.STALE:
-        return f"polled every {entry.interval_s} s, no row for {now - row['time']:.0f} s"
+        return f"polled every {entry.interval_s} s, no row since {quantity.clock(row['time'])}"
     if condition is Condition.UNREACHABLE:
         failure = str(row.get("failure") or "no reason stored").replace("_", " ")
         if standing is not None and standing.failures_in_a_row > 1:
             often = f"{failure}, {standing.failures_in_a_row} polls in a row"
-            wait_s = 0.0 if standing.open_since is None else (standing.next_poll or now) - now
-            return f"{often}; next probe in {wait_s:.0f} s" if wait_s > 0 else often
+            probe = standing.next_poll if standing.open_since is not None else None
+            return f"{often}; next probe at {quantity.clock(probe)}" if probe is not None and probe > now else often
         return failure
     found = []
     mining, expected = row.get("boards_mining"), row.get("boards_expected")

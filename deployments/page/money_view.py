@@ -82,7 +82,15 @@ def _days(money: Money) -> Html:
 def _lacks(money: Money) -> Html:
     if not money.tariffs:
         return markup.note(markup.text("Without a tariff (section electricity) cost and profit are not known"))
-    return markup.note(markup.text(f"The newest hour lacks: {money.reason}")) if money.reason else markup.NOTHING
+    lacks = [_LACKS.get(word, word.replace("_", " ")) for word in money.reason.split(",")] if money.reason else []
+    return markup.note(markup.text(f"In the newest hour {' and '.join(lacks)}")) if lacks else markup.NOTHING
+
+
+_LACKS = {
+    "profit:no_miner_known": "the profit of no miner is known",
+    "profit:miners_missing": "the profit of some miners is not known: lodeline profit --by miner",
+}
+"""What a row of a group can lack, in words (tasks/derive/financial.py)."""
 
 
 def _of_hours(row: Row) -> str:

@@ -47,7 +47,7 @@ window.lodeline = {
     if (this.only !== null && row.condition !== this.only) return false;
     return [row.miner_id, row.model, row.site, row.state, row.reason].join(" ").toLowerCase().includes(this.search);
   },
-  number(shown) { // what a text like "1,903 TH/s", "4 at 60 %" or "0.356 J/MH" amounts to; a dash is less than all
+  number(shown) { // what a text like "1,903 TH/s", "4 at 60%" or "0.356 J/MH" amounts to; a dash is less than all
     const found = /(?:^|at )(-?[\d,.]+) ?(J\/MH|[EPTGMk]?)/.exec(shown);
     if (!found) return -1;
     const scale = { E: 1e18, P: 1e15, T: 1e12, G: 1e9, M: 1e6, k: 1e3, "J/MH": 1e6 }[found[2]] ?? 1;
@@ -85,7 +85,7 @@ window.lodeline = {
     const rows = new Map(this.rows.map((row) => [row.miner_id, row]));
     for (const cell of map.querySelectorAll("a")) {
       const row = rows.get(cell.dataset.miner);
-      const known = this.by === "ratio" ? (row.ratio == null ? "\u2013" : row.ratio + " % of expected") : row.chip;
+      const known = this.by === "ratio" ? (row.ratio == null ? "\u2013" : row.ratio + "% of expected") : row.chip;
       const said = row.miner_id + ", " + row.state + ", " + known + (row.reason ? ", " + row.reason : "");
       const kind = "cell cell-" + this.colour(row);
       if (cell.className !== kind) cell.className = kind;

@@ -18,7 +18,7 @@ from tasks.alerts.facts import rack_of
 
 BY = {"ratio": "hashrate, of expected", "chip": "hottest chip"}
 _KEYS = {
-    "ratio": (("bad", "below 50 %"), ("low", "below 90 %"), ("near", "below 98 %"), ("good", "98 % and more")),
+    "ratio": (("bad", "below 50%"), ("low", "below 90%"), ("near", "below 98%"), ("good", "98% and more")),
     "chip": (("good", "below 70 °C"), ("near", "below 80 °C"), ("low", "below 90 °C"), ("bad", "90 °C and more")),
 }
 """The colours, as page.js gives them."""

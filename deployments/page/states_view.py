@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deployments.page import markup
 from deployments.page.markup import Html
-from deployments.page.model import Condition, Fleet
+from deployments.page.model import AlgorithmTotal, Condition, Fleet
 from tasks import quantity
 
 
@@ -40,13 +40,17 @@ def states(fleet: Fleet, only: Condition | None) -> Html:
         role="group",
         aria_label="List miners of one state",
     )
+    lost = "; ".join(_lost(total) for total in fleet.totals if total.losses)
+    said = f"Expected and not delivered now: {lost}" if lost else ""
+    return markup.joined((bar, keys, markup.element("p", markup.text(said), class_="lost", data_testid="lost")))
+
+
+def _lost(total: AlgorithmTotal) -> str:
     losses = [
         f"{quantity.hashrate(loss.hashrate_hs, total.algorithm)} by {loss.miners} {loss.condition.value}"
-        for total in fleet.totals
         for loss in total.losses
     ]
-    lost = "Expected and not delivered now: " + ", ".join(losses) if losses else ""
-    return markup.joined((bar, keys, markup.element("p", markup.text(lost), class_="lost", data_testid="lost")))
+    return f"{quantity.algorithm_name(total.algorithm)} {', '.join(losses)}"
 
 
 def _key(condition: Condition, count: int, *, pressed: bool) -> Html:

@@ -24,7 +24,9 @@ class WorstCard:
         if not self._card.is_news(fleet, day):
             return
         mostly = {miner: NAMES[cause] for miner, cause in day.mostly.items()} if day is not None else {}
-        self._card.show(markup.text("by share of expected hashrate, now"), body(fleet, worst(fleet, mostly)))
+        self._card.show(
+            markup.text("by the part of their expected hashrate that is lost now"), body(fleet, worst(fleet, mostly))
+        )
 
 
 def body(fleet: Fleet, found: list[Worst]) -> Html:
@@ -37,8 +39,10 @@ def body(fleet: Fleet, found: list[Worst]) -> Html:
     note = markup.note(markup.text(f"Not among them: {', '.join(left_out)}")) if left_out else markup.NOTHING
     if not found:
         return markup.joined((markup.empty("No miner is below what is expected of it"), note))
-    columns = ("Miner", "State", "Lost", "Share", "Why")
-    table = markup.table("Miners that lack most", columns, [_row(one) for one in found], figures=("Lost", "Share"))
+    columns = ("Miner", "State", "Lost", "Of expected", "Why")
+    table = markup.table(
+        "Miners that lack most", columns, [_row(one) for one in found], figures=("Lost", "Of expected")
+    )
     return markup.joined((table, note))
 
 

@@ -25,7 +25,7 @@ def volume_in_words(one: VolumeBudget) -> str:
     """A volume in one line."""
     due = f"; due: {', '.join(one.actions)}" if one.actions else ""
     volume = one.volume
-    free = f"{size_in_words(volume.free)} of {size_in_words(volume.total)} free ({volume.free_percent:.0f} %)"
+    free = f"{size_in_words(volume.free)} of {size_in_words(volume.total)} free ({volume.free_percent:.0f}%)"
     return f"{volume.path}: {free}, {days_in_words(one.forecast)}{due}"
 
 

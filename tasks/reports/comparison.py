@@ -45,7 +45,7 @@ def _amount(word: str, now: float | None, then: float | None, unit: str, decimal
     if now is not None and then is not None:
         change = _signed(now - then, decimals, unit)
         if then > 0 and change != SAME:
-            change += f", {100 * (now - then) / then:+,.0f} %"
+            change += f", {100 * (now - then) / then:+,.0f}%"
     return word, quantity.number(now, unit, decimals), quantity.number(then, unit, decimals), change
 
 
@@ -53,7 +53,7 @@ def _signed(value: float, decimals: int, unit: str) -> str:
     shown = f"{value:+,.{decimals}f}"
     if float(shown.replace(",", "")) == 0:
         return SAME
-    return f"{shown} {unit}".strip()
+    return f"{shown}{'' if unit == '%' else ' '}{unit}".strip()
 
 
 def _points(word: str, now: float | None, then: float | None) -> Row:

@@ -134,7 +134,7 @@ def _to_do(report: Report) -> Section:
         sure = "" if row["confidence"] is None else f", {row['confidence']:.0%} sure"
         points.append(f"{row['miner_id']}: {row['description'] or row['type']} ({brings}{sure})")
     for one in report.worst[:_LOOK_AT]:
-        reached = "" if one.uptime_percent is None else f", reached {one.uptime_percent:.0f} % of the time"
+        reached = "" if one.uptime_percent is None else f", reached {one.uptime_percent:.0f}% of the time"
         points.append(f"{one.miner_id}: see why it lost {quantity.hashrate(one.lost_hs, None)} ({one.cause}{reached})")
     money = report.this.money
     if money is not None and money["cost"] is None:
@@ -267,8 +267,8 @@ def _advice(report: Report) -> Section:
 
 
 def percent(value: float | None) -> str:
-    """``93.1 %``."""
-    return quantity.DASH if value is None else f"{value:.1f} %"
+    """``93.1%``."""
+    return quantity.DASH if value is None else f"{value:.1f}%"
 
 
 def usd(value: float | None) -> str:

@@ -93,7 +93,7 @@ def world(tmp_path: Path) -> World:
         ({"chip_temp_max_c": 88.0, "fan_duty_percent": 30.0}, {}),  # hot and low, and the hashrate is well
         (
             {"chip_temp_max_c": 88.0, "fan_duty_percent": 30.0, "hashrate_hs": 93 * TH},
-            {"cooling_failing": "hottest chip has 88 °C, fans are driven at 30 %, hashrate is 93% of nominal"},
+            {"cooling_failing": "hottest chip has 88 °C, fans are driven at 30%, hashrate is 93% of nominal"},
         ),
     ],
 )

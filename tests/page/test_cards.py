@@ -89,7 +89,7 @@ def test_pools(page: Page) -> None:
 def test_market(page: Page) -> None:
     market = page.get_by_test_id("market")
     bitcoin = market.get_by_role("row", name="BTC").first
-    for words in ("100,000", "+2.5 %", "72.3 overbought", "95,123", "coingecko"):
+    for words in ("100,000", "+2.5%", "72.3 overbought", "95,123", "coingecko"):
         expect(bitcoin).to_contain_text(words)
     expect(market.get_by_role("row", name="SHA-256")).to_contain_text("0.05 USD per TH/s")
 
@@ -130,7 +130,7 @@ def test_racks_are_walked_by_the_arrows_and_open_a_miner(page: Page) -> None:
     for key in ("ArrowRight", "ArrowRight", "ArrowRight"):
         page.keyboard.press(key)
     assert page.evaluate("document.activeElement.dataset.miner") == "s04"
-    assert page.evaluate("document.activeElement.ariaLabel") == "s04, mining, 97 % of expected"
+    assert page.evaluate("document.activeElement.ariaLabel") == "s04, mining, 97% of expected"
     racks.get_by_role("button", name="hottest chip").click()
     expect(racks.locator("a[data-miner=s04]")).to_have_class("cell cell-near")  # 71 degrees
     expect(racks.locator("a[data-miner=s02]")).to_have_class("cell cell-near")

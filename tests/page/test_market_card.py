@@ -43,8 +43,8 @@ def test_what_mining_is_worth_is_in_the_unit_of_its_algorithm(market: Market) ->
 def test_what_the_card_says(market: Market) -> None:
     said = body(market, Answer(market, NOW))
     assert ">100,000<" in said
-    assert 'class="up" title="coingecko">+2.5 %<' in said
-    assert 'class="down" title="coingecko">−1.3 %<' in said  # noqa: RUF001
+    assert 'class="up" title="coingecko">+2.5%<' in said
+    assert 'class="down" title="coingecko">−1.3%<' in said  # noqa: RUF001
     assert 'title="from 365 daily closes of coingecko up to 2026-11-23">72.3 overbought<' in said
     assert ">95,123<" in said
     assert "coingecko (stale), " in said
@@ -74,4 +74,4 @@ def test_prices(value: float | None, text: str) -> None:
 
 
 def test_a_change_has_its_sign() -> None:
-    assert (signed(1.26), signed(-1.26), signed(0.0)) == ("+1.3 %", "−1.3 %", "+0.0 %")  # noqa: RUF001
+    assert (signed(1.26), signed(-1.26), signed(0.0)) == ("+1.3%", "−1.3%", "+0.0%")  # noqa: RUF001

@@ -72,7 +72,7 @@ def test_what_the_card_says(folder: Path) -> None:
     assert ">68.40 USD<" in said
     assert "today so far, 228 of 240 hours of miners known" in said
     assert "revenue 136.80 USD, power 68.40 USD for 684 kWh, fees 4.56 USD" in said
-    assert "The newest hour lacks: profit:miners_missing" in said
+    assert "In the newest hour the profit of some miners is not known: lodeline profit --by miner" in said
     assert "forecast of revenue 547.20 USD (520.00 USD to 574.00 USD) for 24 h, by seasonal_naive" in said
     assert ">97.0%<" in said
     assert "Not known of ltc: dogecoin: no price" in said

@@ -66,16 +66,16 @@ def test_the_figures(report: Report) -> None:
 
 def test_the_day_before_is_compared(report: Report) -> None:
     assert {row[0]: row[1:] for row in compared(report)} == {
-        "Profit": ("7.20 USD", "4.80 USD", "+2.40 USD, +50 %"),  # 24 x 0.3, and 24 x 0.2
-        "Revenue": ("18.00 USD", "7.20 USD", "+10.80 USD, +150 %"),
-        "Cost": ("4.80 USD", "2.40 USD", "+2.40 USD, +100 %"),
-        "Of expected hashrate": ("70.0 %", "100.0 %", "-30.0 points"),
+        "Profit": ("7.20 USD", "4.80 USD", "+2.40 USD, +50%"),  # 24 x 0.3, and 24 x 0.2
+        "Revenue": ("18.00 USD", "7.20 USD", "+10.80 USD, +150%"),
+        "Cost": ("4.80 USD", "2.40 USD", "+2.40 USD, +100%"),
+        "Of expected hashrate": ("70.0%", "100.0%", "-30.0 points"),
         "Worth of what was lost": ("3.00 USD", "0.00 USD", "+3.00 USD"),
-        "Hashrate delivered": ("140 TH/s", "100 TH/s", "+40.0 %"),
+        "Hashrate delivered": ("140 TH/s", "100 TH/s", "+40.0%"),
         "Energy": ("72 kWh", "72 kWh", "the same"),
-        "Electricity, part of the cost": ("3.60 USD", "2.40 USD", "+1.20 USD, +50 %"),
-        "Reached, of what is known": ("75.0 %", "100.0 %", "-25.0 points"),
-        "Known of the time": ("100.0 %", "100.0 %", "the same"),
+        "Electricity, part of the cost": ("3.60 USD", "2.40 USD", "+1.20 USD, +50%"),
+        "Reached, of what is known": ("75.0%", "100.0%", "-25.0 points"),
+        "Known of the time": ("100.0%", "100.0%", "the same"),
         "Alerts fired": ("2", "0", "+2"),
         "Anomalous miner-hours": ("1", "\N{EN DASH}", ""),
     }
@@ -129,8 +129,8 @@ def test_hours_in_which_nobody_was_read_are_not_taken_for_the_others(tmp_path: P
     assert found.this.coverage_percent == pytest.approx(100 * 11.1 / 24)
     said = as_markdown(found)
     assert "Only 12 of 24 hours are known" in said
-    assert "Reached 99.1 % of the time that is known, hashing 99.1 %; 46.2 % of the day is known." in said
-    assert "| Known of the time | 46.2 % |" in said
+    assert "Reached 99.1% of the time that is known, hashing 99.1 %; 46.2% of the day is known." in said
+    assert "| Known of the time | 46.2% |" in said
 
 
 def test_algorithms_are_never_added_up(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_algorithms_are_never_added_up(tmp_path: Path) -> None:
     found = gather(store, fleet, DAY, NOW)
     assert [(work.algorithm, work.expected_hs) for work in found.this.work] == [("scrypt", 1e10), ("sha256d", 100 * TH)]
     assert [one.miner_id for one in found.worst] == ["scrypt", "sha"]
-    assert "| Of expected hashrate, Scrypt | 0.0 % |" in as_markdown(found)
+    assert "| Of expected hashrate, Scrypt | 0.0% |" in as_markdown(found)
     assert "| SHA-256 | board | 1.00 TH/s | 100% |" in as_markdown(found)
     assert [one.name for one in hashrate_pictures(found)] == ["hashrate-scrypt", "hashrate-sha256d"]
 
@@ -170,11 +170,11 @@ def test_the_words(report: Report) -> None:
     assert text.startswith("# Daily report of 2026-11-28 (UTC)\n")
     for words in (
         "140 TH/s of 200 TH/s expected (70.0%)", "| unreachable | 50.0 TH/s | 83% |", "| fleet | 18.00 USD |",
-        "| b | 50.0 TH/s | unreachable | 50.0 % |", "| miner_unreachable | 1 | 0 |",
+        "| b | 50.0 TH/s | unreachable | 50.0% |", "| miner_unreachable | 1 | 0 |",
         "| 2026-11-28 | ltc | litecoin | 0.02 | 0.019 | \N{EN DASH} |",
         "| a | Repair <board> 2 | 0.66 USD/day | 90% |", "1 miner-hours were anomalous",
         "The profit was 7.20 USD, of 24 of 48 miner-hours", "it was 4.80 USD the day before",
-        "would have brought about 3.00 USD", "- b: see why it lost 50.0 TH/s (unreachable, reached 50 % of the time)",
+        "would have brought about 3.00 USD", "- b: see why it lost 50.0 TH/s (unreachable, reached 50% of the time)",
     ):  # fmt: skip
         assert words in text, words
     assert "![" not in text
@@ -185,7 +185,7 @@ def test_the_words(report: Report) -> None:
     assert "http" not in page, "it loads nothing"
     assert page.count("<svg") == 5
     message = as_message(report)
-    assert "Profit: 7.20 USD (+2.40 USD, +50 %)" in message
+    assert "Profit: 7.20 USD (+2.40 USD, +50%)" in message
     assert "- a: Repair <board> 2 (brings 0.66 USD/day, 90% sure)" in message
 
 
@@ -211,13 +211,13 @@ def test_the_paper(report: Report, tmp_path: Path) -> None:
     pdf = as_pdf(report)
     assert as_pdf(report) == pdf, "the same report, the same bytes"
     first, *others = text_of(pdf, tmp_path).split("\f")
-    for words in ("Daily report of 2026-11-28 (UTC)", "7.20 USD", "+2.40 USD, +50 %", "What to do", "Repair <board> 2"):
+    for words in ("Daily report of 2026-11-28 (UTC)", "7.20 USD", "+2.40 USD, +50%", "What to do", "Repair <board> 2"):
         assert words in first, words
     assert "Hashrate delivered and expected, SHA-256" in first, "the first page has the first picture"
     rest = " ".join(others)
     for words in (
         "fleet 18.00 USD 4.80 USD 7.20 USD 72 kWh",
-        "b 50.0 TH/s unreachable 50.0 %",
+        "b 50.0 TH/s unreachable 50.0%",
         "91,000",
         "\N{EN DASH}",
     ):

@@ -300,7 +300,7 @@ MINER_RULES = (
             _hot_and_slow,
             lambda row, _limit: (
                 f"hottest chip has {row['chip_temp_max_c']:.0f} °C, fans are driven at "
-                f"{row['fan_duty_percent']:.0f} %, hashrate is {row['hashrate_hs'] / row['hashrate_nominal_hs']:.0%} "
+                f"{row['fan_duty_percent']:.0f}%, hashrate is {row['hashrate_hs'] / row['hashrate_nominal_hs']:.0%} "
                 "of nominal"
             ),
             "chip_temp_max_c",

@@ -164,7 +164,7 @@ def _shares(now: Readings, usual: Usual, sensitivity: Sensitivity) -> list[Findi
             "refused",
             SHARES,
             score_of(np.maximum(z, 0.0), sensitivity),
-            lambda miner: f"{now.refused[miner]:.0f} of {every[miner]:.0f} refused, usually {100 * rate[miner]:.1f} %",
+            lambda miner: f"{now.refused[miner]:.0f} of {every[miner]:.0f} refused, usually {100 * rate[miner]:.1f}%",
         ),
         _fact("no_shares", SHARES, none, FACT, "none accepted for an hour"),
     ]
@@ -175,7 +175,7 @@ def _against(signal: int, whom: str, score: Floats, z: Floats, seen: tuple[Float
 
     def words(miner: int) -> str:
         off = values[miner] - middle[miner]
-        by = f"{off:+.0f} degrees" if signal == TEMPERATURE else f"{100 * off / middle[miner]:+.1f} %"
+        by = f"{off:+.0f} degrees" if signal == TEMPERATURE else f"{100 * off / middle[miner]:+.1f}%"
         return f"{by} against {whom} (z {z[miner]:+.1f})"
 
     return Finding(whom, signal, score, words)

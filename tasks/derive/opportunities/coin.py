@@ -29,7 +29,7 @@ def _find(facts: Facts) -> Sequence[Found]:
             confidence=confidence(CERTAINTY, min(pays[best].hours, now.hours), HOURS),
             evidence=f"{best} earned {pays[best].usd_th_day:.4g} USD/TH/day before fees, {facts.coins} "
             f"{now.usd_th_day:.4g}, means of the last day",
-            falsified_by="the lead falls below 3 % over a day, as difficulty follows the price",
+            falsified_by="the lead falls below 3% over a day, as difficulty follows the price",
         )
     ]
 

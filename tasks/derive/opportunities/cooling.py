@@ -20,7 +20,7 @@ def _find(facts: Facts) -> Sequence[Found]:
     if facts.lost_fans or facts.lost_boards:  # those explain it, and are told by rules of their own
         return []
     air = "" if facts.ambient_c is None else f", air {facts.ambient_c:.0f} °C"
-    evidence = f"hottest chip {chip:.0f} °C, fans at {duty:.0f} %{air} over {facts.hours} hours"
+    evidence = f"hottest chip {chip:.0f} °C, fans at {duty:.0f}%{air} over {facts.hours} hours"
     part = facts.hashrate_hs / facts.nominal_hs
     if chip >= HOT_C and duty >= FULL_FANS_PERCENT and part < THROTTLED:
         return [
@@ -29,7 +29,7 @@ def _find(facts: Facts) -> Sequence[Found]:
                 description="Cool it better or take a lower preset: at full fans it throttles",
                 impact=facts.worth_usd_day(facts.shortfall_hs),
                 confidence=confidence(CERTAINTY_HOT, facts.hours, HOURS),
-                evidence=f"{evidence}; hashrate {100 * part:.1f} % of the preset's",
+                evidence=f"{evidence}; hashrate {100 * part:.1f}% of the preset's",
                 falsified_by="with cooler air or a lower preset the hashrate is as far below the preset's as before",
             )
         ]

@@ -32,7 +32,7 @@ def _find(facts: Facts) -> Sequence[Found]:
 def _percent(facts: Facts) -> str:
     if facts.hashrate_hs is None or not facts.nominal_hs:
         return "not known against the preset"
-    return f"{100 * facts.hashrate_hs / facts.nominal_hs:.1f} % of the preset's"
+    return f"{100 * facts.hashrate_hs / facts.nominal_hs:.1f}% of the preset's"
 
 
 def _taken(facts: Facts, subject: str) -> bool:

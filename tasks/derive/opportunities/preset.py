@@ -38,7 +38,7 @@ def _find(facts: Facts) -> Sequence[Found]:
             confidence=confidence(CERTAINTY, min(best.hours, now.hours), WANTED_HOURS),
             evidence=f"{_told(best)} against {_told(now)}, at {facts.usd_th_day:.4g} USD/TH/day and "
             f"{facts.usd_per_kwh:.4g} USD/kWh",
-            falsified_by=f"after a day in it this miner's J/TH is above {best.efficiency_j_th:.1f} by more than 3 %, "
+            falsified_by=f"after a day in it this miner's J/TH is above {best.efficiency_j_th:.1f} by more than 3%, "
             "or price of power or of coins have moved",
         )
     ]

@@ -27,7 +27,7 @@ NAN = float("nan")
 
 
 def hours(number: int = 200, miners: int = MINERS) -> Hours:
-    """Miners of one kind: 98 % of what the preset promises, 60 degrees with ten more in the afternoon, and noise."""
+    """Miners of one kind: 98% of what the preset promises, 60 degrees with ten more in the afternoon, and noise."""
     dice = np.random.default_rng(4)
     shape = (miners, number)
     day = 10 * np.sin(2 * np.pi * np.arange(number) / 24)
@@ -74,7 +74,7 @@ def test_hours_as_ever_are_no_anomaly() -> None:
         ("other_pool", True, SHARES, "shares: mines at another pool"),
         ("still", 12, HASHRATE, "hashrate: the same to the last digit"),
         ("unit_wrong", True, HASHRATE, "its unit seems to have changed"),
-        ("refused", 60.0, SHARES, "60 of 460 refused, usually 0.5 %"),
+        ("refused", 60.0, SHARES, "60 of 460 refused, usually 0.5%"),
         ("accepted", 0.0, SHARES, "shares: none accepted for an hour"),
     ],
 )
