@@ -78,6 +78,7 @@ class CollectionSettings(Section):
     def _sections_fit_each_other(self) -> CollectionSettings:
         refuse(
             (
+                *self._miners_read_twice(),
                 *faults_of(self.sites, self.miners),
                 *self._pools_of_miners(),
                 *self._answers_to_alerts(),
@@ -85,6 +86,14 @@ class CollectionSettings(Section):
             )
         )
         return self
+
+    def _miners_read_twice(self) -> Iterator[Within]:
+        """By the port that is really asked, be it written or the usual one: a miner of two ids would count twice."""
+        first: dict[tuple[str, int | None], str] = {}
+        for at, miner in enumerate(self.miners):
+            other = first.setdefault(miner.asked_at, miner.id)
+            if other != miner.id:
+                yield ("miners", at, "ip"), f"miner {other} is asked at {miner.ip} too, on the same port"
 
     def _pools_of_miners(self) -> Iterator[Within]:
         known = self.pool_ids

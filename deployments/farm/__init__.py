@@ -2,8 +2,8 @@
 
 from deployments.farm.farm import DEFAULT_PORT, FIRST_ADDRESS, Farm, variants
 from deployments.farm.faults import FAULT_KINDS, Fault, FaultKind
+from deployments.farm.identity import Identity
 from deployments.farm.listener import FarmError
-from deployments.farm.miner import Identity
 from deployments.farm.models import ALL_VARIANTS, DEFAULT_MIX, MODELS, Variant
 from deployments.farm.truth import BoardTruth, FanTruth, FleetTruth, PoolTruth, Truth
 

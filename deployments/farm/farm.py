@@ -20,8 +20,9 @@ import yaml
 from deployments.farm import faults as fault_rules
 from deployments.farm.faults import Fault, FaultKind
 from deployments.farm.http import HttpConnection
+from deployments.farm.identity import Identity
 from deployments.farm.listener import Connection, FarmError, Listener, allow_open_files, bound
-from deployments.farm.miner import Identity, SimulatedMiner
+from deployments.farm.miner import SimulatedMiner
 from deployments.farm.models import ALL_VARIANTS, DEFAULT_MIX, Algorithm, Variant
 from deployments.farm.physics import climate
 from deployments.farm.truth import FleetTruth, Truth

@@ -1,17 +1,17 @@
-"""One simulated miner: who it is, what befell it, and from both its truth at any instant."""
+"""One simulated miner: what befell it, and from who it is and that its truth at any instant."""
 
 from __future__ import annotations
 
 import math
 import random
-from bisect import bisect_right
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import msgspec
 
 from deployments.farm.faults import EXPECTED_FAILURE, Fault, FaultKind
-from deployments.farm.models import HASHES_PER_D1, Nameplate, Preset, Variant
+from deployments.farm.hashing import Boot, Fates, Hashing, Stretch, fates_of
+from deployments.farm.identity import Identity
+from deployments.farm.models import HASHES_PER_D1, Nameplate, Preset
 from deployments.farm.physics import DAY_S, Climate, Cooling, cooling, silicon, warm_up
 from deployments.farm.shares import ShareStream
 from deployments.farm.truth import BoardTruth, CreditTruth, FanTruth, PoolTruth, Truth
@@ -26,84 +26,7 @@ _OVERHEATING_OBSTRUCTION = 2.0
 _LOGINS = ("vnish-cgi", "antminer-stock", "antminer-legacy")
 _HELD_DUTY_PERCENT = 30.0
 _HELD_CHIP_C = 90.0
-_HELD_RATIO = 0.8
-_STOPS: tuple[FaultKind, ...] = ("paused", "dead")
-_SWITCHES_HASHING: tuple[FaultKind, ...] = (
-    "board_lost", *_STOPS, "throttled", "fans_held", "fans_slow", "pool_changed", "skimmed", "shares_refused",
-)  # fmt: skip
 _STUCK_DUTY_PERCENT = 36.0
-_SLOW_RATIO = 0.9
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What the network and the configuration know of a miner. ``api_key`` is taken in the header ``x-api-key``."""
-
-    miner_id: str
-    index: int
-    address: str
-    port: int
-    variant: Variant
-    site: str
-    location: str
-    mac: str
-    serial: str
-    username: str
-    password: str = field(repr=False)
-    api_key: str = field(repr=False)
-    pool: str | None = None
-    """Simulated pool that it mines at; None: one that nobody can ask."""
-
-    @property
-    def pool_url(self) -> str:
-        """Where it mines, as its firmware says it."""
-        return f"{self.pool.replace('_', '-')}.invalid:3333" if self.pool else "pool.invalid:3333"
-
-    @property
-    def base_url(self) -> str:
-        """``http://address:port``."""
-        return f"http://{self.address}:{self.port}"
-
-
-class Boot(NamedTuple):
-    """A start of mining: when, when the first hash came, since when the miner has power, and with which preset.
-
-    Counters begin with it, also where somebody restarted the mining alone and the miner stayed up.
-    """
-
-    at: float
-    mines_from: float
-    up_since: float
-    preset: Preset
-
-
-class Fates(NamedTuple):
-    """What becomes of hashes, in parts of them or in numbers: as the miner counts, and as the user's pool does."""
-
-    accepted: float
-    rejected: float
-    stale: float
-    credited: float
-    credit_rejected: float
-    credit_stale: float
-
-
-class Stretch(NamedTuple):
-    """A time in which the same boards mine, all at ``pace`` of their rate, for the same fates.
-
-    For each board: whether it mines, and at the start, its hashes delivered since boot and its ripple's antiderivative;
-    and the rate of each in H/s without its ripple. ``fates`` are parts of what is delivered, ``met`` hashes since boot
-    at the start.
-    """
-
-    start: float
-    mining: tuple[bool, ...]
-    delivered: tuple[float, ...]
-    ripple: tuple[float, ...]
-    pace: float
-    fates: Fates
-    met: Fates
-    rates_hs: tuple[float, ...]
 
 
 class Glance(NamedTuple):
@@ -139,9 +62,7 @@ class SimulatedMiner:
         self.tuned = dice.random() < 0.8
         self._intake_offset_c = dice.uniform(0, 3)
         self._fan_trim = tuple(dice.uniform(0.97, 1.0) for _ in range(self.model.fans))
-        self._rejected = dice.uniform(0.001, 0.008)
-        self._stale = dice.uniform(0.0002, 0.003)
-        self._accepted = 1 - self._rejected - self._stale
+        self.hashing = Hashing(self.silicon, rejected=dice.uniform(0.001, 0.008), stale=dice.uniform(0.0002, 0.003))
         self._ping_ms = dice.randrange(5, 60)
         # Every miner has been up for some while, also where none restarts by itself any more.
         self._restart_s = (restart_days or 28.0) * DAY_S * dice.uniform(0.8, 1.2)
@@ -150,7 +71,6 @@ class SimulatedMiner:
         self._started: float | None = None
         self._chosen: list[tuple[float, Preset]] = []
         self._restarted: list[float] = []
-        self._stretches: dict[float, list[Stretch]] = {}
         self._streams: tuple[float, _Streams] | None = None
 
     def running_since(self, now: float) -> None:
@@ -161,14 +81,14 @@ class SimulatedMiner:
     def change_faults(self, faults: list[Fault]) -> None:
         """Take another list of faults; what was derived from the old one is forgotten."""
         self.faults = faults
-        self._stretches.clear()
+        self.hashing.change(faults)
 
     def choose_preset(self, preset: Preset, at: float) -> bool:
         """Save a preset, which holds from the next start of mining on; whether it is another than was saved."""
         if preset == self.chosen_preset(at):
             return False
         self._chosen.append((at, preset))
-        self._stretches.clear()
+        self.hashing.change(self.faults)
         return True
 
     def chosen_preset(self, at: float) -> Preset:
@@ -208,32 +128,18 @@ class SimulatedMiner:
         active = self.active(at)
         kinds = {fault.kind for fault in active}
         boot = self.boot(at)
-        stretch = self._stretch(boot, at)
+        stretch = self.hashing.stretch(boot, at)
         powered = "dead" not in kinds
-        board_hashes = self._delivered(stretch, at) if at >= boot.mines_from else stretch.delivered
+        board_hashes = self.hashing.delivered(stretch, at) if at >= boot.mines_from else stretch.delivered
         delivered = sum(board_hashes)
         boards, heat = self._boards(at, boot, stretch, board_hashes, active)
         hashrate = sum(board.hashrate_hs for board in boards)
         uptime = int(at - boot.up_since) if powered else 0
-        met = self._met(stretch, delivered)
-        pools = self._pools(boot, at, delivered, met, active)
+        fates = fates_of(stretch, delivered)
+        pools = self._pools(boot, at, delivered, fates, active)
         user = pools[0]
-        lost = sum(board.lost for board in boards)
-        if not powered or ("paused" in kinds and at >= boot.mines_from):
-            state, since = ("paused" if powered else "stopped"), stretch.start
-        elif at < boot.mines_from:
-            state, since = "starting", boot.at
-        elif lost or "fan_lost" in kinds:
-            state, since = ("failed" if lost == len(boards) else "degraded"), stretch.start
-        elif not self.tuned and at < boot.mines_from + _TUNING_S:
-            state, since = "tuning", boot.mines_from
-        else:
-            state, since = "mining", stretch.start
-        dialect = self.identity.variant.dialect
-        harmless = {"http_500"} if dialect == "cgminer-socket" else set()
-        failure = next((why for kind, why in EXPECTED_FAILURE.items() if kind in kinds - harmless), None)
-        if failure is None and "wrong_password" in kinds and dialect in _LOGINS:
-            failure = "auth"
+        state, since = self._state(at, boot, stretch, kinds, boards)
+        failure = self._failure(kinds)
         chips = [board.chip_temp_c for board in boards if board.chip_temp_c is not None]
         return Truth(
             miner_id=self.identity.miner_id,
@@ -264,7 +170,7 @@ class SimulatedMiner:
             hardware_errors=sum(board.hardware_errors for board in boards),
             devfee_percent=100 * self._fee,
             accepted_fraction=(1 - self._fee) * stretch.fates.credited,
-            credit=self._credit(boot, at, met),
+            credit=self._credit(boot, at, fates),
             uptime_s=uptime,
             booted_at=boot.at,
             hashes_delivered=delivered,
@@ -272,10 +178,36 @@ class SimulatedMiner:
             faults=tuple(fault.kind for fault in active),
         )
 
+    def _state(
+        self, at: float, boot: Boot, stretch: Stretch, kinds: set[FaultKind], boards: tuple[BoardTruth, ...]
+    ) -> tuple[str, float]:
+        """What it does, and since when."""
+        lost = sum(board.lost for board in boards)
+        if "dead" in kinds:
+            return "stopped", stretch.start
+        if "paused" in kinds and at >= boot.mines_from:
+            return "paused", stretch.start
+        if at < boot.mines_from:
+            return "starting", boot.at
+        if lost or "fan_lost" in kinds:
+            return ("failed" if lost == len(boards) else "degraded"), stretch.start
+        if not self.tuned and at < boot.mines_from + _TUNING_S:
+            return "tuning", boot.mines_from
+        return "mining", stretch.start
+
+    def _failure(self, kinds: set[FaultKind]) -> str | None:
+        """What a poll must come to; None where it is answered."""
+        dialect = self.identity.variant.dialect
+        harmless = {"http_500"} if dialect == "cgminer-socket" else set()
+        failure = next((why for kind, why in EXPECTED_FAILURE.items() if kind in kinds - harmless), None)
+        if failure is None and "wrong_password" in kinds and dialect in _LOGINS:
+            return "auth"
+        return failure
+
     def glance(self, at: float) -> Glance:
         """The little that the firmware keeps as history."""
         boot = self.boot(at)
-        stretch = self._stretch(boot, at)
+        stretch = self.hashing.stretch(boot, at)
         boards, heat = self._boards(at, boot, stretch, stretch.delivered, self.active(at))
         return Glance(
             sum(board.hashrate_hs for board in boards),
@@ -298,7 +230,7 @@ class SimulatedMiner:
         """Part of the shares of ``[start, stop)`` that the user's pool does not pay, over restarts; without luck."""
         paid, refused, end, boot = 0.0, 0.0, stop, self.boot(stop)
         while True:
-            last, first = self._met_since(boot, end), self._met_since(boot, max(start, boot.at))
+            last, first = self.hashing.met_since(boot, end), self.hashing.met_since(boot, max(start, boot.at))
             paid += last.credited - first.credited
             refused += last.credit_rejected + last.credit_stale - first.credit_rejected - first.credit_stale
             if boot.at <= start:
@@ -308,18 +240,7 @@ class SimulatedMiner:
 
     def _accepted_since(self, boot: Boot, at: float) -> int:
         """Shares that the user's pool accepted from a boot to an instant before the next."""
-        return self._streams_since(boot).accepted.count(self._shares(self._met_since(boot, at).credited))
-
-    def _met_since(self, boot: Boot, at: float) -> Fates:
-        """What became of the hashes from a boot to an instant before the next."""
-        stretch = self._stretch(boot, at)
-        return self._met(stretch, sum(self._delivered(stretch, at)) if at >= boot.mines_from else 0.0)
-
-    @staticmethod
-    def _met(stretch: Stretch, delivered: float) -> Fates:
-        """What became of the hashes since boot, ``delivered`` of which are there at an instant of the stretch."""
-        news = delivered - sum(stretch.delivered)
-        return Fates(*(before + part * news for before, part in zip(stretch.met, stretch.fates, strict=True)))
+        return self._streams_since(boot).accepted.count(self._shares(self.hashing.met_since(boot, at).credited))
 
     def _shares(self, delivered: float) -> float:
         """Shares that so many hashes are expected to find for the user."""
@@ -328,89 +249,6 @@ class SimulatedMiner:
     def _natural_restart(self, at: float) -> float:
         restarts = math.floor((at + self._restart_phase_s) / self._restart_s)
         return float(math.floor(restarts * self._restart_s - self._restart_phase_s))
-
-    def _stretches_since(self, boot: Boot) -> list[Stretch]:
-        """All times of unchanged mining from a boot on, also those to come."""
-        if (known := self._stretches.get(boot.at)) is not None:
-            return known
-        relevant = [fault for fault in self.faults if fault.kind in _SWITCHES_HASHING]
-        edges = {boot.mines_from} | {
-            edge for fault in relevant for edge in fault.span if boot.mines_from < edge < float("inf")
-        }
-        delivered, met = (0.0,) * self.model.boards, Fates(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-        ideal_hs = boot.preset.hashrate_hs / self.model.boards
-        rates = tuple(ideal_hs * board.efficiency for board in self.silicon)
-        stretches: list[Stretch] = []
-        for edge in sorted(edges):
-            if stretches:
-                delivered = self._delivered(stretches[-1], edge)
-                met = self._met(stretches[-1], sum(delivered))
-            on = [fault for fault in relevant if fault.active(edge)]
-            stopped = any(fault.kind in _STOPS for fault in on)
-            lost = {fault.board for fault in on if fault.kind == "board_lost"}
-            mining = tuple(not stopped and number not in lost for number in range(1, self.model.boards + 1))
-            ripple = tuple(board.hashrate_ripple.antiderivative(edge) for board in self.silicon)
-            stretches.append(Stretch(edge, mining, delivered, ripple, _pace(on), self._fates(on), met, rates))
-        if len(self._stretches) > 64:
-            self._stretches.clear()
-        self._stretches[boot.at] = stretches
-        return stretches
-
-    def _stretch(self, boot: Boot, at: float) -> Stretch:
-        stretches = self._stretches_since(boot)
-        return stretches[max(0, bisect_right(stretches, at, key=lambda item: item.start) - 1)]
-
-    def _delivered(self, stretch: Stretch, at: float) -> tuple[float, ...]:
-        """Hashes each board delivered since boot, up to an instant in the stretch."""
-        start, mining, before, ripple, pace, _, _, rates = stretch
-        return tuple(
-            [
-                done + pace * rate * board.even_seconds(start, at, rippled) if mines else done
-                for mines, done, rippled, rate, board in zip(mining, before, ripple, rates, self.silicon, strict=True)
-            ]
-        )
-
-    def _fates(self, on: list[Fault]) -> Fates:
-        """What becomes of hashes while these faults are on."""
-        refused = max((fault.ratio or 0.0 for fault in on if fault.kind == "shares_refused"), default=0.0)
-        arrives = math.prod(1.0 - (fault.ratio or 0.0) for fault in on if fault.kind == "skimmed")
-        own = 0.0 if any(fault.kind == "pool_changed" for fault in on) else 1.0
-        told = (
-            self._accepted * (1 - refused) * arrives,
-            (self._rejected + self._accepted * refused) * arrives,
-            self._stale * arrives,
-        )
-        return Fates(*told, *(own * part for part in told))
-
-    def _when_met(self, boot: Boot, fate: int, hashes: float, latest: float) -> float:
-        """The instant at which so many hashes had met a fate (its place in Fates) since boot; see _when_delivered."""
-        stretches = self._stretches_since(boot)
-        number = max(0, bisect_right(stretches, hashes, key=lambda item: item.met[fate]) - 1)
-        while number and not stretches[number].fates[fate]:
-            number -= 1
-        stretch = stretches[number]
-        delivered = sum(stretch.delivered) + (hashes - stretch.met[fate]) / (stretch.fates[fate] or 1.0)
-        return self._when_delivered(boot, delivered, latest)
-
-    def _when_delivered(self, boot: Boot, hashes: float, latest: float) -> float:
-        """The instant at which so many hashes had been delivered since boot, by Newton on an almost straight line.
-
-        No later than ``latest``.
-        """
-        stretches = self._stretches_since(boot)
-        number = max(0, bisect_right(stretches, hashes, key=lambda item: sum(item.delivered)) - 1)
-        # Nothing is delivered while no board mines: then the hashes came at the end of the stretch before.
-        while number and not (any(stretches[number].mining) and stretches[number].pace):
-            number -= 1
-        stretch = stretches[number]
-        end = min(latest, stretches[number + 1].start) if number + 1 < len(stretches) else latest
-        rate = stretch.pace * sum(rate for rate, on in zip(stretch.rates_hs, stretch.mining, strict=True) if on)
-        if not rate:
-            return end
-        at = end  # the newest share is never far from it, so that two steps come within milliseconds
-        for _ in range(2):
-            at += (hashes - sum(self._delivered(stretch, at))) / rate
-        return min(max(at, stretch.start), end)
 
     def _boards(
         self, at: float, boot: Boot, stretch: Stretch, delivered: tuple[float, ...], active: list[Fault]
@@ -505,7 +343,7 @@ class SimulatedMiner:
             work_accepted_d1=float(accepted * self.model.difficulty),
             last_share_at=None
             if last is None
-            else self._when_met(boot, Fates._fields.index("credited"), last / self._shares(1.0), at),
+            else self.hashing.when_met(boot, "credited", last / self._shares(1.0), at),
         )
 
     def _pools(self, boot: Boot, at: float, delivered: float, met: Fates, active: list[Fault]) -> tuple[PoolTruth, ...]:
@@ -530,7 +368,7 @@ class SimulatedMiner:
             work_accepted_d1=float(accepted * difficulty),
             last_share_at=None
             if last is None
-            else self._when_met(boot, Fates._fields.index("accepted"), last / self._shares(1.0), at),
+            else self.hashing.when_met(boot, "accepted", last / self._shares(1.0), at),
             ping_ms=self._ping_ms,
         )
         spare = PoolTruth(
@@ -539,21 +377,13 @@ class SimulatedMiner:
         )  # fmt: skip
         if not self._fee:
             return user, spare
+        fee_at = None if last_fee is None else self.hashing.when_delivered(boot, last_fee / DEVFEE * fee_hashes, at)
         maker = PoolTruth(
             slot=2, url="DevFee", user="DevFee", is_fee=True, status=user.status,
             difficulty=fee_difficulty, accepted=fee, rejected=0, stale=0, work_accepted_d1=float(fee * fee_difficulty),
-            last_share_at=None if last_fee is None else self._when_delivered(boot, last_fee / DEVFEE * fee_hashes, at),
-            ping_ms=self._ping_ms + 30,
+            last_share_at=fee_at, ping_ms=self._ping_ms + 30,
         )  # fmt: skip
         return user, spare, maker
-
-
-def _pace(on: list[Fault]) -> float:
-    """Part of their rate that boards deliver while these faults are on."""
-    slowed = [fault.ratio or 0.0 for fault in on if fault.kind == "throttled"]
-    slowed += [_HELD_RATIO for fault in on if fault.kind == "fans_held"]
-    slowed += [_SLOW_RATIO for fault in on if fault.kind == "fans_slow"]
-    return min(slowed, default=1.0)
 
 
 class _Heat(NamedTuple):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from deployments.farm.miner import Identity, SimulatedMiner
+from deployments.farm.identity import Identity
+from deployments.farm.miner import SimulatedMiner
 from deployments.farm.truth import BoardTruth, PoolTruth, Truth
 
 _UNITS = {"GH/s": 1e9, "MH/s": 1e6}

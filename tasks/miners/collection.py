@@ -12,10 +12,11 @@ from storage.records.events import MinerEvent
 from storage.settings import StorageSettings
 from storage.spool.lane import Lane
 from tasks.derive.anomaly.watch_file import WatchFile, Watching
-from tasks.miners.fleet import Fleet, TickOutcome
+from tasks.miners.fleet import Fleet
 from tasks.miners.memory import MemoryFile
 from tasks.miners.report import TickReport
 from tasks.miners.settings import FleetSettings, MinerSettings
+from tasks.miners.tick import TickOutcome
 from tasks.overrides.file import OverrideWatch
 from tasks.shift.journal import Journal
 from tasks.shift.recorder import Recorder

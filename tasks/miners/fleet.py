@@ -1,50 +1,37 @@
-"""One tick over the whole fleet: every miner that is due is asked, in parallel, and none can delay another.
-
-Miners that failed twice in a row are asked in a second lane with its own slots, so that a hall without power does not
-make the tick of the others longer. Every miner has a time budget, with retries inside it. What a tick cannot start
-within its own budget is *skipped*: counted, without a row, since nobody asked the miner and its state is not known.
+"""The miners of one lane, polled tick by tick: who is due is asked, in parallel, and none can delay another.
 
 When a miner is due is said by its pace (tasks/miners/cadence.py) and its breaker (tasks/miners/breaker.py); one that is
-paused by hand is not asked. A host that is short of time gives up raw payloads, and configurations, before telemetry,
-but never all configurations.
+paused by hand is not asked. tasks/miners/polling.py does the asking, tasks/miners/tick.py has what comes of it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Protocol
 
 import httpx
 import msgspec
 
-from storage.errors import FrameError
 from storage.frame import Frame
-from storage.records.events import MinerEvent, event_frames
-from storage.records.miner import (
-    MinerConfiguration,
-    MinerTelemetry,
-    configuration_frames,
-    telemetry_frames,
-)
+from storage.records.events import event_frames
+from storage.records.miner import MinerConfiguration, MinerTelemetry, configuration_frames, telemetry_frames
 from tasks.derive.anomaly.stream import Watch
 from tasks.miners import cadence
 from tasks.miners.driver import MinerDriver, PollFailure
 from tasks.miners.drivers import DRIVERS
-from tasks.miners.events import wants_configuration
 from tasks.miners.loop_lag import LoopLag
 from tasks.miners.member import Member, unreachable
 from tasks.miners.memory import MinerMemory, recalled
 from tasks.miners.open_files import allow_open_files
-from tasks.miners.payloads import Keep, PolledPayloads, Recording, payload_frames
-from tasks.miners.report import MinerStanding
+from tasks.miners.payloads import Keep, Recording, payload_frames
+from tasks.miners.polling import Polling
 from tasks.miners.settings import FleetSettings, MinerSettings
+from tasks.miners.tick import Tick, TickOutcome, storable
 from tasks.miners.transport import transport_for
 from tasks.overrides.override import NOTHING_BY_HAND, Overrides
 
@@ -53,10 +40,6 @@ _SECOND_LANE_FROM = 2
 _CONFIGURATIONS_AT_LEAST = 64
 _TICK_SHARE = 0.8
 """Share of the usual interval that a tick may use to start polls; the rest is for spooling, and for the next tick."""
-_NOT_STORABLE = (FrameError, TypeError, ValueError)
-"""What a record raises on its way to a frame when it does not fit the declaration; values of another type too."""
-_CONFIGURATION_SHARE = 0.5
-"""Share of the tick's budget after which telemetry that still waits goes before configurations."""
 _ALWAYS_ONE_OF = 10
 """One of so many configurations is read however short of time the host is: else a host that is always so would never
 see a changed setting."""
@@ -68,68 +51,6 @@ class Opener(Protocol):
     def __call__(self, base_url: httpx.URL, *, connect_timeout_s: float, deadline_s: float) -> httpx.AsyncBaseTransport:
         """The transport for ``base_url``; sends nothing yet."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class TickOutcome:
-    """What one tick did. ``polled`` miners were asked, ``failed`` of them gave no telemetry.
-
-    ``failed_by_reason`` counts failure kinds, ``skipped`` too, which are not in ``polled``. ``left_alone`` miners were
-    not asked since their breaker is open. ``memories`` are those of all miners, asked or not: the next Fleet goes on
-    from them. ``next_slot`` is when the next poll is due.
-    """
-
-    slot: int
-    frames: list[Frame]
-    polled: int
-    failed: int
-    skipped: int
-    failed_by_reason: dict[str, int]
-    configurations: int
-    configurations_failed: int
-    configurations_dropped: int
-    payloads_dropped: int
-    left_alone: int
-    events: tuple[MinerEvent, ...]
-    memories: tuple[MinerMemory, ...]
-    next_slot: int | None
-    tick_s: float
-    loop_lag_ms: float
-
-    @property
-    def points(self) -> int:
-        """Rows over all frames."""
-        return sum(len(frame) for frame in self.frames)
-
-    @property
-    def standings(self) -> tuple[MinerStanding, ...]:
-        """How every miner stands."""
-        return tuple(memory.standing(self.slot) for memory in self.memories)
-
-
-@dataclass(slots=True)
-class _Tick:
-    """What is gathered while a tick runs. ``waiting`` miners are due and not yet asked. Of those whose configuration is
-    wanted, some are read ``at_any_rate``, however short of time the host is. ``sheds``: it was told to be."""
-
-    slot: int
-    began: float
-    ends: float
-    lag: LoopLag
-    waiting: int
-    wants_configuration: frozenset[str]
-    at_any_rate: frozenset[str]
-    sheds: bool
-    telemetry: list[MinerTelemetry] = field(default_factory=list)
-    configurations: list[MinerConfiguration] = field(default_factory=list)
-    configurations_failed: int = 0
-    configurations_dropped: int = 0
-    payloads_dropped: int = 0
-    polled: int = 0
-    skipped: int = 0
-    failures: list[tuple[Member, PollFailure]] = field(default_factory=list)
-    events: list[MinerEvent] = field(default_factory=list)
-    payloads: list[PolledPayloads] = field(default_factory=list)
 
 
 class Fleet:
@@ -180,7 +101,7 @@ class Fleet:
         self.grid_s = min((miner.telemetry_bounds().fastest_s for miner in miners), default=self.usual_s)
         """Shortest interval that any miner may be polled at: a tick is at a multiple of it."""
         self._budget_s = tick_budget_s if tick_budget_s is not None else _TICK_SHARE * self.usual_s
-        self._notices: set[str] = set()
+        self._polling = Polling(self._settings, clock)
         known = remembered or {}
         self._members = [self._member(miner, known.get(miner.id, {}), drivers, open_transport) for miner in miners]
 
@@ -243,25 +164,12 @@ class Fleet:
         second = [member for member in due if member.memory.failures_in_a_row >= _SECOND_LANE_FROM]
         turns = self._whose_configuration(due, slot)
         at_any_rate = frozenset(turns[: -(-len(turns) // _ALWAYS_ONE_OF)])
-        async with LoopLag() as lag, asyncio.TaskGroup() as group:
+        async with LoopLag() as lag:
             sheds = by_hand.shed(self._host) is not None
-            tick = _Tick(slot, began, began + self._budget_s, lag, len(main), frozenset(turns), at_any_rate, sheds)
+            tick = Tick(slot, began, began + self._budget_s, lag, len(main), frozenset(turns), at_any_rate, sheds)
             self._obey(by_hand, tick)
-            for lane, width, retries in (
-                (main, self._settings.concurrency, self._settings.retries),
-                (second, self._settings.second_lane, 0),
-            ):
-                waiting = iter(lane)
-                for _ in range(min(width, len(lane))):
-                    group.create_task(self._work(waiting, tick, retries))
-        frames = [
-            *self._telemetry_frames(tick),
-            *configuration_frames(tick.configurations),
-            *payload_frames(slot, tick.payloads),
-        ]
-        self._settle(tick, len(asked))
-        frames += self._anomalies(tick, by_hand)
-        frames += event_frames(tick.events)
+            await self._polling.ask(tick, main, second)
+        frames = self._frames(tick, by_hand, len(asked))
         reasons = Counter[str](failure.kind for _, failure in tick.failures)
         if tick.skipped:
             reasons["skipped"] = tick.skipped
@@ -302,89 +210,7 @@ class Fleet:
         fair = 1.5 * len(self._members) * self.usual_s / every
         return [member.miner_id for member in waiting[: max(_CONFIGURATIONS_AT_LEAST, round(fair))]]
 
-    async def _work(self, waiting: Iterator[Member], tick: _Tick, retries: int) -> None:
-        for member in waiting:
-            if self._clock() >= tick.ends:
-                tick.skipped += 1
-                member.remember(failure="skipped", detail="the tick had no time left")
-                continue
-            await self._poll(member, tick, retries)
-            taken = member.payloads()
-            if taken and self._overloaded(tick):
-                tick.payloads_dropped += 1
-            else:
-                tick.payloads += taken
-
-    async def _poll(self, member: Member, tick: _Tick, retries: int) -> None:
-        tick.polled += 1
-        tick.waiting -= 1
-        member.remember(polled=tick.slot)
-        began = self._clock()
-        ends = began + self._settings.miner_deadline_s
-        try:
-            async with asyncio.timeout(self._settings.miner_deadline_s):
-                record = await member.telemetry(tick.slot, retries, ends)
-        except TimeoutError:
-            self._failed(member, tick, PollFailure("deadline", "the miner's time is up"), began)
-            return
-        except PollFailure as failure:
-            self._failed(member, tick, failure, began)
-            return
-        record = self._noted(member, record, tick)
-        events, glimpse = member.witness(record)
-        member.answered(record, events)
-        if member.miner_id in tick.wants_configuration or wants_configuration(events):
-            configuration = await self._configure(member, tick, ends)
-            if configuration is not None:
-                events, glimpse = member.witness(record, configuration)
-                member.configured(tick.slot, events)
-        member.happened(events, glimpse)
-        tick.events += events
-
-    async def _configure(self, member: Member, tick: _Tick, ends: float) -> MinerConfiguration | None:
-        """Read the configuration in what is left of the miner's time. Its failure costs the configuration only."""
-        if self._overloaded(tick) and member.miner_id not in tick.at_any_rate:
-            tick.configurations_dropped += 1  # it stays due
-            return None
-        try:
-            async with asyncio.timeout(ends - self._clock()):
-                configuration = await member.configuration(tick.slot)
-        except (TimeoutError, PollFailure) as error:
-            failure = error if isinstance(error, PollFailure) else PollFailure("deadline", "the miner's time is up")
-            tick.configurations_failed += 1
-            member.configuration_failed(tick.slot, failure)
-            _LOG.info("miner %s: configuration not read: %s", member.miner_id, failure)
-            return None
-        tick.configurations.append(configuration)
-        return configuration
-
-    def _overloaded(self, tick: _Tick) -> bool:
-        """Whether telemetry needs all the time there is: of this host's processor, or of the tick; or it is said so."""
-        if tick.sheds or tick.lag.newest_ms >= self._settings.overload_lag_ms:
-            return True
-        return tick.waiting > 0 and self._clock() - tick.began >= _CONFIGURATION_SHARE * self._budget_s
-
-    def _failed(self, member: Member, tick: _Tick, failure: PollFailure, began: float) -> None:
-        tick.failures.append((member, failure))
-        record = unreachable(member.target, tick.slot, failure, 1000.0 * (self._clock() - began))
-        events, glimpse = member.witness(self._noted(member, record, tick))
-        member.happened(events, glimpse)
-        tick.events += events
-        changed = member.memory.failure != failure.kind
-        level = logging.WARNING if changed else logging.DEBUG  # once per cause, not once per tick
-        _LOG.log(level, "miner %s at %s: %s", member.miner_id, member.target.address, failure)
-
-    def _noted(self, member: Member, record: MinerTelemetry, tick: _Tick) -> MinerTelemetry:
-        """Add the record to the tick, cleaned."""
-        record, notices = member.judged(record)
-        tick.telemetry.append(record)
-        for notice in notices:
-            if notice not in self._notices:  # once per model, not once per miner
-                self._notices.add(notice)
-                _LOG.warning("%s", notice)
-        return record
-
-    def _obey(self, by_hand: Overrides, tick: _Tick) -> None:
+    def _obey(self, by_hand: Overrides, tick: Tick) -> None:
         """Tell which miners are paused or forced to a state since this tick, or no more; forget drivers that are to be
         found out anew."""
         subjects = by_hand.miners_by_hand()
@@ -397,7 +223,7 @@ class Fleet:
             if member.miner_id in anew:
                 member.redetect()
 
-    def _settle(self, tick: _Tick, asked: int) -> None:
+    def _settle(self, tick: Tick, asked: int) -> None:
         """Take the failures into account, when it is known whether anybody answered of the ``asked`` that may be."""
         most = 2 * tick.polled >= asked > 1
         outage = most and len(tick.failures) == tick.polled
@@ -406,7 +232,7 @@ class Fleet:
         for member, failure in tick.failures:
             member.failed(tick.slot, failure, outage=outage)
 
-    def _anomalies(self, tick: _Tick, by_hand: Overrides) -> tuple[Frame, ...]:
+    def _anomalies(self, tick: Tick, by_hand: Overrides) -> tuple[Frame, ...]:
         """Let the readings be looked at; whoever became anomalous is polled faster from now on. Scores to be stored."""
         if self._watch is None:
             return ()
@@ -423,21 +249,28 @@ class Fleet:
                     member.suspected(watched.changed[member.miner_id], told[member.miner_id])
         return watched.frames
 
-    def _telemetry_frames(self, tick: _Tick) -> list[Frame]:
-        """Frames of all records; a record that does not fit the declaration becomes a failure of its miner alone."""
-        try:
-            return telemetry_frames(tick.telemetry)
-        except _NOT_STORABLE:
-            members = {member.miner_id: member for member in self._members}
-        kept = []
-        for record in tick.telemetry:
-            try:
-                telemetry_frames([record])
-                kept.append(record)
-            except _NOT_STORABLE as error:
-                member = members[record.miner.miner_id]
-                failure = PollFailure("schema", f"the driver made a record that cannot be stored: {error}")
-                _LOG.error("miner %s: %s", record.miner.miner_id, failure)
-                tick.failures.append((member, failure))
-                kept.append(unreachable(member.target, tick.slot, failure, record.poll_ms))
-        return telemetry_frames(kept)
+    def _frames(self, tick: Tick, by_hand: Overrides, asked: int) -> list[Frame]:
+        """All that is to be stored of a tick, whose failures are taken into account; ``asked`` miners may be asked."""
+        members = {member.miner_id: member for member in self._members}
+
+        def unread(record: MinerTelemetry, failure: PollFailure) -> MinerTelemetry:
+            member = members[record.miner.miner_id]
+            _LOG.error("miner %s: %s", member.miner_id, failure)
+            tick.failures.append((member, failure))
+            return unreachable(member.target, tick.slot, failure, record.poll_ms)
+
+        def unconfigured(record: MinerConfiguration, failure: PollFailure) -> None:
+            member = members[record.miner.miner_id]
+            _LOG.error("miner %s: its configuration: %s", member.miner_id, failure)
+            tick.configurations.remove(record)
+            tick.configurations_failed += 1
+            member.configuration_failed(tick.slot, failure)
+
+        frames = storable(tick.telemetry, telemetry_frames, unread)
+        self._settle(tick, asked)
+        frames += self._anomalies(tick, by_hand)
+        tick.telemetry.clear()  # with ten thousand miners they are large, and their frames are all that is needed
+        frames += storable(list(tick.configurations), configuration_frames, unconfigured)
+        frames += payload_frames(tick.slot, tick.payloads)
+        tick.payloads.clear()
+        return frames + event_frames(tick.events)

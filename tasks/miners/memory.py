@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
+from weakref import ref
 
 import msgspec
 
@@ -34,7 +35,7 @@ class Happened(msgspec.Struct, frozen=True):
     message: str
 
 
-class MinerMemory(msgspec.Struct, frozen=True, kw_only=True):
+class MinerMemory(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     """What is known of one miner. Times are slots: whole Unix seconds.
 
     ``polled`` and ``configured`` are the last tries, ``succeeded`` the last telemetry. ``failure`` is why the last poll
@@ -93,15 +94,16 @@ class MemoryFile:
 
     def __init__(self, folder: Path, lane: str) -> None:
         self.path = folder / f"{lane}{SUFFIX}"
-        self._written: dict[str, MinerMemory] = {}
+        self._written: dict[str, ref[MinerMemory]] = {}
+        """What was written, without keeping it: a tick replaces every memory, and two of each would lie there."""
         self._whole = 0
         self._appended = 0
 
     def write(self, memories: Sequence[MinerMemory]) -> None:
         """Keep ``memories``, those of all miners. Not fsynced, and a disk that does not take it is logged: a miner that
         is not remembered costs its pace and no reading."""
-        written = {memory.miner_id: memory for memory in memories}
-        changed = [memory for memory in memories if self._written.get(memory.miner_id) is not memory]
+        written = {memory.miner_id: ref(memory) for memory in memories}
+        changed = [memory for memory in memories if self._written.get(memory.miner_id, _nothing)() is not memory]
         try:
             if written.keys() == self._written.keys() and self._appended <= _APPENDED_SHARE * self._whole:
                 self._append(changed)
@@ -162,6 +164,10 @@ def recalled(fresh: MinerMemory, parts: Mapping[str, Any]) -> MinerMemory:
 
 
 _TYPES = get_type_hints(MinerMemory)
+
+
+def _nothing() -> None:
+    """In place of a reference where there is none."""
 
 
 class _Named(msgspec.Struct):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypedDict
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import TypedDict, TypeVar
 
 from storage.records.miner import BoardReading, PoolReading
-from tasks.miners.reading import hottest, mean, total
+from tasks.miners.reading import hottest, mean
+
+Number = TypeVar("Number", int, float)
+_counters = attrgetter("shares_accepted", "shares_rejected", "shares_stale", "work_accepted_d1")
 
 
 class Heat(TypedDict):
@@ -39,12 +43,22 @@ def heat_of(boards: Sequence[BoardReading]) -> Heat:
 def shares_of(pools: Sequence[PoolReading]) -> Shares:
     """Sums over the miner's own pools; leave out those of a fee."""
     return {
-        "shares_accepted": total(pool.shares_accepted for pool in pools),
-        "shares_rejected": total(pool.shares_rejected for pool in pools),
-        "shares_stale": total(pool.shares_stale for pool in pools),
-        "work_accepted_d1": total(pool.work_accepted_d1 for pool in pools),
+        "shares_accepted": counted(pools, lambda pool: pool.shares_accepted),
+        "shares_rejected": counted(pools, lambda pool: pool.shares_rejected),
+        "shares_stale": counted(pools, lambda pool: pool.shares_stale),
+        "work_accepted_d1": counted(pools, lambda pool: pool.work_accepted_d1),
         "last_share_age_s": last_share_age_s(pools),
     }
+
+
+def counted(pools: Sequence[PoolReading], counter: Callable[[PoolReading], Number | None]) -> Number | None:
+    """Sum of a counter over the pools that count anything; None where one of these does not tell it.
+
+    Without one of its parts a sum would fall, which is taken for a reset, and rise again: counted twice.
+    """
+    told = [counter(pool) for pool in pools if any(value is not None for value in _counters(pool))]
+    known = [value for value in told if value is not None]
+    return sum(known[1:], known[0]) if known and len(known) == len(told) else None
 
 
 def last_share_age_s(pools: Iterable[PoolReading]) -> float | None:

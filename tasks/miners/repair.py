@@ -16,6 +16,7 @@ _LONGEST = 64 * 1024
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\(?:.|\Z))*(?:"|\Z)|[{}\[\],:]|[^\s"{}\[\],:]+', re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f]")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _NO_NUMBER = frozenset({"nan", "inf", "infinity"})
 
 
@@ -60,7 +61,8 @@ def _mended(tokens: list[str]) -> list[str]:
         elif token == "," and before in ("", "[", "{", ","):  # noqa: S105
             continue
         if token.startswith('"'):
-            token = _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", token).replace("\\'", "'")  # noqa: PLW2901
+            token = _ESCAPE.sub(lambda found: "'" if found[1] == "'" else found[0], token)  # noqa: PLW2901
+            token = _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", token)  # noqa: PLW2901
         elif token.lower().lstrip("+-") in _NO_NUMBER:
             token = "null"  # noqa: PLW2901, S105
         out.append(token)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from storage.configuration import Name, Section
 from storage.records.miner import Miner
-from tasks.miners.base_url import base_url
+from tasks.miners.base_url import SOCKET_PORT, base_url
 from tasks.miners.cadence import Bounds
 from tasks.miners.driver import Target
 
@@ -129,6 +129,12 @@ class MinerSettings(Section):
         if not self.adaptive:
             return Bounds(usual, usual, usual)
         return Bounds(usual // _FASTER, usual, max(usual, min(2 * usual, _CONFIGURATION_AT_LEAST_S)))
+
+    @property
+    def asked_at(self) -> tuple[str, int | None]:
+        """Address and port that it is asked at; None: at the maker's own ports."""
+        usual = {"cgminer-socket": SOCKET_PORT, "asic-rs": None}.get(self.driver, 443 if self.scheme == "https" else 80)
+        return self.ip, self.port or usual
 
     def target(self) -> Target:
         """What a driver needs to know."""

@@ -54,7 +54,7 @@ class FarmDays:
         self.fans = np.array([one.model.fans for one in self.simulated])
         self.nominal_hs = np.array([one.preset.hashrate_hs for one in self.simulated])
         self.limit_w = np.array([float(one.preset.power_w) for one in self.simulated])
-        self.refused = np.array([one._rejected + one._stale for one in self.simulated])
+        self.refused = np.array([one.hashing.refused for one in self.simulated])
         self._plate_w = np.array([float(one.model.power_w) for one in self.simulated])
         self._shares = np.array([one._shares(1.0) for one in self.simulated])
         self._there = np.arange(most) < self.boards[:, None]

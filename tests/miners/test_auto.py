@@ -13,8 +13,9 @@ from tasks.miners.auto import Auto
 from tasks.miners.base_url import SOCKET_PORT
 from tasks.miners.detection import Identified, Unidentified
 from tasks.miners.driver import FailureKind, MinerSession, PollFailure, Target
-from tasks.miners.fleet import Fleet, TickOutcome
+from tasks.miners.fleet import Fleet
 from tasks.miners.settings import FleetSettings, MinerSettings
+from tasks.miners.tick import TickOutcome
 from tests.farm.clock import NOON, Clock
 
 MINER = Miner("m", "S19", "")

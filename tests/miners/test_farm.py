@@ -8,8 +8,9 @@ from deployments.farm import Farm, Fault
 from deployments.farm.faults import EXPECTED_FAILURE
 from storage.declaration.miner import MINER_TELEMETRY
 from tasks.miners.driver import FailureKind
-from tasks.miners.fleet import Fleet, TickOutcome
+from tasks.miners.fleet import Fleet
 from tasks.miners.settings import FleetSettings, MinerSettings
+from tasks.miners.tick import TickOutcome
 from tests.farm.clock import NOON, Clock
 
 SETTINGS = FleetSettings(request_deadline_s=2.0, miner_deadline_s=2.5)

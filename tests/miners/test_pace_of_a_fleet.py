@@ -20,7 +20,7 @@ from tasks.miners.loop_lag import LoopLag
 from tasks.miners.memory import MemoryFile
 from tasks.miners.settings import FleetSettings, MinerSettings
 from tests.miners.payloads import SLOT
-from tests.miners.test_fleet import Told, ToldSession, fleet_of, rows
+from tests.miners.told import Told, ToldSession, fleet_of, rows
 
 ONCE = FleetSettings(retries=0)
 START = SLOT - SLOT % 900
@@ -252,6 +252,27 @@ async def test_configurations_are_given_up_when_the_tick_runs_out_of_time_and_re
     later = await fleet.tick(START + 120)
     assert later.configurations == 3
     assert {name for name, slot in told.configured if slot == START + 120} == {"m7", "m8", "m9"}
+
+
+async def test_miners_that_do_not_answer_hide_no_telemetry_that_still_waits() -> None:
+    """Those of the second lane are no telemetry that waits, and asking them makes nobody else's wait shorter."""
+    now = [0.0]
+
+    def does(name: str, slot: int) -> Any:
+        if int(name[1:]) >= 10:
+            return PollFailure("refused", "no")
+        now[0] += 3.0 if slot == START + 900 else 0.0
+        return None
+
+    told = Told(does)
+    miners = [miner(i, adaptive=False) for i in range(1, 20)]
+    settings = FleetSettings(concurrency=1, retries=0, breaker_failures=1_000)
+    fleet = fleet_of(told, miners, settings, clock=lambda: now[0], tick_budget_s=40.0)
+    for turn in range(2):
+        await fleet.tick(START + 60 * turn)
+    outcome = await fleet.tick(START + 900)
+    # Nine miners of 3 s each: when half of the budget of 40 s is over, the seventh and the eighth have others behind.
+    assert (outcome.configurations, outcome.configurations_dropped) == (7, 2)
 
 
 async def test_a_restart_goes_on_at_the_same_pace(tmp_path: Path) -> None:

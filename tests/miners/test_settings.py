@@ -107,6 +107,28 @@ def test_doubles_are_all_told_at_once(tmp_path: Path) -> None:
     assert all("the same as miners[0]" in fault for fault in caught.value.faults)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "double"),
+    [
+        ("", "port: 80", True),
+        ("scheme: https", "scheme: https, port: 443", True),
+        ("driver: cgminer-socket", "driver: cgminer-socket, port: 4028", True),
+        ("", "port: 8080", False),
+        ("", "driver: cgminer-socket, port: 4028", False),
+    ],
+)
+def test_one_miner_is_not_read_as_two(tmp_path: Path, one: str, other: str, double: bool) -> None:
+    text = "miners:\n" + "".join(
+        f"  - {{id: {name}, ip: 192.0.2.1, model: x{', ' if more else ''}{more}}}\n"
+        for name, more in (("a", one), ("b", other))
+    )
+    if not double:
+        assert len(load(tmp_path, text).miners) == 2
+        return
+    with pytest.raises(ConfigurationError, match=r"yaml:3.*miner a is asked at 192\.0\.2\.1 too, on the same port"):
+        load(tmp_path, text)
+
+
 def test_the_drivers_that_may_be_named_are_those_there_are() -> None:
     assert set(get_args(MinerSettings.model_fields["driver"].annotation)) == set(DRIVERS)
 

@@ -182,6 +182,19 @@ async def test_wrong_fields_cost_those_fields() -> None:
     assert (record.boards[0].chip_temp_c, record.hashrate_hs) == (64.0, 93e12)
 
 
+async def test_temperatures_of_boards_that_are_not_listed_are_kept() -> None:
+    """The short form of the dialect: a total, its unit, and a temperature for each board."""
+    heat = {"board10": 50, "board2": {"pcb": 52.0, "chip": 66.0}, "board0": {"chip": 64.0}, "boardx": 9}
+    data = {"hashrate": 93.0, "hashrate_unit": "TH/s", "mining_status": "mining", "temperature": heat}
+    record = await session(Answers(cgi(stats={"status": "success", "data": data}))).telemetry(SLOT)
+    assert [(b.board, b.status, b.pcb_temp_c, b.chip_temp_c) for b in record.boards] == [
+        ("0", "unknown", None, 64.0), ("2", "unknown", 52.0, 66.0), ("10", "unknown", 50.0, None),
+    ]  # fmt: skip
+    assert (record.chip_temp_avg_c, record.chip_temp_max_c, record.pcb_temp_max_c) == (65.0, 66.0, 52.0)
+    assert (record.state, record.boards_mining, record.boards_expected) == ("mining", None, None)
+    assert telemetry_frames([record])
+
+
 async def test_before_the_first_share() -> None:
     record = await poll(shares={"accepted": 0, "rejected": 0, "stale": 0, "last_share_time": None})
     assert (record.shares_accepted, record.last_share_age_s) == (0, None)

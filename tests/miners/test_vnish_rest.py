@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from storage.declaration.miner import MINER_STATES
 from storage.records.miner import MinerConfiguration, MinerTelemetry, telemetry_frames
@@ -15,7 +14,6 @@ from tasks.miners.driver import PollFailure, Target
 from tasks.miners.vnish_rest import VnishRest
 from tests.miners.payloads import (
     MINER,
-    PASSWORD,
     SLOT,
     Answers,
     chain,
@@ -166,7 +164,7 @@ DEGRADED: dict[str, tuple[dict[str, Any], str]] = {
     "board switched off by its owner": (stats(chains=[chain(1), chain(2, status={"state": "disabled"})]), "mining"),
     "fan lost": (stats(cooling={"fans": [fan(0), fan(1, status="lost", rpm=0)]}), "degraded"),
     "no fan under oil": (
-        stats(cooling={"fans": [fan(0, status="lost")], "settings": {"mode": {"name": "immersion"}}}),
+        stats(cooling={"fans": [fan(0, status="lost")], "settings": {"mode": {"name": "immers"}}}),
         "mining",
     ),
     "below 75 percent": (stats(hr_realtime=71_900.0), "degraded"),
@@ -186,6 +184,26 @@ DEGRADED: dict[str, tuple[dict[str, Any], str]] = {
 async def test_degraded(case: str) -> None:
     answer, state = DEGRADED[case]
     assert (await poll(rest(summary={"miner": answer}))).state == state
+
+
+@pytest.mark.parametrize(
+    ("mode", "status"), [("immers", "unknown"), ("immersion", "unknown"), ("auto", "lost"), ("manual", "lost")]
+)
+async def test_a_fan_that_was_taken_out_is_not_lost(mode: str, status: str) -> None:
+    """``immers`` is the firmware's word (UpstreamData/pyasic writes and reads it): a tank has no fans to lose."""
+    cooling = {"fans": [fan(0, status="lost", rpm=0)], "settings": {"mode": {"name": mode}}}
+    record = await poll(rest(summary=summary(cooling=cooling)))
+    assert ([each.status for each in record.fans], record.fans_running) == ([status], 0)
+
+
+async def test_a_sum_of_counters_is_told_whole_or_not_at_all() -> None:
+    """Without the 100 of the first pool the sum would be 20, which falls, and 120 again at the next poll."""
+    pools = [pool(0, accepted="n/a"), pool(1, accepted=20, rejected=0, diffa=0.0), pool(2, pool_type="DevFee")]
+    record = await poll(rest(summary=summary(pools=pools)))
+    assert (record.shares_accepted, record.shares_rejected, record.quality_flags) == (
+        None, 3, "unreadable:miner.pools.accepted",
+    )  # fmt: skip
+    assert [each.shares_accepted for each in record.pools] == [None, 20, 100]
 
 
 async def test_a_board_that_leaves_the_list_is_missed() -> None:
@@ -314,123 +332,6 @@ async def test_when_what_is_asked() -> None:
     transport.requests.clear()
     await session.configuration(SLOT + 720)
     assert transport.paths == ["/perf-summary"]
-
-
-# Access
-
-
-class Guarded(Answers):
-    """A miner that wants a credential for everything, as 1.2.x and 1.3.x do when the owner locks it."""
-
-    def __init__(self, *, password: str = PASSWORD.get_secret_value(), key: str | None = None) -> None:
-        super().__init__(rest())
-        self._password, self._key = password, key
-        self.tokens: list[str] = []
-        self.refusal: httpx.Response | None = None
-
-    def _answer(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path == "/api/v1/unlock":
-            self.requests.append(request)
-            if self.refusal is not None:
-                return self.refusal
-            if json.loads(request.content) != {"pw": self._password}:
-                return httpx.Response(403, json={"unlock_timeout": None})
-            self.tokens.append(f"token-{len(self.tokens) + 1}")
-            return httpx.Response(200, json={"token": self.tokens[-1]})
-        allowed = self.tokens and request.headers.get("authorization") == f"Bearer {self.tokens[-1]}"
-        if not allowed and (self._key is None or request.headers.get("x-api-key") != self._key):
-            self.requests.append(request)
-            return httpx.Response(401)
-        return super()._answer(request)
-
-    @property
-    def unlocks(self) -> int:
-        return self.paths.count("/unlock")
-
-
-async def test_nothing_secret_is_sent_while_nobody_asks() -> None:
-    transport = Answers(rest())
-    session = VnishRest().session(target(password=PASSWORD, api_key=SecretStr("k" * 32)), transport)
-    await session.telemetry(SLOT)
-    sent = [(dict(request.headers), request.content) for request in transport.requests]
-    assert "authorization" not in str(sent)
-    assert "x-api-key" not in str(sent)
-    assert PASSWORD.get_secret_value() not in str(sent)
-
-
-async def test_unlock_once_then_keep_the_token() -> None:
-    transport = Guarded()
-    session = VnishRest().session(target(password=PASSWORD), transport)
-    for slot in (SLOT, SLOT + 60):
-        assert (await session.telemetry(slot)).hashrate_hs == 93e12
-    assert transport.unlocks == 1
-    transport.tokens.append("the old one is void")
-    assert (await session.telemetry(SLOT + 120)).hashrate_hs == 93e12
-    assert transport.unlocks == 2
-
-
-async def test_api_key() -> None:
-    key = "k" * 32
-    transport = Guarded(key=key)
-    session = VnishRest().session(target(password=PASSWORD, api_key=SecretStr(key)), transport)
-    assert (await session.telemetry(SLOT)).hashrate_hs == 93e12
-    assert transport.unlocks == 0
-    with pytest.raises(PollFailure, match="refuses the configured api_key") as failure:
-        await poll_with(Guarded(key="other" * 8), api_key=SecretStr(key))
-    assert key not in str(failure.value)
-
-
-async def poll_with(transport: httpx.AsyncBaseTransport, **over: Any) -> MinerTelemetry:
-    return await VnishRest().session(target(**over), transport).telemetry(SLOT)
-
-
-async def test_no_credential_where_one_is_needed() -> None:
-    with pytest.raises(PollFailure, match="set password or api_key") as failure:
-        await poll_with(Guarded())
-    assert failure.value.kind == "auth"
-
-
-async def test_a_wrong_password_is_not_tried_again_at_once() -> None:
-    transport = Guarded(password="another")
-    session = VnishRest().session(target(password=PASSWORD), transport)
-    for slot in range(SLOT, SLOT + 900, 60):
-        with pytest.raises(PollFailure) as failure:
-            await session.telemetry(slot)
-        assert failure.value.kind == "auth"
-        assert not failure.value.worth_retrying
-        assert PASSWORD.get_secret_value() not in str(failure.value)
-    assert transport.unlocks == 1
-    with pytest.raises(PollFailure):
-        await session.telemetry(SLOT + 900)
-    assert transport.unlocks == 2
-
-
-async def test_the_time_that_the_miner_asks_for_is_kept() -> None:
-    transport = Guarded()
-    transport.refusal = httpx.Response(429, json={"unlock_timeout": 120})
-    session = VnishRest().session(target(password=PASSWORD), transport)
-    for slot in (SLOT, SLOT + 60, SLOT + 119):
-        with pytest.raises(PollFailure, match=r"too many attempts|next try is in"):
-            await session.telemetry(slot)
-    assert transport.unlocks == 1
-    transport.refusal = None
-    assert (await session.telemetry(SLOT + 120)).hashrate_hs == 93e12
-    assert transport.unlocks == 2
-
-
-@pytest.mark.parametrize(
-    "refusal",
-    [
-        httpx.Response(200, json={}), httpx.Response(200, content=b"no"),
-        httpx.Response(200, json={"token": "a\r\nx: y"}),
-        httpx.Response(500, json={"err": "x"}), httpx.Response(403, content=b"no"), httpx.Response(429, content=b"{"),
-    ],
-)  # fmt: skip
-async def test_an_unlock_that_makes_no_sense_is_a_failure(refusal: httpx.Response) -> None:
-    transport = Guarded()
-    transport.refusal = refusal
-    with pytest.raises(PollFailure):
-        await poll_with(transport, password=PASSWORD)
 
 
 def test_pool_rows_hold_no_password() -> None:

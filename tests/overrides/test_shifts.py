@@ -17,7 +17,7 @@ from tasks.sources.source import Push
 from tasks.sources.streaming import streaming
 from tests.miners.device import device, pages
 from tests.miners.payloads import rest
-from tests.miners.test_fleet import Told, ToldSession, fleet_of, miner, rows
+from tests.miners.told import Told, ToldSession, fleet_of, miner, rows
 from tests.overrides.given import T, override
 from tests.sources.test_collection import SLOT, Host, Scripted
 

@@ -11,8 +11,9 @@ from deployments.farm import ALL_VARIANTS, Farm, Fault
 from storage.delivery.delivery import Delivery
 from storage.lake.sink import LakeSink
 from storage.spool.lane import Lane
-from tasks.miners.fleet import Fleet, TickOutcome
+from tasks.miners.fleet import Fleet
 from tasks.miners.settings import FleetSettings, MinerSettings
+from tasks.miners.tick import TickOutcome
 from tasks.shift.journal import Journal
 from tasks.shift.recorder import Recorder
 from tasks.shift.slots import Slot

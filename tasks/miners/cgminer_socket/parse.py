@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from storage.records.miner import (
@@ -18,7 +19,7 @@ from storage.records.miner import (
 from tasks.miners import numbered
 from tasks.miners.cgminer_socket.answers import Reply
 from tasks.miners.inferred import degraded, miner_state, pool_status
-from tasks.miners.of_parts import heat_of, last_share_age_s
+from tasks.miners.of_parts import counted, heat_of, last_share_age_s
 from tasks.miners.reading import NO_POWER, by_id, flags_text, mean, total
 from tasks.miners.vnish_words import STATES
 from tasks.normalize.difficulty import difficulty
@@ -104,7 +105,7 @@ def telemetry(
         shares_accepted=_shares(own, "shares_accepted", summary, "Accepted"),
         shares_rejected=_shares(own, "shares_rejected", summary, "Rejected"),
         shares_stale=_shares(own, "shares_stale", summary, "Stale"),
-        work_accepted_d1=total(pool.work_accepted_d1 for pool in own),
+        work_accepted_d1=counted(own, lambda pool: pool.work_accepted_d1),
         last_share_age_s=last_share_age_s(own),
         hardware_errors=wrong if wrong is not None else total(board.hardware_errors for board in boards),
         uptime_s=uptime,
@@ -198,7 +199,7 @@ def _rate(summary: Row | None, body: Row, factor: float | None, *names: str) -> 
 def _shares(own: list[PoolReading], field: str, summary: Row | None, name: str) -> int | None:
     """The user's shares. The summary counts those of the firmware's maker too, where there is a fee."""
     if own:
-        return total(getattr(pool, field) for pool in own)
+        return counted(own, attrgetter(field))
     if summary is None or "Fee Percent" in summary:
         return None
     return count(number(summary.get(name)))

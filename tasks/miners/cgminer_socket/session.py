@@ -50,6 +50,9 @@ class CgminerSocketSession:
         return record
 
     async def configuration(self, slot: int) -> MinerConfiguration:
-        """Read ``version`` and ``stats``; VNish refuses the former and says the same in the latter."""
+        """Read ``version`` and ``stats``; VNish refuses the former and says the same in the latter. Without a reading
+        of telemetry before, that comes first: only it tells the pools."""
+        if not self._pools:
+            await self.telemetry(slot)
         replies = await self._commands.read(("version", "stats"), slot, set())
         return configuration(slot, self._target.miner, self._target.address, replies, self._pools)

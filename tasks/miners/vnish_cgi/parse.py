@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from storage.records.miner import (
@@ -13,6 +14,8 @@ from storage.records.miner import (
     MinerTelemetry,
     PoolReading,
 )
+from tasks.miners.decode import MOST_ITEMS
+from tasks.miners.of_parts import heat_of
 from tasks.miners.reading import by_id, flags_text, mean
 from tasks.miners.vnish_cgi.answers import Board, Config, Fan, Fault, Pool, Stats
 from tasks.normalize.efficiency import efficiency_j_th
@@ -63,6 +66,7 @@ _POOL_STATES = {
 }
 _SEVERITIES = {"info": "info", "warning": "warning", "critical": "critical", "error": "critical", "fatal": "critical"}
 _LONGEST_CODE = 64
+_BOARD = re.compile(r"board(0|[1-9][0-9]{0,2})")
 
 
 def telemetry(time: int, miner: Miner, stats: Stats, boards_seen: int, flags: set[str]) -> MinerTelemetry:
@@ -71,10 +75,10 @@ def telemetry(time: int, miner: Miner, stats: Stats, boards_seen: int, flags: se
     if factor is None and stats.hashrate is not None:
         flags.add("unit_unknown")
     heat = stats.temperature or {}
-    boards = tuple(
-        _board(i, board, factor, heat.get(f"board{i}"), flags)
-        for i, board in by_id(stats.boards, lambda board: board.board_id, "duplicate_board", flags)
-    )
+    listed = by_id(stats.boards, lambda board: board.board_id, "duplicate_board", flags)
+    boards = tuple(_board(i, board, factor, heat.get(f"board{i}"), flags) for i, board in listed)
+    warm = tuple(_board(i, Board(), factor, heat[f"board{i}"], flags) for i in (() if listed else _only_warm(heat)))
+    of_boards = heat_of((*boards, *warm))
     fans = tuple(_fan(i, fan) for i, fan in by_id(stats.fans, lambda fan: fan.fan_id, "duplicate_fan", flags))
     errors = _errors(stats.errors, flags)
     shares, power = stats.shares, stats.power
@@ -104,9 +108,9 @@ def telemetry(time: int, miner: Miner, stats: Stats, boards_seen: int, flags: se
         efficiency_j_th=efficiency_j_th(watts, hashrate),
         voltage_v=finite(power.voltage) if power else None,
         ambient_temp_c=_degrees(heat, "ambient", flags),
-        chip_temp_avg_c=_degrees(heat, "avg_chip", flags),
-        chip_temp_max_c=_degrees(heat, "max_chip", flags),
-        pcb_temp_max_c=max((b.pcb_temp_c for b in boards if b.pcb_temp_c is not None), default=None),
+        chip_temp_avg_c=_degrees(heat, "avg_chip", flags) if "avg_chip" in heat else of_boards["chip_temp_avg_c"],
+        chip_temp_max_c=_degrees(heat, "max_chip", flags) if "max_chip" in heat else of_boards["chip_temp_max_c"],
+        pcb_temp_max_c=of_boards["pcb_temp_max_c"],
         fan_duty_percent=mean(fan.speed_percent for fan in fans),
         shares_accepted=shares_read[0],
         shares_rejected=shares_read[1],
@@ -118,7 +122,7 @@ def telemetry(time: int, miner: Miner, stats: Stats, boards_seen: int, flags: se
         fans_running=sum(fan.status == "ok" for fan in fans) if stats.fans is not None else None,
         error_count=len(errors) if stats.errors is not None else None,
         quality_flags=flags_text(flags),
-        boards=boards,
+        boards=(*boards, *warm),
         fans=fans,
         pools=(_pool(stats.pool, shares_read, last_share),) if stats.pool else (),
         errors=errors,
@@ -148,6 +152,11 @@ def configuration(
         pool_user=own.user if own else None,
         pool_status=own.status if own else None,
     )
+
+
+def _only_warm(heat: dict[str, Any]) -> list[int]:
+    """Numbers of the boards where a firmware lists none and tells their temperatures all the same."""
+    return sorted(int(found[1]) for name in heat if (found := _BOARD.fullmatch(name)))[:MOST_ITEMS]
 
 
 def _board(identity: int, board: Board, factor: float | None, heat: Any, flags: set[str]) -> BoardReading:

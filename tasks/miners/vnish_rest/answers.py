@@ -63,7 +63,7 @@ class Fan(msgspec.Struct):
 
 
 class FanMode(msgspec.Struct):
-    """How the fans are driven: ``auto``, ``manual``, ``immersion``."""
+    """How the fans are driven: ``auto``, ``manual``, ``immers``."""
 
     name: str | None = None
 

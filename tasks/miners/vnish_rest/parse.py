@@ -15,7 +15,7 @@ from storage.records.miner import (
 from tasks.miners.driver import HistoryPoint
 from tasks.miners.of_parts import shares_of
 from tasks.miners.reading import by_id, flags_text, mean
-from tasks.miners.vnish_rest.answers import Chain, Fan, Metrics, MinerStats, MinerStatus, Pool, Range
+from tasks.miners.vnish_rest.answers import Chain, Cooling, Fan, Metrics, MinerStats, MinerStatus, Pool, Range
 from tasks.miners.vnish_words import BOARD_STATES, STATES
 from tasks.normalize.difficulty import difficulty
 from tasks.normalize.duration import clock_s
@@ -29,6 +29,8 @@ from tasks.normalize.temperature import celsius
 
 _POOL_STATES = frozenset({"active", "working", "offline", "disabled", "rejecting", "unknown"})
 _DEGRADED_BELOW = 0.75
+_IMMERSED = ("immers", "immersion")
+"""Names of the mode of cooling: the firmware's own, and the whole word in case another version writes that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,10 @@ def telemetry(
     factor = _trusted_factor(stats, circumstances, flags)
     chains = by_id(stats.chains, lambda chain: chain.id, "duplicate_board", flags)
     boards = tuple(_board(identity, chain, factor) for identity, chain in chains)
-    cooling = stats.cooling
+    cooling, immersed = stats.cooling, _is_immersed(stats.cooling)
     fans = tuple(
-        _fan(i, fan) for i, fan in by_id(cooling.fans if cooling else None, lambda fan: fan.id, "duplicate_fan", flags)
+        _fan(i, fan, immersed=immersed)
+        for i, fan in by_id(cooling.fans if cooling else None, lambda fan: fan.id, "duplicate_fan", flags)
     )
     pools = tuple(_pool(i, pool) for i, pool in by_id(stats.pools, lambda pool: pool.id, "duplicate_pool", flags))
     own = [pool for pool in pools if not pool.is_fee]
@@ -88,11 +91,8 @@ def telemetry(
         flags.add("state_unknown")
         state = "mining" if hashrate else "starting"
     hot = state in ("mining", "tuning")
-    immersed = bool(
-        cooling and cooling.settings and cooling.settings.mode and cooling.settings.mode.name == "immersion"
-    )
     if state == "mining":
-        fan_lost = not immersed and any(fan.status == "lost" for fan in fans)
+        fan_lost = any(fan.status == "lost" for fan in fans)
         share = (finite(stats.miner_status.throttled) if stats.miner_status else None) or 100.0
         slow = hashrate is not None and nominal is not None and hashrate < _DEGRADED_BELOW * nominal * share / 100.0
         board_lost = len(boards) < circumstances.boards_seen or any(
@@ -168,11 +168,17 @@ def _board(identity: int, chain: Chain, factor: float | None) -> BoardReading:
     )
 
 
-def _fan(identity: int, fan: Fan) -> FanReading:
+def _is_immersed(cooling: Cooling | None) -> bool:
+    mode = cooling.settings.mode if cooling and cooling.settings else None
+    return mode is not None and mode.name in _IMMERSED
+
+
+def _fan(identity: int, fan: Fan, *, immersed: bool) -> FanReading:
+    """Under oil a fan that stands still was taken out, and is not lost."""
     rpm, highest = count(fan.rpm), count(fan.max_rpm)
     return FanReading(
         fan=str(identity),
-        status=fan.status if fan.status in ("ok", "lost") else "unknown",
+        status=fan.status if fan.status == "ok" or (fan.status == "lost" and not immersed) else "unknown",
         speed_rpm=rpm,
         speed_percent=100.0 * rpm / highest if rpm is not None and highest else None,
     )

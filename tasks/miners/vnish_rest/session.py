@@ -39,8 +39,6 @@ _LOCKED_S = 900
 
 _LONGEST_LOCK_S = 86_400
 _REMEMBERS_S = 259_200
-_SECONDARY = ("http_status", "not_json", "truncated", "schema")
-"""Failures of a secondary answer that cost its fields only; others mean that the miner itself does not answer."""
 
 
 class VnishRest:
@@ -232,7 +230,8 @@ class _Access:
         self._transport = transport
         self._headers: dict[str, str] = {}
         self._requests: dict[str, httpx.Request] = {}
-        self._locked_until = 0
+        self._locked = range(0)
+        """Slots in which no unlock is tried. A clock that is set back to before them ends them."""
 
     async def get(self, path: str, slot: int) -> bytes:
         """The body of ``path``. On 401 the miner is unlocked, once, and asked again.
@@ -281,8 +280,8 @@ class _Access:
             raise PollFailure("auth", f"{path} asks for a credential; set password or api_key of this miner")
 
     async def _unlock(self, password: SecretStr, slot: int) -> str:
-        if slot < self._locked_until:
-            wait = self._locked_until - slot
+        if slot in self._locked:
+            wait = self._locked.stop - slot
             raise PollFailure("auth", f"unlocking was refused; the next try is in {wait} s")
         answer = await ask(
             self._transport,
@@ -294,7 +293,7 @@ class _Access:
             ),
         )
         if answer.status in (httpx.codes.FORBIDDEN, httpx.codes.TOO_MANY_REQUESTS):
-            self._locked_until = slot + _lock_time(answer.content)
+            self._locked = range(slot, slot + _lock_time(answer.content))
             why = "the password is wrong" if answer.status == httpx.codes.FORBIDDEN else "too many attempts"
             raise PollFailure("auth", f"/unlock answered {answer.status}: {why}")
         token = decode(body_of(answer, "/unlock"), Unlocked, set(), "/unlock").token
