@@ -132,6 +132,15 @@ def erase(
 
 
 def _erase_from_stores(places: Places, entity: Entity, host: str, done: Erasure) -> None:
+    with contextlib.ExitStack() as held:
+        if find_spec("deltalake") is not None and places.lake is not None:
+            from storage.features.turn import nothing_published
+
+            held.enter_context(nothing_published(places.lake))
+        _erase_from_each_store(places, entity, host, done)
+
+
+def _erase_from_each_store(places: Places, entity: Entity, host: str, done: Erasure) -> None:
     if find_spec("deltalake") is not None:
         from storage.erasure.lake import erase_from_lake
 

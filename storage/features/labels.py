@@ -38,8 +38,15 @@ def read_labels(path: Path, view: FeatureView) -> pa.Table:
     missing = [name for name in wanted if name not in rows.column_names]
     if missing:
         raise NeedsHuman(f"{path} has no column {', '.join(missing)}", remedy=remedy)
+    doubled = [name for name in wanted if rows.column_names.count(name) > 1]
+    if doubled:
+        raise NeedsHuman(f"{path} has column {', '.join(doubled)} twice", remedy=remedy)
     for tag in view.entity:
-        rows = rows.set_column(rows.schema.get_field_index(tag), tag, rows[tag].cast(pa.string()))
+        try:
+            names = rows[tag].cast(pa.string())
+        except pa.ArrowException as error:
+            raise NeedsHuman(f"{path}: column {tag} holds {rows[tag].type}, not names", remedy=remedy) from error
+        rows = rows.set_column(rows.schema.get_field_index(tag), tag, names)
     rows = rows.set_column(rows.schema.get_field_index(EVENT), EVENT, _seconds(rows[EVENT], path))
     for name in wanted:
         if rows[name].null_count:
@@ -75,7 +82,7 @@ def _seconds(times: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
     kind = times.type
     if pa.types.is_timestamp(kind):
         whole = pc.floor_temporal(times, unit="second").cast(pa.timestamp("s", tz=kind.tz)).cast(pa.int64())
-    elif pa.types.is_integer(kind):
+    elif pa.types.is_integer(kind) or pa.types.is_null(kind):  # a CSV without rows, or without any time
         whole = times.cast(pa.int64())
     elif pa.types.is_date(kind):
         whole = times.cast(pa.timestamp("s")).cast(pa.int64())

@@ -30,6 +30,7 @@ _KNOW = """
 INSERT INTO taken (view, known) VALUES (?, ?) ON CONFLICT (view) DO UPDATE SET known = max(known, excluded.known)
 """
 _GET = "SELECT event, known, features FROM latest WHERE view = ? AND entity = ?"
+_ANEW = "Delete the file: the next publication fills it anew"
 CLOCK_SLACK_S = 60
 """So much may the clock that asks be behind the one that published."""
 
@@ -46,8 +47,8 @@ class OnlineStore:
     def __init__(self, path: Path, wait_s: float = 30) -> None:
         self._path = path
         self._guard = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=wait_s, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
@@ -56,11 +57,8 @@ class OnlineStore:
                 "known INTEGER NOT NULL, features BLOB NOT NULL, PRIMARY KEY (view, entity)) WITHOUT ROWID"
             )
             self._connection.execute("CREATE TABLE IF NOT EXISTS taken (view TEXT PRIMARY KEY, known INTEGER NOT NULL)")
-        except sqlite3.Error as error:
-            raise NeedsHuman(
-                f"The online feature store {path} cannot be opened: {error}",
-                remedy="Delete the file: the next publication fills it anew",
-            ) from error
+        except (sqlite3.Error, OSError) as error:
+            raise NeedsHuman(f"The online feature store {path} cannot be opened: {error}", remedy=_ANEW) from error
 
     def __enter__(self) -> OnlineStore:
         return self
@@ -81,14 +79,10 @@ class OnlineStore:
             NeedsHuman: the row was not known yet at ``at``. What was before it only the offline store knows.
             StoreError: the file cannot be read.
         """
-        try:
-            with self._guard:
-                row = self._connection.execute(_GET, (view.stored_name, entity)).fetchone()
-        except sqlite3.Error as error:
-            raise StoreError(f"The online feature store {self._path} cannot be read: {error}") from error
-        if row is None:
+        rows = self._rows(_GET, view.stored_name, entity)
+        if not rows:
             return reading_of(view, entity, at, None)
-        event, known, features = row
+        ((event, known, features),) = rows
         if known > at + CLOCK_SLACK_S:
             raise NeedsHuman(
                 f"The newest row of {entity} is known from {known} on, and asked is {at} (Unix seconds)",
@@ -97,12 +91,13 @@ class OnlineStore:
         return reading_of(view, entity, at, (event, known, _DECODE(features)))
 
     def entities(self, view: FeatureView) -> list[str]:
-        """Every entity that has a row."""
-        with self._guard:
-            rows = self._connection.execute(
-                "SELECT entity FROM latest WHERE view = ? ORDER BY entity", (view.stored_name,)
-            ).fetchall()
-        return [entity for (entity,) in rows]
+        """Every entity that has a row.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        asked = "SELECT entity FROM latest WHERE view = ? ORDER BY entity"
+        return [entity for (entity,) in self._rows(asked, view.stored_name)]
 
     def put(self, view: FeatureView, rows: pa.Table, known_until: int = -1) -> int:
         """Take ``rows`` of a published table in, those that are newer; how many were. All or none, durably.
@@ -130,13 +125,29 @@ class OnlineStore:
                 self._connection.execute("COMMIT")
                 return taken
         except sqlite3.Error as error:
-            raise StoreError(f"The online feature store {self._path} cannot be written: {error}") from error
+            raise self._failure("written", error) from error
 
     def known_until(self, view: FeatureView) -> int | None:
-        """Through when (Unix seconds) all that became known was taken in; None: nothing ever was."""
-        with self._guard:
-            row = self._connection.execute("SELECT known FROM taken WHERE view = ?", (view.stored_name,)).fetchone()
-        return None if row is None else int(row[0])
+        """Through when (Unix seconds) all that became known was taken in; None: nothing ever was.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        rows = self._rows("SELECT known FROM taken WHERE view = ?", view.stored_name)
+        return int(rows[0][0]) if rows else None
+
+    def _rows(self, question: str, *values: str) -> list[Any]:
+        try:
+            with self._guard:
+                return self._connection.execute(question, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._failure("read", error) from error
+
+    def _failure(self, done: str, error: sqlite3.Error) -> StoreError | NeedsHuman:
+        what = f"The online feature store {self._path} cannot be {done}: {error}"
+        if isinstance(error, sqlite3.OperationalError):  # busy, full, away
+            return StoreError(what)
+        return NeedsHuman(what, remedy=_ANEW)
 
     def forget(self, is_meant: Callable[[str, str, int, Sequence[Any]], bool]) -> int:
         """Take out the rows of which ``is_meant`` (stored name of the view, entity, event time, features); how many.
@@ -158,7 +169,7 @@ class OnlineStore:
                 self._connection.execute("COMMIT")
                 (is_busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:
-            raise StoreError(f"The online feature store {self._path} cannot be written: {error}") from error
+            raise self._failure("written", error) from error
         if is_busy:
             raise TryAgain(f"The online feature store {self._path} is being read; its log could not be emptied")
         return len(meant)

@@ -32,16 +32,18 @@ from storage.declaration.pipeline import WINDOW_TOUCHED
 from storage.downsample.books import rolled_windows
 from storage.downsample.rollup import DAY_S, HOUR_S, window_of
 from storage.downsample.windows import unix_seconds
+from storage.errors import LodelineError, NeedsHuman, TryAgain
 from storage.features.books import Books
 from storage.features.online import OnlineStore
 from storage.features.registry import require_registered
 from storage.features.rows import codes_of, feature_rows, is_last, newest_versions, seconds
-from storage.features.table import FOLDER, feature_table, published
+from storage.features.table import feature_table, published
+from storage.features.turn import Turn, turn
 from storage.features.view import BACKFILLED, ENTITY, KNOWN, REMEMBERED_S, FeatureView
 from storage.features.views import VIEWS
 from storage.lake.compaction import compact
 from storage.lake.history import checkpoint
-from storage.lake.location import LakeLocation, locked_if_free
+from storage.lake.location import LakeLocation
 from storage.lake.maintenance import expire, vacuum
 from storage.lake.table import LakeTable
 from storage.store import Store
@@ -60,7 +62,7 @@ Numbers = npt.NDArray[np.int64]
 @dataclass(slots=True)
 class PublishReport:
     """Rows added by view; entities whose online row changed; files that were merged, that retention ended and that
-    were deleted. ``skipped``: another process was at it.
+    were deleted. ``skipped``: another process was at it. ``troubles``: what kept a view from being published, by view.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
@@ -69,6 +71,16 @@ class PublishReport:
     files_expired: int = 0
     files_deleted: int = 0
     skipped: bool = False
+    troubles: dict[str, LodelineError] = field(default_factory=dict)
+
+    def raise_troubles(self) -> None:
+        """Raise what went wrong: TryAgain where all of it may pass, else NeedsHuman."""
+        if not self.troubles:
+            return
+        text = "; ".join(f"view {name}: {error}" for name, error in self.troubles.items())
+        if all(isinstance(error, TryAgain) for error in self.troubles.values()):
+            raise TryAgain(text)
+        raise NeedsHuman(text, remedy="All other views were published")
 
 
 def publish(
@@ -85,22 +97,31 @@ def publish(
     """Bring feature tables and online store up to what ``store`` holds at ``now`` (Unix seconds).
 
     ``retention_days`` by bucket; features are kept as long as their source. ``clock`` tells the second in which rows
-    are written, ``now`` by default. ``stop`` is asked between days.
+    are written, ``now`` by default. ``stop`` is asked between days. Trouble with a view (the store or the lake does not
+    answer, its table is damaged, its definition changed without a new version) is in the report and holds up no other;
+    whatever was not marked stays due.
 
     Raises:
-        TryAgain: the store or the lake cannot answer; whatever was not marked stays due.
-        NeedsHuman: a definition changed without a new version; a table is damaged.
+        TryAgain, NeedsHuman: the books cannot be read or written; another host took the turn of this one, which had
+            stood still for longer than a turn lasts.
     """
-    with locked_if_free(root / FOLDER / ".publish.lock") as ours:
-        if not ours:
+    with turn(root) as ours:
+        if ours is None:
             return PublishReport(skipped=True)
         report, books, settled = PublishReport(), Books(root), {}
         for view in views:
-            require_registered(view)
-            publication = _View(view, store, root, online, books, now, clock or (lambda: now), retention_days, report)
-            if publication.run(stop):
-                settled[view.stored_name] = publication.stamp()
+            publication = _View(
+                view, store, root, online, books, ours, now, clock or (lambda: now), retention_days, report
+            )
+            try:
+                require_registered(view)
+                if publication.run(stop):
+                    settled[view.stored_name] = publication.stamp()
+            except LodelineError as error:
+                ours.keep()  # without it all the others would fail as well
+                report.troubles[view.name] = error
         if settled:
+            ours.keep()
             books.write_settled(settled)
             books.tidy()
         return report
@@ -113,6 +134,7 @@ class _View:
     root: LakeLocation
     online: OnlineStore
     books: Books
+    turn: Turn
     now: int
     clock: Callable[[], int]
     retention_days: Mapping[str, int]
@@ -130,11 +152,13 @@ class _View:
             if stop():
                 self.books.write_days(view, states)
                 return False
+            self.turn.keep()
             self._slice(table, first, after, began)
             states |= marks
             if len(states) >= _DAYS_UNMARKED:
                 self.books.write_days(view, states)
                 states = {}
+        self.turn.keep()
         self.books.write_days(view, states)
         self._follow_online(table)
         if self.report.rows.get(view.name, 0) > before:
@@ -163,14 +187,23 @@ class _View:
         return self._due_raw(horizon, today) if self.view.tier is Tier.RAW else self._due_rolled(horizon)
 
     def _due_rolled(self, horizon: int) -> list[tuple[int, int, dict[int, str]]]:
-        marks: dict[int, list[tuple[int, int]]] = {}
-        rolled = rolled_windows(self.store, self.view.measurement, self.view.tier, horizon, self.now)
-        for window, mark in rolled.items():
-            marks.setdefault(window_of(window, DAY_S), []).append((window, mark))
+        hours = self._marks(Tier.HOURLY, horizon)
+        # a day is marked as done each time alike: that it was done again its hours tell
+        whole = self._marks(Tier.DAILY, horizon) if self.view.tier is Tier.DAILY else hours
         # an hour that was redone may change the next, which goes on from it, without changing that one's mark
-        states = {day: _digest(sorted(marks.get(day - DAY_S, []) + own)) for day, own in marks.items()}
+        states = {
+            day: _digest((sorted(own), sorted(hours.get(day - DAY_S, []) + hours.get(day, []))))
+            for day, own in whole.items()
+        }
         due = sorted(day for day, state in states.items() if self.books.day(self.view, day) != state)
         return [(day, day + DAY_S, {day: states[day]}) for day in due]
+
+    def _marks(self, tier: Tier, horizon: int) -> dict[int, list[tuple[int, int]]]:
+        """Windows that were rolled up, each with its mark, by the day that they are in."""
+        marks: dict[int, list[tuple[int, int]]] = {}
+        for window, mark in rolled_windows(self.store, self.view.measurement, tier, horizon, self.now).items():
+            marks.setdefault(window_of(window, DAY_S), []).append((window, mark))
+        return marks
 
     def _due_raw(self, horizon: int, today: int) -> list[tuple[int, int, dict[int, str]]]:
         hour, seen = self.now // HOUR_S, self.books.day(self.view, today)
@@ -198,6 +231,7 @@ class _View:
         if new and self.books.settled(view) is None:
             changed = self._dated_back(changed, new, first, after, began)
         if changed.num_rows:
+            self.turn.keep()  # reading may have taken long
             table.append([(0, changed.drop_columns([ENTITY]))])
             self.report.rows[view.name] = self.report.rows.get(view.name, 0) + changed.num_rows
 

@@ -24,7 +24,7 @@ from storage.lake.parquet import read_file
 from storage.lake.snapshot import Part
 from storage.lake.table import LakeTable
 
-FOLDER, BOOKS = "features", "books"
+FOLDER, BOOKS, TURNS = "features", "books", "turns"
 
 
 def feature_table(root: LakeLocation, view: FeatureView) -> LakeTable:
@@ -37,7 +37,7 @@ def feature_table(root: LakeLocation, view: FeatureView) -> LakeTable:
 
 def superseded_tables(root: LakeLocation) -> list[LakeTable]:
     """Tables of versions of views that are no longer declared. They are kept, and nothing but an erasure reads them."""
-    declared = {view.stored_name for view in VIEWS.values()} | {BOOKS}
+    declared = {view.stored_name for view in VIEWS.values()} | {BOOKS, TURNS}
     found = []
     for folder in sorted(entries(root / FOLDER), key=str):
         name = folder.name

@@ -23,6 +23,9 @@ async def publish_step(storage: StorageSettings, retention: RetentionSettings, h
     """Bring feature tables and online store up to what the store holds. Tried again, it goes on where it stopped.
 
     What became of files goes into the audit trail of ``host``.
+
+    Raises:
+        TryAgain, NeedsHuman: views were in trouble, each named; all others were published.
     """
 
     def work(stop: Callable[[], bool]) -> PublishReport:
@@ -39,6 +42,7 @@ async def publish_step(storage: StorageSettings, retention: RetentionSettings, h
     async def once() -> PublishReport:
         report = await interruptible(work)
         await asyncio.to_thread(_tell_trail, storage, host, report)
+        report.raise_troubles()
         return report
 
     return await as_task("publish_features", once, in_words)

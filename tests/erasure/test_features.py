@@ -13,9 +13,11 @@ from storage.erasure.features import erase_from_online
 from storage.erasure.lake import erase_from_lake
 from storage.erasure.proof import search
 from storage.erasure.run import erase
+from storage.errors import TryAgain
 from storage.features.online import OnlineStore
 from storage.features.publish import publish
 from storage.features.table import feature_table, published
+from storage.features.turn import turn
 from storage.features.view import FeatureView
 from storage.features.views import VIEWS
 from storage.settings import ONLINE_FEATURES
@@ -92,3 +94,10 @@ def test_an_entity_of_two_tags_goes_by_both(data: Path) -> None:
         erase_from_online(data / ONLINE_FEATURES, entity)
         assert len(entities(data, MARKET)) == len(online_entities(data, MARKET)) == left
         assert len(online_entities(data, HOURLY)) == 4
+
+
+def test_while_features_are_published_it_is_told_and_the_case_stays_open(data: Path) -> None:
+    """What a publication has read before the erasure it would add after it."""
+    with turn(data / "lake"), pytest.raises(TryAgain, match="Features are being published"):
+        erase(places(data), WHOLE, host=HOST, actor="test", now=NOW)
+    assert erase(places(data), WHOLE, host=HOST, actor="test", now=NOW).is_done

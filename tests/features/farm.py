@@ -41,4 +41,6 @@ def follow(store: Store, folder: Path, now: int, views: tuple[FeatureView, ...] 
     """Roll up and publish at ``now``."""
     roll_up(store, now, measurements=["miner_telemetry"], retention_days=KEPT)
     with OnlineStore(folder / "online.sqlite") as online:
-        return publish(store, folder / "lake", online, now, KEPT, views=views)
+        report = publish(store, folder / "lake", online, now, KEPT, views=views)
+    report.raise_troubles()
+    return report

@@ -224,6 +224,25 @@ def test_raw_views_follow_their_source_too(tmp_path: Path) -> None:
         assert (late.values["price_usd"], late.reasons["price_usd"]) == (None, "expired")
 
 
+def test_trouble_with_one_view_holds_up_no_other(tmp_path: Path) -> None:
+    market, store = VIEWS["market"], MemoryStore()
+    row = {"time": START, "source": "a", "coin_id": "bitcoin", "price_usd": 91_000.0}
+    store.write([frame_of("market_data", [row])])
+    follow(store, tmp_path, START + 60, (market, HOURLY))
+    (file,) = (tmp_path / "lake" / "features" / market.stored_name).glob("date=*/*.parquet")
+    content = file.read_bytes()
+    file.write_bytes(b"damaged")
+    poll(store, ["m1"], START, 100 * TH, at=START + HOUR)
+    with pytest.raises(NeedsHuman, match=r"^view market: lake table .* damaged.*All other views were published$"):
+        follow(store, tmp_path, START + HOUR + 300, (market, HOURLY))
+    assert history(tmp_path) == [(360, 365, False, 100 * TH)]
+    books = Books(tmp_path / "lake")
+    assert (books.settled(market), books.settled(HOURLY)) == (START + 60, START + HOUR + 300)
+    file.write_bytes(content)
+    follow(store, tmp_path, START + HOUR + 600, (market, HOURLY))
+    assert Books(tmp_path / "lake").settled(market) == START + HOUR + 600
+
+
 RAW = [view for view in VIEWS.values() if view.tier is Tier.RAW]
 
 
