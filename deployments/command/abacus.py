@@ -16,7 +16,7 @@ from deployments.command.options import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
     from deployments.settings import Settings
-    from tasks.abacus.connection import Endpoints
+    from tasks.abacus.sdk import Endpoints
     from tasks.abacus.settings import AbacusSettings
 
 
@@ -193,6 +193,8 @@ def _export(settings: Settings, abacus: AbacusSettings, endpoints: Endpoints, *,
             typer.echo(f"{result.name}: {report.rows} rows to {report.table}{rejected}{through}")
             if report.note:
                 typer.echo(f"  {report.note}")
+            if result.trouble:
+                typer.echo(f"  {result.trouble}")
     if any(result.trouble for result in results):
         raise typer.Exit(1)
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from deployments.settings import Settings
-    from tasks.abacus.connection import Endpoints
     from tasks.abacus.monitoring import BesideRow
+    from tasks.abacus.sdk import Endpoints
     from tasks.abacus.settings import AbacusSettings
 
 

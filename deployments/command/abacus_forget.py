@@ -8,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from deployments.settings import Settings
-    from tasks.abacus.connection import Endpoints
+    from tasks.abacus.sdk import Endpoints
     from tasks.abacus.settings import AbacusSettings
 
 

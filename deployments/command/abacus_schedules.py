@@ -9,7 +9,7 @@ import typer
 from deployments.command.abacus_words import policy_lines
 
 if TYPE_CHECKING:
-    from tasks.abacus.connection import Endpoints
+    from tasks.abacus.sdk import Endpoints
     from tasks.abacus.settings import AbacusSettings
 
 

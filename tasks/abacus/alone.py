@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from storage.errors import TryAgain
-from storage.lake.disk import locked_if_free, make_folder
+from storage.lake.disk import explained, locked_if_free, make_folder
 
 
 @contextmanager
@@ -15,9 +15,10 @@ def alone(folder: Path, lock: str, doing: str) -> Iterator[None]:
     """Hold ``lock`` in ``folder``, which is made where there is none. ``doing`` ends the sentence of the error.
 
     Raises:
-        TryAgain: another process holds it.
+        TryAgain: another process holds it. NeedsHuman: the folder cannot be made.
     """
-    make_folder(folder)
+    with explained(str(folder)):
+        make_folder(folder)
     with locked_if_free(folder / lock) as ours:
         if not ours:
             raise TryAgain(f"Another process {doing} just now")

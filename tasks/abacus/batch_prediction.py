@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from storage.errors import NeedsHuman, TryAgain
 from storage.store import Store
@@ -18,13 +18,10 @@ from tasks.abacus.connection import Abacus, Refusal
 from tasks.abacus.journal import JournalFile, PredictionJournal, Rejection
 from tasks.abacus.prediction import Prediction
 from tasks.abacus.prediction_rows import HOUR_S, Erased, fetched_rows
+from tasks.abacus.watching import watched
 from tasks.derive.changed import write_changed
 
 CHUNK_BYTES = 4 << 20
-POLLS = 12
-"""How often one run asks for a batch; the next run goes on asking."""
-
-POLL_S = 5.0
 GOING_ON = frozenset({"PENDING", "UPLOADING", "PREDICTING", "QUEUED"})
 
 
@@ -138,25 +135,19 @@ class BatchPrediction:
         Raises:
             TryAgain, NeedsHuman: it failed.
         """
-        for poll in range(POLLS):
-            if poll:
-                self._abacus.wait(POLL_S)
-            try:
-                found = self._call(
-                    "asking for a batch", lambda sdk: sdk.describe_batch_prediction_version(journal.version)
-                )
-            except Refusal as refusal:
-                if not refusal.is_missing:
-                    raise
-                self._failed(journal, f"batch {journal.version} is gone from the service")
-            self._report.status = str(found.status)
-            if found.status == "COMPLETE":
-                return found
-            if found.status not in GOING_ON:
-                self._failed(journal, f"batch {journal.version} is {found.status}: {found.error or 'no reason told'}")
-        return None
+        version = journal.version
+        found = watched(
+            self._abacus,
+            f"prediction {self._prediction.name}: asking for a batch",
+            f"batch {version}",
+            lambda sdk: sdk.describe_batch_prediction_version(version),
+            going_on=GOING_ON,
+            failed=partial(self._failed, journal),
+        )
+        self._report.status = str(found.status)
+        return None if found.status in GOING_ON else found
 
-    def _failed(self, journal: PredictionJournal, what: str) -> None:
+    def _failed(self, journal: PredictionJournal, what: str) -> NoReturn:
         journal.version, journal.failures = None, journal.failures + 1
         again = journal.failures < self._tries
         if again:
@@ -231,9 +222,9 @@ class BatchPrediction:
 
     def _call(self, what: str, function: Callable[[Any], Any], *, once: bool = False) -> Any:
         try:
-            return self._abacus.call(f"prediction {self._prediction.name}: {what}", function, once=once)
+            return self._abacus.told(f"prediction {self._prediction.name}: {what}", function, once=once)
         except Refusal as refusal:
-            if refusal.is_missing and what != "asking for a batch":
+            if refusal.is_missing:
                 raise NeedsHuman(
                     str(refusal), remedy=f"Is deployment {self._prediction.settings.deployment_id} there?"
                 ) from refusal

@@ -1,40 +1,32 @@
 """The service's own drift monitor of one feature group: made, run once a day, its drift fetched as records.
 
-A monitor over there compares two feature groups, so two are made out of the group: ``<table>_reference`` and
-``<table>_current``, which are the very windows that are compared here (tasks/features/drifting.py), moved on day by day
-by setting their SQL. Then both are materialised, the monitor is run, and each feature is asked for. Every step is noted
-before the next; a run whose answer was lost is looked for before another is started.
+A monitor over there compares two feature groups, so two are made out of the group (drift_windows.py). Both are moved
+to the day and materialised, the monitor is run, and each feature is asked for. Every step is noted before the next; a
+run whose answer was lost is looked for before another is started.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from operator import methodcaller
-from typing import Any
-
-from abacusai.client import AlreadyExistsError
+from typing import Any, NoReturn
 
 from storage.declaration.pipeline import MONITOR_DRIFT
 from storage.errors import NeedsHuman, TryAgain
 from storage.frame import Frame, Value, build_frame
 from storage.store import Store
-from tasks.abacus.connection import SOURCE, Abacus, Refusal
+from tasks.abacus.connection import Abacus, Refusal
 from tasks.abacus.definition import Definition, ExportColumn
 from tasks.abacus.distribution import drift_of_distribution
+from tasks.abacus.drift_windows import CURRENT, REFERENCE, DriftWindows, time_text
 from tasks.abacus.journal import JournalFile, MonitorJournal
 from tasks.abacus.registration import OWNER
+from tasks.abacus.watching import watched
 from tasks.derive.changed import write_changed
-from tasks.features.drifting import compared_windows, newest_due
+from tasks.features.drifting import newest_due
 
-REFERENCE, CURRENT = "_reference", "_current"
-POLLS = 12
-"""How often one run asks for a version; the next run goes on asking."""
-
-POLL_S = 5.0
 _MATERIALISING = frozenset({"PENDING", "GENERATING"})
 _MONITORING = frozenset({"PENDING", "MONITORING"})
 
@@ -81,6 +73,7 @@ class DriftMonitor:
         self._store = store
         self._tries = tries
         self._clock = clock
+        self._windows = DriftWindows(abacus, definition, table)
         self._report = MonitorReport(definition.name)
 
     @property
@@ -102,92 +95,37 @@ class DriftMonitor:
                 self._report.day = journal.day
                 return self._report
             if exported is None or newest_due(exported) < day:
-                self._report.waits = f"for the export of {_text(day)}"
+                self._report.waits = f"for the export of {time_text(day)}"
                 return self._report
             journal.going = day
             self._file.save(journal)
         self._report.day = journal.going
         if journal.version is None:
-            groups = self._windows(journal.going)
+            groups = self._windows.moved_to(journal.going)
             if not self._materialised(journal, groups):
                 return self._report
             self._start(journal, groups)
-        if self._watched(journal):
+        ask = methodcaller("describe_model_monitor_version", journal.version)
+        if self._is_over(journal, f"run {journal.version}", ask, _MONITORING):
             self._fetch(journal)
         return self._report
-
-    # The two windows as feature groups
-
-    def _windows(self, day: int) -> dict[str, str]:
-        """Ids of the two groups by table, made where they are missing and moved to ``day``."""
-        first, middle, after = compared_windows(self._definition.view, day)
-        spans = {REFERENCE: (first, middle), CURRENT: (middle, after)}
-        made = {}
-        for suffix, (start, stop) in spans.items():
-            name, sql = self._table + suffix, self.sql(start, stop)
-            group = self._group(name)
-            if group is None:
-                self._call(f"making {name}", partial(self._make, name, sql))
-                group = self._group(name)
-                if group is None:
-                    raise TryAgain(f"{SOURCE}: {name} was made and is not there yet")
-            elif f"owner:{OWNER}" not in (group.tags or []) and _plain(group.sql) != _plain(sql):
-                raise NeedsHuman(
-                    f"Abacus.AI has a table {name} that Lodeline did not make",
-                    remedy="Delete or rename it there",
-                )
-            key = str(group.feature_group_id)
-            if f"owner:{OWNER}" not in (group.tags or []):
-                self._call(f"tagging {name}", methodcaller("add_feature_group_tag", key, f"owner:{OWNER}"))
-            if _plain(group.sql) != _plain(sql):
-                self._call(f"moving {name}", methodcaller("update_feature_group_sql_definition", key, sql))
-            made[name] = key
-        return made
-
-    def sql(self, start: int, stop: int) -> str:
-        """The group's rows with event times in ``[start, stop)`` (Unix seconds)."""
-        column = self._definition.time
-        return (
-            f"SELECT * FROM {self._table} WHERE {column} >= TIMESTAMP '{_text(start)}' "  # noqa: S608 - names are checked
-            f"AND {column} < TIMESTAMP '{_text(stop)}'"
-        )
-
-    def _make(self, name: str, sql: str, sdk: Any) -> None:
-        with contextlib.suppress(AlreadyExistsError):  # the answer was lost
-            sdk.create_feature_group(name, sql, f"Window of {self._table} whose drift is watched")
-
-    def _group(self, name: str) -> Any:
-        try:
-            return self._call(f"looking for {name}", lambda sdk: sdk.describe_feature_group_by_table_name(name))
-        except Refusal as refusal:
-            if refusal.is_missing:
-                return None
-            raise
 
     def _materialised(self, journal: MonitorJournal, groups: dict[str, str]) -> bool:
         """Whether both groups have been taken anew for the day; taken once too often is harmless."""
         for name, key in groups.items():
             if name not in journal.materialised:
-                made = self._call(f"taking {name}", methodcaller("create_feature_group_version", key))
+                made = self._told(f"taking {name}", methodcaller("create_feature_group_version", key))
                 journal.materialised[name] = str(made.feature_group_version)
                 self._file.save(journal)
-        for name, version in list(journal.materialised.items()):
-            try:
-                found = self._polled(
-                    f"version {version} of {name}",
-                    methodcaller("describe_feature_group_version", version),
-                    _MATERIALISING,
-                )
-            except Refusal as refusal:
-                if not refusal.is_missing:
-                    raise
-                self._failed(journal, f"{name}: {refusal}")
-            if found.status in _MATERIALISING:
-                self._report.waits = f"for {name}: {found.status}"
-                return False
-            if found.status != "COMPLETE":
-                self._failed(journal, f"{name} ended as {found.status}: {found.error or 'no reason told'}")
-        return True
+        return all(
+            self._is_over(
+                journal,
+                f"version {version} of {name}",
+                methodcaller("describe_feature_group_version", version),
+                _MATERIALISING,
+            )
+            for name, version in list(journal.materialised.items())
+        )
 
     # A run of the monitor
 
@@ -200,9 +138,9 @@ class DriftMonitor:
         journal.starting, journal.before = True, newest
         self._file.save(journal)
         if monitor is None:  # making one runs it
-            made = self._call("making the monitor", partial(self._make_monitor, groups), once=True)
+            made = self._told("making the monitor", partial(self._make_monitor, groups), once=True)
         else:
-            made = self._call("running the monitor", lambda sdk: sdk.rerun_model_monitor(monitor), once=True)
+            made = self._told("running the monitor", lambda sdk: sdk.rerun_model_monitor(monitor), once=True)
         newest = self._newest(str(made.model_monitor_id))
         if newest == journal.before:
             raise TryAgain(f"drift of {self._table}: the monitor was run and has no new version yet")
@@ -240,25 +178,18 @@ class DriftMonitor:
         found = self._call("listing runs", lambda sdk: sdk.list_model_monitor_versions(monitor, limit=1))
         return str(found[0].model_monitor_version) if found else None
 
-    def _watched(self, journal: MonitorJournal) -> bool:
-        """Whether the run is complete."""
-        version = journal.version
-        try:
-            found = self._polled(
-                "asking for a run", lambda sdk: sdk.describe_model_monitor_version(version), _MONITORING
-            )
-        except Refusal as refusal:
-            if not refusal.is_missing:
-                raise
-            self._failed(journal, f"run {version} is gone from the service")
-        if found.status in _MONITORING:
-            self._report.waits = f"for run {version}: {found.status}"
+    def _is_over(
+        self, journal: MonitorJournal, subject: str, ask: Callable[[Any], Any], going_on: frozenset[str]
+    ) -> bool:
+        """Whether ``subject`` over there is complete; else it is going on, and the report says so."""
+        what = f"drift of {self._table}: asking for {subject}"
+        found = watched(self._abacus, what, subject, ask, going_on=going_on, failed=partial(self._failed, journal))
+        if found.status in going_on:
+            self._report.waits = f"for {subject}: {found.status}"
             return False
-        if found.status != "COMPLETE":
-            self._failed(journal, f"run {version} ended as {found.status}: {found.error or 'no reason told'}")
         return True
 
-    def _failed(self, journal: MonitorJournal, what: str) -> None:
+    def _failed(self, journal: MonitorJournal, what: str) -> NoReturn:
         day = journal.going
         journal.version, journal.starting, journal.before, journal.materialised = None, False, None, {}
         journal.failures += 1
@@ -318,28 +249,13 @@ class DriftMonitor:
 
     # Asking
 
-    def _polled(self, what: str, ask: Callable[[Any], Any], going_on: frozenset[str]) -> Any:
-        """The answer once its status is none of ``going_on``, or the last one."""
-        for poll in range(POLLS):
-            if poll:
-                self._abacus.wait(POLL_S)
-            found = self._call(what, ask)
-            if found.status not in going_on:
-                break
-        return found
+    def _call(self, what: str, function: Callable[[Any], Any]) -> Any:
+        return self._abacus.call(f"drift of {self._table}: {what}", function)
 
-    def _call(self, what: str, function: Callable[[Any], Any], *, once: bool = False) -> Any:
-        return self._abacus.call(f"drift of {self._table}: {what}", function, once=once)
+    def _told(self, what: str, function: Callable[[Any], Any], *, once: bool = False) -> Any:
+        return self._abacus.told(f"drift of {self._table}: {what}", function, once=once)
 
 
 def _ids(told: Any) -> list[str]:
     """The package says list[str] of what is sent as one id; either form is taken."""
     return [] if told is None else [str(one) for one in told] if isinstance(told, list) else [str(told)]
-
-
-def _plain(sql: str | None) -> str:
-    return " ".join((sql or "").split())
-
-
-def _text(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")

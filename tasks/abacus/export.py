@@ -1,49 +1,33 @@
-"""One feature group to the service: rows since the watermark, as a file, in parts, each step noted before the next.
+"""One feature group to the service: rows since the watermark, as files, each of them there once.
 
-The order decides everything. A file is durable before an upload is opened; an upload is noted before a part is sent; a
-part is noted once the service told the MD5 of what we sent; the upload is joined when all are there; its version counts
-when the service's row count, and the rows it rejected, add up to ours. Then, in one write, the watermark moves and the
-batch is over. Killed anywhere, the next run reads the journal and goes on; what a lost answer left behind over there,
-an upload that nobody knows, holds no rows and is cancelled. A version that came out wrong is deleted before the file is
-sent again. So every row is over there once.
-
-``upload_file`` of the SDK is not used: it does the parts in threads whose errors nobody sees, and reports success.
+The order decides everything. A file is durable before an upload is opened (upload.py); once its version counts, the
+watermark moves and the batch is over, in one write. Killed anywhere, the next run reads the journal and goes on. So
+every row is over there once.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from operator import methodcaller
-from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from storage.errors import NeedsHuman, TryAgain
+from storage.errors import NeedsHuman
 from tasks.abacus.connection import Abacus, Refusal
 from tasks.abacus.definition import RECORD, Definition
 from tasks.abacus.journal import Batch, Journal, JournalFile, Rejection
 from tasks.abacus.registration import Registered
 from tasks.abacus.rows import file_bytes, file_rows, group_rows
+from tasks.abacus.upload import Imported, Upload
 
 PART_BYTES = 8 << 20
 """Bytes of a part; the service takes none below 5 MB but the last."""
 
 STEP_S = 31 * 86400
 """Known time that one file goes over at most."""
-
-POLLS_S = 1_800.0
-"""Longest wait for joining, and for importing; a later run waits on."""
-
-_FIRST_POLL_S, _LONGEST_POLL_S = 0.5, 15.0
-_JOINING = frozenset({"PENDING", "JOINING"})
-_IMPORTING = frozenset({"PENDING", "UPLOADING", "IMPORTING", "CONVERTING", "INSPECTING"})
 
 Source = Callable[[int, int], pa.Table]
 """Rows of a view that became known in (after, until]; the same call gives the same rows (storage/features/changes.py).
@@ -63,15 +47,6 @@ class ExportReport:
     parts: int = 0
     watermark: int | None = None
     note: str = ""
-
-
-class _SendAgain(Exception):
-    """The file has to be uploaded anew, and why."""
-
-
-class _Imported(NamedTuple):
-    rows: int
-    rejections: list[Rejection]
 
 
 class Export:
@@ -104,7 +79,7 @@ class Export:
         self._source = source
         self._file_format = file_format
         self._part_bytes = part_bytes
-        self._tries = tries
+        self._upload = Upload(abacus, registered, file, tries)
         self._clock = clock
         self._report = ExportReport(registered.table)
 
@@ -196,149 +171,34 @@ class Export:
         if content is None or hashlib.sha256(content).hexdigest() != batch.sha256:
             self._start_over(journal, batch, "its file is gone or damaged")
             return
-        why = ""
-        for _ in range(self._tries):
-            try:
-                self._discard(journal, batch)
-                self._open(journal, batch)
-                if not batch.marked:
-                    self._send_parts(journal, batch, content)
-                self._join(journal, batch)
-                imported = self._imported(batch, content)
-            except _SendAgain as again:
-                why = str(again)
-                _log.warning("%s, batch %d: sent again: %s", self._registered.table, batch.number, why)
-                self._forget_upload(journal, batch)
-                continue
-            self._finish(journal, batch, imported)
-            return
-        raise NeedsHuman(
-            f"Batch {batch.number} of {self._registered.table} came out wrong {self._tries} times; last: {why}",
-            remedy=f"Look at the dataset at Abacus.AI and at {self._file.folder}; the next export tries again",
-        )
+        imported = self._upload.send(journal, batch, content)
+        self._report.parts = self._upload.parts
+        self._finish(journal, batch, self._rejections(batch, content, imported), imported.rows)
+
+    def _rejections(self, batch: Batch, content: bytes, imported: Imported) -> list[Rejection]:
+        if not imported.rejected:
+            return []
+        positions = sorted(imported.rejected)
+        rows = file_rows(content, batch.file_format, positions, self._definition)
+        return [
+            Rejection(record_id=str(row.get(RECORD)), reason=imported.rejected[at], by="service", row=row)
+            for at, row in zip(positions, rows, strict=True)
+        ]
 
     def _start_over(self, journal: Journal, batch: Batch, why: str) -> None:
         """Give a batch up whose file cannot be sent: its window is made into a file anew."""
         _log.warning("%s, batch %d: made anew: %s", self._registered.table, batch.number, why)
-        self._forget_upload(journal, batch)  # it may be joined already, without our having noted that
-        self._discard(journal, batch)
-        journal.batch = None  # an upload that is open is cancelled when the next is opened
+        self._upload.give_up(journal, batch)
+        journal.batch = None
         self._file.save(journal)
 
-    def _forget_upload(self, journal: Journal, batch: Batch) -> None:
-        if batch.dataset_version is not None:
-            batch.discard = [*batch.discard, batch.dataset_version]
-        batch.upload_id, batch.dataset_version, batch.parts, batch.marked = None, None, {}, False
-        self._file.save(journal)
-
-    def _discard(self, journal: Journal, batch: Batch) -> None:
-        """Delete versions that came out wrong; one that is gone already was deleted by a run that was killed."""
-        for version in batch.discard:
-            self._unless_missing(f"deleting version {version}", methodcaller("delete_dataset_version", version))
-        if batch.discard:
-            batch.discard = []
-            self._file.save(journal)
-
-    def _open(self, journal: Journal, batch: Batch) -> None:
-        if batch.upload_id is not None:
-            return
-        dataset, table = self._registered.dataset_id, self._registered.table
-        for upload in self._abacus.call("listing uploads", lambda sdk: sdk.list_uploads()) or []:
-            if upload.dataset_id == dataset:  # its answer was lost, or its file could not be sent
-                self._unless_missing(f"cancelling {upload.upload_id}", methodcaller("cancel_upload", upload.upload_id))
-        opened = self._abacus.call(
-            f"opening an upload for {table}",
-            lambda sdk: sdk.create_dataset_version_from_upload(dataset, file_format=batch.file_format),
-        )
-        batch.upload_id, batch.dataset_version = opened.upload_id, opened.dataset_version
-        self._file.save(journal)
-
-    def _send_parts(self, journal: Journal, batch: Batch, content: bytes) -> None:
-        upload = batch.upload_id
-        for number, offset in enumerate(range(0, batch.size, batch.part_bytes), start=1):
-            part = content[offset : offset + batch.part_bytes]
-            digest = hashlib.md5(part, usedforsecurity=False).hexdigest()
-            if batch.parts.get(number) == digest:
-                continue
-            for _ in range(self._tries):
-                try:
-                    kept = self._abacus.call(f"part {number} of {upload}", partial(_upload_part, upload, number, part))
-                except Refusal as refusal:
-                    raise _SendAgain(str(refusal)) from refusal
-                self._report.parts += 1
-                if kept is not None and kept.md5 == digest:
-                    batch.parts[number] = digest
-                    self._file.save(journal)
-                    break
-            else:
-                raise TryAgain(
-                    f"{self._registered.table}: part {number} of {upload} arrived damaged {self._tries} times (MD5)"
-                )
-
-    def _join(self, journal: Journal, batch: Batch) -> None:
-        upload = batch.upload_id
-        if not batch.marked:
-            try:
-                self._abacus.call(f"completing {upload}", lambda sdk: sdk.mark_upload_complete(upload))
-            except Refusal as refusal:
-                if not refusal.is_there_already:  # it was marked, and the answer was lost
-                    raise _SendAgain(str(refusal)) from refusal
-            batch.marked = True
-            self._file.save(journal)
-        try:
-            done = self._watch(f"joining {upload}", lambda sdk: sdk.describe_upload(upload), _JOINING)
-        except Refusal as refusal:
-            if refusal.is_missing and batch.dataset_version is not None:
-                return  # forgotten after it was joined; its version tells
-            raise _SendAgain(str(refusal)) from refusal
-        if done.status != "COMPLETE":
-            raise _SendAgain(f"{upload} ended as {done.status}")
-        if done.dataset_version is not None and done.dataset_version != batch.dataset_version:
-            batch.dataset_version = done.dataset_version
-            self._file.save(journal)
-        if batch.dataset_version is None:
-            raise NeedsHuman(
-                f"Abacus.AI does not say which version {upload} became", remedy="Delete that upload's version there"
-            )
-
-    def _imported(self, batch: Batch, content: bytes) -> _Imported:
-        """What became of the file.
-
-        Raises:
-            _SendAgain: rows are missing, and the service does not say why.
-        """
-        name = batch.dataset_version
-        try:
-            version = self._watch(f"importing {name}", lambda sdk: sdk.describe_dataset_version(name), _IMPORTING)
-        except Refusal as refusal:
-            if refusal.is_missing:
-                raise _SendAgain(str(refusal)) from refusal
-            raise
-        if version.status != "COMPLETE":
-            raise _SendAgain(f"{name} ended as {version.status}: {version.error}")
-        told = _rejections(version.invalid_records)
-        count = version.row_count
-        if count is None or int(count) + len(told) != batch.rows or any(at >= batch.rows for at in told):
-            said = f"; invalidRecords: {version.invalid_records!r:.200}" if version.invalid_records else ""
-            raise _SendAgain(f"{name} has {count} rows of {batch.rows}{said}")
-        if not told:
-            return _Imported(int(count), [])
-        rows = file_rows(content, batch.file_format, sorted(told))
-        return _Imported(
-            int(count),
-            [
-                Rejection(record_id=str(row.get(RECORD)), reason=told[at], by="service", row=row)
-                for at, row in zip(sorted(told), rows, strict=True)
-            ],
-        )
-
-    def _finish(self, journal: Journal, batch: Batch, imported: _Imported) -> None:
+    def _finish(self, journal: Journal, batch: Batch, rejections: list[Rejection], rows: int) -> None:
         here = sum(letter.by == "lodeline" for letter in self._file.rejected(batch.number))
-        self._file.write_rejected(batch.number, imported.rejections, by="service")
-        rejected = here + len(imported.rejections)
+        self._file.write_rejected(batch.number, rejections, by="service")
+        rejected = here + len(rejections)
         journal.watermark = batch.until
         journal.batches = batch.number
-        journal.rows_sent += imported.rows
+        journal.rows_sent += rows
         journal.rows_rejected += rejected
         journal.batch = None
         journal.snapshot_due = True
@@ -346,7 +206,7 @@ class Export:
         self._file.save(journal)
         self._file.sweep([])
         self._report.batches += 1
-        self._report.rows += imported.rows
+        self._report.rows += rows
         self._report.rejected += rejected
 
     def _snapshot(self, journal: Journal) -> None:
@@ -361,43 +221,3 @@ class Export:
             return
         journal.snapshot_due = False
         self._file.save(journal)
-
-    # Asking
-
-    def _unless_missing(self, what: str, function: Callable[[Any], Any]) -> None:
-        try:
-            self._abacus.call(what, function)
-        except Refusal as refusal:
-            if not refusal.is_missing:
-                raise
-
-    def _watch(self, what: str, ask: Callable[[Any], Any], going_on: frozenset[str]) -> Any:
-        """Ask until the status is none of ``going_on``."""
-        waited, pause = 0.0, _FIRST_POLL_S
-        while True:
-            found = self._abacus.call(what, ask)
-            if found is None or found.status not in going_on:
-                if found is None:
-                    raise TryAgain(f"{self._registered.table}: {what}: the service told nothing")
-                return found
-            if waited >= POLLS_S:
-                raise TryAgain(f"{self._registered.table}: {what}: still {found.status} after {waited:.0f} s")
-            self._abacus.wait(pause)
-            waited += pause
-            pause = min(pause * 1.5, _LONGEST_POLL_S)
-
-
-def _upload_part(upload: str | None, number: int, part: bytes, sdk: Any) -> Any:
-    return sdk.upload_part(upload, number, io.BytesIO(part))  # read anew at every try
-
-
-def _rejections(told: str | None) -> dict[int, str]:
-    """Reasons by position in the file, as far as ``invalidRecords`` says them: a JSON list of {row, error}.
-
-    The package says of that field no more than its name; another form gives none, and then the counts do not agree.
-    """
-    try:
-        records = json.loads(told) if told else []
-        return {int(record["row"]): str(record["error"]) for record in records}
-    except (ValueError, TypeError, KeyError):
-        return {}

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import msgspec
 from cronsim import CronSim
 
 from storage.declaration.pipeline import EXPORT_STATE
@@ -125,9 +124,7 @@ def _stream(window_s: int, file: JournalFile, definition: Definition, note: RunN
     watermark = journal.watermark if journal is not None else None
     waiting = 0
     for name in journal.waiting if journal is not None else ():
-        for row in msgspec.json.Decoder(dict[str, str | float | int | bool | None]).decode_lines(
-            file.read_batch(name) or b""
-        ):
+        for row in file.read_rows(name) or ():
             waiting += 1
             end = int(datetime.fromisoformat(str(row[definition.time])).timestamp())
             watermark = end - window_s if watermark is None else min(watermark, end - window_s)

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
-from storage.declaration import Tier
 from storage.errors import LodelineError, NeedsHuman, TryAgain
 from storage.features.changes import rows_known_in, settled_until
 from storage.opening import lake_location, open_store
 from storage.progress import told
 from storage.settings import EXPORTS, StorageSettings
 from tasks.abacus.alone import alone
-from tasks.abacus.connection import Abacus, Endpoints, find_endpoints
+from tasks.abacus.connection import Abacus, find_endpoints
 from tasks.abacus.definition import Definition, definitions_of
 from tasks.abacus.export import PART_BYTES, Export, ExportReport
 from tasks.abacus.journal import Journal, JournalFile, StreamJournal
 from tasks.abacus.refresh_policies import Policies
 from tasks.abacus.registration import ONLINE, Difference, Registered, Registry, connected
 from tasks.abacus.run_notes import Outcome, Way, note_runs
+from tasks.abacus.sdk import Endpoints
 from tasks.abacus.settings import AbacusSettings
 from tasks.abacus.streaming import Stream, StreamReport
 
@@ -185,11 +185,12 @@ def stream_groups(
                     if registered is None:
                         registered, _ = registry.register(definition)
                     result.table = registered.table + ONLINE
+                    file = JournalFile(folder, result.table)
                     stream = Stream(
                         abacus,
                         definition,
-                        registry.online(definition, registered.table),
-                        JournalFile(folder, result.table),
+                        registry.online(definition, registered.table, file.writer()),
+                        file,
                         store,
                         window_s=settings.real_time.streaming_window_seconds,
                         batch_rows=settings.data_ingestion.batch_size,
@@ -206,7 +207,7 @@ def stream_groups(
 
 def is_streamed(definition: Definition) -> bool:
     """Whether the group has a stream: windows of minutes say nothing of a view by the day."""
-    return definition.view.tier is not Tier.DAILY
+    return definition.view.width_s < DAY_S
 
 
 def _outcome(result: GroupResult | StreamResult) -> Outcome:

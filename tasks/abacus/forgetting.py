@@ -18,9 +18,10 @@ from storage.features.rows import entity_values
 from storage.features.table import feature_table, published
 from storage.opening import lake_location
 from storage.settings import StorageSettings
-from tasks.abacus.connection import Abacus, Endpoints, Refusal
+from tasks.abacus.connection import Abacus, Refusal
 from tasks.abacus.definition import RECORD, definitions_of
 from tasks.abacus.registration import BATCHES, ONLINE, Registry, connected, table_name
+from tasks.abacus.sdk import Endpoints
 from tasks.abacus.settings import AbacusSettings
 
 ROWS_AT_ONCE = 50_000
@@ -79,7 +80,8 @@ def forget(
 
 def _deleted(abacus: Abacus, group: Any, wanted: dict[str, str], rows_at_once: int) -> tuple[int, bool]:
     """Rows deleted, and whether all rows of the group were seen: the service shows the newest only."""
-    key, table, count = group.feature_group_id, group.table_name, 0
+    key, table = group.feature_group_id, group.table_name
+    deleted: set[str] = set()
     while True:
         rows = abacus.call(f"rows of {table}", lambda sdk: sdk.get_data(key, num_rows=rows_at_once)) or []
         ours = [row for row in rows if all((row.contents or {}).get(tag) == value for tag, value in wanted.items())]
@@ -87,14 +89,16 @@ def _deleted(abacus: Abacus, group: Any, wanted: dict[str, str], rows_at_once: i
             primary = row.primary_key or (row.contents or {}).get(RECORD)
             if primary is None:
                 raise TryAgain(f"Abacus.AI: a row of {table} came without its key")
+            if primary in deleted:
+                raise TryAgain(f"Abacus.AI: a row of {table} is told again after it said that it is deleted")
             try:
                 abacus.call(f"deleting a row of {table}", methodcaller("delete_data", key, primary))
             except Refusal as refusal:
                 if not refusal.is_missing:  # the answer that it is gone was lost
                     raise
-        count += len(ours)
+            deleted.add(primary)
         if not ours:
-            return count, len(rows) < rows_at_once
+            return len(deleted), len(rows) < rows_at_once
 
 
 def _versions(abacus: Abacus, registry: Registry, table: str) -> int:

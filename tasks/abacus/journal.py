@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import logging
 import os
+import uuid
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from storage.errors import NeedsHuman
-from storage.lake.disk import make_folder
+from storage.lake.disk import explained, make_folder
 from storage.spool.durable import replace_file
 
 KEPT_REJECTED = 100
@@ -65,9 +67,11 @@ class Journal(msgspec.Struct, kw_only=True):
 class StreamJournal(msgspec.Struct, kw_only=True):
     """State of one stream. ``watermark``: windows that end by then (Unix seconds) are over there or in ``waiting``,
     files of micro-batches, oldest first. ``trying``: one that was appended, nobody knows yet with what outcome.
+    ``writer``: by which the group over there knows that it is this host that streams.
     """
 
     table: str
+    writer: str = ""
     watermark: int | None = None
     waiting: list[str] = []
     trying: str | None = None
@@ -165,6 +169,18 @@ class JournalFile:
         """
         return self._load(StreamJournal) or StreamJournal(table=self._table)
 
+    def writer(self) -> str:
+        """By which the group over there knows this host's stream; chosen once, durable on return.
+
+        Raises:
+            NeedsHuman: the journal cannot be read.
+        """
+        journal = self.load_stream()
+        if not journal.writer:
+            journal.writer = uuid.uuid4().hex[:12]
+            self.save(journal)
+        return journal.writer
+
     def load_prediction(self) -> PredictionJournal:
         """The journal of a prediction; a new one where there is none.
 
@@ -190,9 +206,8 @@ class JournalFile:
         return self._load(MonitorJournal) or MonitorJournal(table=self._table)
 
     def _load(self, kind: type[Kept]) -> Kept | None:
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
+        content = self._read(self.path)
+        if content is None:
             return None
         try:
             return msgspec.json.decode(content, type=kind)
@@ -203,19 +218,26 @@ class JournalFile:
             ) from error
 
     def save(self, journal: Journal | StreamJournal | PredictionJournal | RetrainingJournal | MonitorJournal) -> None:
-        """Make ``journal`` durable."""
-        make_folder(self.folder)
-        replace_file(self.path, msgspec.json.format(msgspec.json.encode(journal), indent=1))
+        """Make ``journal`` durable.
+
+        Raises:
+            NeedsHuman, StoreError: the disk is full, or may not be written. So do all that write.
+        """
+        with self._explained():
+            make_folder(self.folder)
+            replace_file(self.path, msgspec.json.format(msgspec.json.encode(journal), indent=1))
 
     def write_batch(self, name: str, content: bytes) -> None:
         """Make the file of a batch durable."""
-        make_folder(self.folder)
-        replace_file(self.folder / name, content)
+        with self._explained():
+            make_folder(self.folder)
+            replace_file(self.folder / name, content)
 
     def extend_batch(self, name: str, offset: int, content: bytes) -> None:
         """Make ``content`` durable at ``offset`` of the file of a batch; what stood from there on is gone."""
-        make_folder(self.folder)
-        with (self.folder / name).open("r+b" if offset else "wb") as file:
+        with self._explained():
+            make_folder(self.folder)
+        with self._explained(), (self.folder / name).open("r+b" if offset else "wb") as file:
             file.truncate(offset)
             file.seek(offset)
             file.write(content)
@@ -229,16 +251,24 @@ class JournalFile:
 
     def read_batch(self, name: str) -> bytes | None:
         """The file of a batch; None where it is gone."""
+        return self._read(self.folder / name)
+
+    def read_rows(self, name: str) -> list[dict[str, Any]] | None:
+        """Rows of a file of JSON lines; None where it is gone or damaged."""
+        content = self._read(self.folder / name)
+        if content is None:
+            return None
         try:
-            return (self.folder / name).read_bytes()
-        except FileNotFoundError:
+            return msgspec.json.Decoder(dict[str, Any]).decode_lines(content)
+        except msgspec.MsgspecError:
             return None
 
     def sweep(self, kept: Collection[str]) -> None:
         """Delete files of batches that are over: all but ``kept``."""
-        for path in self.folder.glob("batch-*"):
-            if path.name not in kept:
-                path.unlink()
+        with self._explained():
+            for path in self.folder.glob("batch-*"):
+                if path.name not in kept:
+                    path.unlink()
 
     def write_rejected(self, number: int, rejections: list[Rejection], *, by: str) -> None:
         """Make the rejections of batch ``number`` by one side durable, in place of what that side had before."""
@@ -247,8 +277,9 @@ class JournalFile:
         others = [letter for letter in self.rejected(number) if letter.by != by]
         if not others and not rejections and not path.exists():
             return
-        make_folder(folder)
-        replace_file(path, msgspec.json.Encoder().encode_lines([*others, *rejections]))
+        with self._explained():
+            make_folder(folder)
+            replace_file(path, msgspec.json.Encoder().encode_lines([*others, *rejections]))
         for oldest in sorted(folder.glob("*.jsonl"))[:-KEPT_REJECTED]:
             _log.warning("%s: dropped, rejected rows of more than %d batches", oldest, KEPT_REJECTED)
             oldest.unlink()
@@ -258,3 +289,13 @@ class JournalFile:
         name = "*" if number is None else f"{number:08d}"
         paths = sorted((self.folder / "rejected").glob(f"{name}.jsonl"))
         return [row for path in paths for row in msgspec.json.Decoder(Rejection).decode_lines(path.read_bytes())]
+
+    def _read(self, path: Path) -> bytes | None:
+        with self._explained():
+            try:
+                return path.read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(f"what is remembered of exports, {self.folder}")

@@ -17,12 +17,12 @@ from storage.opening import open_store
 from storage.settings import StorageSettings
 from storage.store import Store
 from tasks.abacus.alone import alone
-from tasks.abacus.connection import Endpoints
 from tasks.abacus.definition import Definition, ExportColumn, definitions_of
 from tasks.abacus.drift_monitor import DriftMonitor, MonitorReport
 from tasks.abacus.exporting import journal_folder
 from tasks.abacus.journal import JournalFile
 from tasks.abacus.registration import connected
+from tasks.abacus.sdk import Endpoints
 from tasks.abacus.settings import FILE_NAME, AbacusSettings
 from tasks.features.drifting import newest_due
 
@@ -126,7 +126,7 @@ def run_monitors(
                             store,
                             columns=columns,
                             table=table,
-                            project_id=registry.require_project(),
+                            project_id=registry.project.require(),
                             tries=settings.data_ingestion.max_retries + 1,
                             clock=clock,
                         )

@@ -14,10 +14,11 @@ from storage.features.reading import Reading
 from storage.features.rows import entity_values
 from storage.frame import Value
 from storage.settings import StorageSettings
-from tasks.abacus.connection import Abacus, Endpoints, Refusal
+from tasks.abacus.connection import Abacus, Refusal
 from tasks.abacus.definition import Definition, definitions_of
 from tasks.abacus.prediction import predictions_of
 from tasks.abacus.registration import connected
+from tasks.abacus.sdk import Endpoints
 from tasks.abacus.settings import AbacusSettings
 
 
@@ -124,7 +125,7 @@ def query_of(definition: Definition, reading: Reading) -> dict[str, Value]:
 
 def _asked(settings: AbacusSettings, endpoints: Endpoints, what: str, ask: Callable[[Any, str], Any]) -> Any:
     with connected(settings, endpoints) as (abacus, registry):
-        token = _token(abacus, registry.require_project())
+        token = _token(abacus, registry.project.require())
         try:
             return abacus.call(what, lambda sdk: ask(sdk, token))
         except Refusal as refusal:

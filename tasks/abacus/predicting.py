@@ -13,13 +13,13 @@ from storage.opening import lake_location, open_store
 from storage.settings import StorageSettings
 from tasks.abacus.alone import alone
 from tasks.abacus.batch_prediction import BatchPrediction, PredictionReport
-from tasks.abacus.connection import Endpoints
 from tasks.abacus.erased import ErasedRows
 from tasks.abacus.exporting import journal_folder
 from tasks.abacus.journal import JournalFile, PredictionJournal
 from tasks.abacus.prediction import Prediction, predictions_of
 from tasks.abacus.prediction_scores import score_predictions
 from tasks.abacus.registration import connected
+from tasks.abacus.sdk import Endpoints
 from tasks.abacus.settings import AbacusSettings
 
 PREDICTIONS = "predictions"
@@ -58,7 +58,7 @@ def fetch_predictions(
         store = open_store(storage)
 
         def run(one: Prediction) -> PredictionReport:
-            file, project = journal_file(settings, storage, one), registry.require_project()
+            file, project = journal_file(settings, storage, one), registry.project.require()
             tries = settings.data_ingestion.max_retries + 1
             erased = ErasedRows(Tombstones(storage.data_directory), lake_location(storage), one.definition.view)
             return BatchPrediction(abacus, one, project, file, store, tries=tries, clock=clock, erased=erased.of).run()

@@ -14,9 +14,10 @@ from operator import methodcaller
 from typing import Any, NamedTuple
 
 from storage.errors import ConfigurationError
-from tasks.abacus.connection import Abacus, Endpoints, Refusal
+from tasks.abacus.connection import Abacus, Refusal
 from tasks.abacus.definition import Definition, definitions_of
 from tasks.abacus.registration import OWNER, Difference, Registry, connected
+from tasks.abacus.sdk import Endpoints
 from tasks.abacus.settings import FILE_NAME, AbacusSettings, RefreshPolicySettings
 
 

@@ -16,11 +16,12 @@ from operator import methodcaller
 from typing import Any, NamedTuple
 
 from abacusai import LastNMergeConfig
-from abacusai.client import AlreadyExistsError
 
 from storage.errors import NeedsHuman
-from tasks.abacus.connection import Abacus, Endpoints, Refusal
+from tasks.abacus.connection import Abacus, Refusal
 from tasks.abacus.definition import KNOWN_AT, RECORD, Definition
+from tasks.abacus.project import Project, unless_there
+from tasks.abacus.sdk import Endpoints
 from tasks.abacus.settings import AbacusSettings
 
 OWNER = "lodeline"
@@ -28,7 +29,7 @@ BATCHES, ONLINE = "_batches", "_online"
 VERSIONS_KEPT = 10_000
 """Versions of a dataset that the service is asked to keep: one of each upload, seven years of four a day."""
 
-USE_CASE = "FEATURE_STORE"
+_WRITER = "streamed-by:"
 MOST_VERSIONS = 1_000
 
 
@@ -59,9 +60,8 @@ class Registry:
 
     def __init__(self, abacus: Abacus, project: str, environment: str) -> None:
         self._abacus = abacus
-        self._project = project
+        self.project = Project(abacus, project)
         self._environment = environment
-        self._project_id: str | None = None
 
     def find(self, definition: Definition) -> tuple[Registered | None, int]:
         """The tables of this very definition, None where there are none; and the version that they have or would get.
@@ -114,7 +114,7 @@ class Registry:
             # The upload that comes with it stays empty; the export cancels it and opens its own.
             self._abacus.call(
                 f"making {table}{BATCHES}",
-                lambda sdk: _unless_there(
+                lambda sdk: unless_there(
                     lambda: sdk.create_dataset_from_upload(
                         table + BATCHES, file_format="PARQUET", version_limit=VERSIONS_KEPT
                     )
@@ -125,7 +125,7 @@ class Registry:
         if self.group(table) is None:
             self._abacus.call(
                 f"making {table}",
-                lambda sdk: _unless_there(
+                lambda sdk: unless_there(
                     lambda: sdk.create_merge_feature_group(
                         batches.feature_group_id,
                         table,
@@ -136,18 +136,20 @@ class Registry:
             )
         return _registered(table, version, self._require(table + BATCHES), self._require(table))
 
-    def online(self, definition: Definition, table: str) -> str:
+    def online(self, definition: Definition, table: str, writer: str) -> str:
         """Id of the group ``<table>_online``, written row by row, keyed by entity and time; made where it is missing.
 
+        ``writer`` is who streams to it: a tag of the group says so, since two would append each row twice.
+
         Raises:
-            NeedsHuman: the table is not ours. Refusal, TryAgain: called again it goes on.
+            NeedsHuman: the table is not ours, or another writer's. Refusal, TryAgain: called again it goes on.
         """
         name = table + ONLINE
         group = self.group(name)
         if group is None:
             self._abacus.call(
                 f"making {name}",
-                lambda sdk: _unless_there(
+                lambda sdk: unless_there(
                     lambda: sdk.create_online_feature_group(name, RECORD, definition.full_description)
                 ),
             )
@@ -160,16 +162,28 @@ class Registry:
                 f"Abacus.AI has a table {name} that Lodeline did not make for this definition",
                 remedy="Delete or rename it there",
             )
-        if not self._is_attached(group.feature_group_id):
-            self._attach(name, group.feature_group_id)
+        self._claim(group, writer)
+        if not self.project.has(group.feature_group_id):
+            self.project.add(name, group.feature_group_id)
         return str(group.feature_group_id)
 
-    def _attach(self, table: str, group_id: str) -> None:
-        project = self.require_project()
-        self._abacus.call(
-            f"adding {table} to {self._project}",
-            lambda sdk: _unless_there(lambda: sdk.add_feature_group_to_project(group_id, project)),
-        )
+    def _claim(self, group: Any, writer: str) -> None:
+        """Have the group say that ``writer`` streams to it."""
+        ours, name = f"{_WRITER}{writer}", group.table_name
+        claims = _claims(group)
+        if not claims:
+            self._tag(group, [ours])
+            claims = _claims(self._require(name))
+            if len(claims) > 1 and min(claims) != ours:  # of two hosts that begin at once one gives way
+                untag = methodcaller("remove_feature_group_tag", group.feature_group_id, ours)
+                self._abacus.call(f"untagging {name}", untag)
+        others = [claim for claim in claims if claim != ours]
+        if others and min(claims) != ours:
+            raise NeedsHuman(
+                f"Another host, or this one before it lost its journal, streams to {name} at Abacus.AI: each row would "
+                "be there twice",
+                remedy=f"Let only one host stream; if it shall be this one, take the tag {others[0]} off there",
+            )
 
     def differences(self, definition: Definition, found: Registered) -> Iterator[Difference]:
         """What is otherwise at the service than declared. Keys and types are known once it has data."""
@@ -193,9 +207,9 @@ class Registry:
                     call(f"untagging {table}", methodcaller("remove_feature_group_tag", group_id, tag))
 
             yield Difference(table, "tags", _words(tags), _words(merged.tags or []), retag)
-        if not self._is_attached(group_id):
+        if not self.project.has(group_id):
             yield Difference(
-                table, "project", self._project, "not in it", lambda: self._attach(table, group_id),
+                table, "project", self.project.name, "not in it", lambda: self.project.add(table, group_id),
             )  # fmt: skip
         if merged.features:
             yield from self._differences_of_features(definition, merged)
@@ -273,38 +287,6 @@ class Registry:
     def _require(self, table: str) -> Any:
         return self._abacus.call(f"looking at {table}", lambda sdk: sdk.describe_feature_group_by_table_name(table))
 
-    def _found_project(self) -> str | None:
-        if self._project_id is None:
-            found = self._abacus.call("listing projects", self._looked_for)
-            self._project_id = None if found is None else found.project_id
-        return self._project_id
-
-    def _looked_for(self, sdk: Any) -> Any:
-        for project in sdk.list_projects(limit=1000) or []:
-            if self._project in (project.project_id, project.name):
-                return project
-        return None
-
-    def require_project(self) -> str:
-        """Id of the project, which is made where it is missing. Looked for before every try: the answer that it was
-        made may have been lost, and the service would make a second one.
-        """
-        made = self._abacus.call(
-            f"making project {self._project}",
-            lambda sdk: self._looked_for(sdk) or sdk.create_project(self._project, USE_CASE),
-        )
-        self._project_id = str(made.project_id)
-        return self._project_id
-
-    def _is_attached(self, group_id: str) -> bool:
-        project = self._found_project()
-        if project is None:
-            return False
-        groups = self._abacus.call(
-            f"listing groups of {self._project}", lambda sdk: sdk.list_project_feature_groups(project, limit=1000)
-        )
-        return any(group.feature_group_id == group_id for group in groups or [])
-
 
 def table_name(name: str, version: int) -> str:
     """Table of a group's version: the first has its plain name."""
@@ -322,14 +304,12 @@ def _mark(group: Any) -> str | None:
     return None
 
 
+def _claims(group: Any) -> list[str]:
+    return [tag for tag in group.tags or [] if tag.startswith(_WRITER)]
+
+
 def _is_ours(tag: str) -> bool:
     return tag.partition(":")[0] in ("owner", "version", "definition", "view", "environment")
-
-
-def _unless_there(make: Callable[[], object]) -> None:
-    """Make something; that it is there already is fine: an answer may have been lost."""
-    with contextlib.suppress(AlreadyExistsError):
-        make()
 
 
 def _words(texts: Any) -> str:

@@ -19,13 +19,14 @@ from storage.opening import open_store
 from storage.settings import StorageSettings
 from storage.store import Store
 from tasks.abacus.alone import alone
-from tasks.abacus.connection import SOURCE, Abacus, Endpoints, Refusal
+from tasks.abacus.connection import Abacus, Refusal
 from tasks.abacus.definition import Definition, definitions_of
 from tasks.abacus.exporting import journal_folder
 from tasks.abacus.journal import JournalFile, RetrainingJournal
 from tasks.abacus.monitoring import drift_here, drift_there, drifted_days, watched_groups
 from tasks.abacus.registration import connected
 from tasks.abacus.retraining_rules import Decision, DriftedDay, Training, decide
+from tasks.abacus.sdk import SOURCE, Endpoints
 from tasks.abacus.settings import FILE_NAME, AbacusSettings, RetrainingSettings
 
 RETRAINING = "retraining"

@@ -112,11 +112,16 @@ def _with_text_times(rows: pa.Table) -> pa.Table:
     return rows
 
 
-def file_rows(content: bytes, file_format: str, positions: list[int]) -> list[dict[str, Any]]:
+def file_rows(content: bytes, file_format: str, positions: list[int], definition: Definition) -> list[dict[str, Any]]:
     """Rows of a file of ours at ``positions``, with values that JSON can hold."""
     if file_format == "JSON":
         lines = content.splitlines()
         return [msgspec.json.decode(lines[at]) for at in positions]
-    read = pa.parquet.read_table if file_format == "PARQUET" else pa.csv.read_csv
-    rows = read(io.BytesIO(content)).take(integers(np.array(positions, dtype=np.int64)))
-    return [dict(msgspec.to_builtins(row)) for row in rows.to_pylist()]
+    if file_format == "PARQUET":
+        rows = pa.parquet.read_table(io.BytesIO(content))
+    else:  # an id of digits alone would be read as a number, 007 as 7
+        texts = {name: pa.string() for name, kind in definition.types.items() if kind in ("STRING", "DATETIME")}
+        options = pa.csv.ConvertOptions(column_types=texts, strings_can_be_null=True, quoted_strings_can_be_null=False)
+        rows = pa.csv.read_csv(io.BytesIO(content), convert_options=options)
+    chosen = rows.take(integers(np.array(positions, dtype=np.int64)))
+    return [dict(msgspec.to_builtins(row)) for row in chosen.to_pylist()]

@@ -52,7 +52,16 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def note_runs(folder: Path, way: Way, outcomes: Iterable[Outcome], now: int) -> None:
-    """Add what came of a run at ``now`` (Unix seconds) to the notes in ``folder``."""
+    """Add what came of a run at ``now`` (Unix seconds) to the notes in ``folder``. A disk that does not take them is
+    told in the log: it holds up no export.
+    """
+    try:
+        _note(folder, way, outcomes, now)
+    except OSError as error:
+        _log.warning("%s cannot be written: %s", folder / RUNS, error)
+
+
+def _note(folder: Path, way: Way, outcomes: Iterable[Outcome], now: int) -> None:
     make_folder(folder)
     with locked(folder / ".runs.lock"):
         notes = read_runs(folder)

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from storage.audit.trail import Trail
 from storage.settings import StorageSettings
 from storage.store import Store
-from tasks.abacus.connection import Endpoints, find_endpoints
+from tasks.abacus.connection import find_endpoints
 from tasks.abacus.export_state import ExportState, export_states, state_frame
 from tasks.abacus.exporting import (
     GroupResult,
@@ -24,6 +24,7 @@ from tasks.abacus.monitoring import MonitorResult, monitors_in_words, run_monito
 from tasks.abacus.predicting import PredictionResult, fetch_predictions, predictions_in_words
 from tasks.abacus.retraining import RetrainingResult, retrain_models, retraining_in_words
 from tasks.abacus.run_notes import Way
+from tasks.abacus.sdk import Endpoints
 from tasks.abacus.settings import AbacusSettings
 from tasks.derive.steps import derive_from_store
 from tasks.resilience.interruptible import interruptible

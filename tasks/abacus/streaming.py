@@ -5,14 +5,17 @@ time (the window's end). Rows of closed windows become files of at most batch_si
 the files are sent, oldest first. A micro-batch is appended whole, and that once: where the outcome is not known, or the
 service takes not all of it, its rows are upserted one by one, which may be done again. So each row is there once.
 
-What comes later than its window is not streamed: the export has it.
+What comes later than its window is not streamed: the export has it. Windows of readings close half a minute after their
+end; those of a view that is derived, whose rows are written long after their hour, once that is usually done.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 from dataclasses import dataclass
 from functools import partial
+from operator import methodcaller
 from typing import Any
 
 import msgspec
@@ -25,20 +28,22 @@ from storage.downsample.carried import carried_rows
 from storage.downsample.rollup import hours_of_raw, window_of
 from storage.errors import NeedsHuman, TryAgain
 from storage.features.rows import feature_rows
-from storage.features.view import KNOWN
+from storage.features.view import KNOWN, FeatureView
 from storage.store import Store
-from tasks.abacus.connection import Abacus, Refusal
+from tasks.abacus.connection import Abacus, Busy, Refusal
 from tasks.abacus.definition import RECORD, Definition
 from tasks.abacus.journal import JournalFile, Rejection, StreamJournal
 from tasks.abacus.rows import group_rows, plain_rows
 
 GRACE_S = 30
-"""A window is closed so long after its end: until then its readings may be on their way to the store."""
+"""A window of readings is closed so long after its end: until then they may be on their way to the store."""
 
 CATCH_UP_S = 86_400
 """Older windows are not streamed after an outage; the export has what was in them."""
 
 WINDOWS_AT_ONCE = 12
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -80,6 +85,12 @@ def window_rows(definition: Definition, store: Store, start: int, stop: int, win
     return rows.set_column(rows.schema.get_field_index(KNOWN), KNOWN, known)
 
 
+def closed_after_s(view: FeatureView) -> int:
+    """Seconds from the end of a window until it is closed: what belongs to it is in the store by then."""
+    is_derived = view.tier is Tier.RAW and view.width_s > 0
+    return view.lag_s if is_derived else GRACE_S
+
+
 class Stream:
     """The stream of one group.
 
@@ -107,7 +118,7 @@ class Stream:
         self._store = store
         self._window_s = window_s
         self._batch_rows = batch_rows
-        self._token: str | None = None
+        self._token = ""
         self._report = StreamReport(file.folder.name)
 
     def run(self, now: int) -> StreamReport:
@@ -118,7 +129,7 @@ class Stream:
         """
         journal = self._file.load_stream()
         self._file.sweep(journal.waiting)
-        end = window_of(now - GRACE_S, self._window_s)
+        end = window_of(now - closed_after_s(self._definition.view), self._window_s)
         if journal.watermark is None:
             journal.watermark = end - self._window_s
         while True:
@@ -160,9 +171,14 @@ class Stream:
         self._file.save(journal)
 
     def _send(self, journal: StreamJournal, name: str) -> None:
-        content = self._file.read_batch(name)
-        rows = [] if content is None else msgspec.json.Decoder(dict[str, Any]).decode_lines(content)
+        rows = self._file.read_rows(name)
+        if rows is None:  # which does not hold up those after it
+            _log.warning("%s: %s is gone or damaged, its rows are left to the export", self._report.table, name)
+            rows = []
         rejections: list[Rejection] = []
+        if rows and not self._token:
+            made = self._abacus.told("a streaming token", methodcaller("create_streaming_token"))
+            self._token = str(made.streaming_token)
         if rows and not self._appended(journal, name, rows):
             for row in rows:
                 try:
@@ -184,24 +200,27 @@ class Stream:
         self._report.rejected += len(rejections)
 
     def _appended(self, journal: StreamJournal, name: str, rows: list[dict[str, Any]]) -> bool:
-        """Append the micro-batch, if that was never tried; whether all of it is known to be there."""
+        """Append the micro-batch, if that was never tried; whether all of it is known to be there.
+
+        Raises:
+            Busy: the service did not take it now; it is appended by the next run.
+        """
         if journal.trying == name:
             return False
         journal.trying = name
         self._file.save(journal)
         try:
             self._abacus.call(f"rows of {self._report.table}", partial(self._append, rows), once=True)
+        except Busy:  # known not to be there: no reason for a request a row, which it could take even less
+            journal.trying = None
+            self._file.save(journal)
+            raise
         except (Refusal, TryAgain):
             return False
         return True
 
     def _append(self, rows: list[dict[str, Any]], sdk: Any) -> None:
-        sdk.append_multiple_data(self._group_id, self._asked_token(sdk), rows)
+        sdk.append_multiple_data(self._group_id, self._token, rows)
 
     def _upsert(self, row: dict[str, Any], sdk: Any) -> None:
-        sdk.upsert_data(self._group_id, row, self._asked_token(sdk))
-
-    def _asked_token(self, sdk: Any) -> str:
-        if self._token is None:
-            self._token = str(sdk.create_streaming_token().streaming_token)
-        return self._token
+        sdk.upsert_data(self._group_id, row, self._token)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,13 @@ from pydantic import SecretStr
 from deployments.farm.abacus.server import FakeAbacus
 from storage.arrow_schema import ARROW_TYPES, FILE_TIME
 from storage.features.views import VIEWS
-from tasks.abacus.connection import Abacus, find_endpoints
+from tasks.abacus.connection import Abacus
 from tasks.abacus.definition import Definition, definitions_of
 from tasks.abacus.export import Export, ExportReport
-from tasks.abacus.journal import JournalFile
 from tasks.abacus.registration import Registry
+from tasks.abacus.sdk import Endpoints
 from tasks.abacus.settings import AbacusSettings
+from tests.abacus.stepped import SteppedAbacus, SteppedFile
 
 KEY = "abacus-key-of-the-test"
 T0 = 1_760_000_400  # 2025-10-09T09:00:00Z
@@ -47,6 +47,11 @@ def settings(url: str = "http://127.0.0.1:9", groups: Any = (MINER,), **ingestio
     )
 
 
+def endpoints_of(said: AbacusSettings) -> Endpoints:
+    """What the fake tells where it is asked, which test_connection.py does."""
+    return Endpoints(*[said.general.api_url] * 3)
+
+
 def view_rows(count: int, *, known: int | list[int] = T0, start: int = T0, miners: int = 3) -> pa.Table:
     """Rows of view miner_hourly as storage/features/changes.py hands them over."""
     view = VIEWS["miner_hourly"]
@@ -67,10 +72,6 @@ def view_rows(count: int, *, known: int | list[int] = T0, start: int = T0, miner
     return pa.table(columns)
 
 
-class Killed(BaseException):
-    """The process ends here."""
-
-
 class Host:
     """A process of ours that exports to the fake; it can be begun anew as often as it is killed."""
 
@@ -79,8 +80,7 @@ class Host:
         self.settings = settings(fake if isinstance(fake, str) else fake.url, **ingestion)
         self.part_bytes = 2_000
         self.slept = 0.0
-        self.at_call: Callable[[str, bool], None] = lambda what, after: None
-        self.at_save: Callable[[bool], None] = lambda after: None
+        self.step: Callable[[], None] = lambda: None
         self.file_format = "PARQUET"
 
     def source(self, after: int, until: int) -> pa.Table:
@@ -88,8 +88,8 @@ class Host:
         return self.rows.filter(pa.array((known > after) & (known <= until)))
 
     def abacus(self) -> Abacus:
-        endpoints = asyncio.run(find_endpoints(self.settings))
-        made = _Watched(SecretStr(KEY), endpoints, self.settings.data_ingestion, sleep=self._sleep)
+        endpoints = endpoints_of(self.settings)
+        made = SteppedAbacus(SecretStr(KEY), endpoints, self.settings.data_ingestion, sleep=self._sleep)
         made.host = self
         return made
 
@@ -104,7 +104,7 @@ class Host:
         abacus = self.abacus()
         try:
             registered, _ = Registry(abacus, "mining", "test").register(self.definition())
-            file = _WatchedFile(self.root, registered.table)
+            file = SteppedFile(self.root, registered.table)
             file.host = self
             export = Export(
                 abacus,
@@ -119,25 +119,6 @@ class Host:
             return export.run(until, first)
         finally:
             abacus.close()
-
-
-class _Watched(Abacus):
-    host: Host
-
-    def call(self, what: str, function: Any, *, once: bool = False) -> Any:
-        self.host.at_call(what, False)
-        result = super().call(what, function, once=once)
-        self.host.at_call(what, True)
-        return result
-
-
-class _WatchedFile(JournalFile):
-    host: Host
-
-    def save(self, journal: Any) -> None:
-        self.host.at_save(False)
-        super().save(journal)
-        self.host.at_save(True)
 
 
 @pytest.fixture

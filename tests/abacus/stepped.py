@@ -1,18 +1,36 @@
-"""A connection and a journal that step before and after every call and every save: points at which a test may kill."""
+"""A connection and a journal that step before and after every call and every save: points at which a process dies."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from tasks.abacus.connection import Abacus
 from tasks.abacus.journal import JournalFile
 
 
-class Stepping(Protocol):
-    """Whoever counts the points, and dies at one of them."""
+class Killed(BaseException):
+    """The process ends here."""
 
-    def step(self) -> None:
-        """One more point."""
+
+class Killer:
+    """Ends the process at the point after ``points`` others. ``seen``: points that came."""
+
+    def __init__(self, points: int) -> None:
+        self.points, self.seen = points, 0
+
+    def __call__(self) -> None:
+        self.seen += 1
+        if self.seen > self.points:
+            raise Killed
+
+
+class Stepping(Protocol):
+    """A process of ours that may be killed, and begun anew."""
+
+    @property
+    def step(self) -> Callable[[], None]:
+        """Called at each point."""
         ...
 
 

@@ -15,7 +15,8 @@ from pydantic import SecretStr
 from deployments.farm.abacus.faults import Fault
 from deployments.farm.abacus.server import FakeAbacus
 from storage.errors import NeedsHuman, TryAgain
-from tasks.abacus.connection import Abacus, Endpoints, Refusal, find_endpoints, require_safe
+from tasks.abacus.connection import Abacus, Refusal, find_endpoints, require_safe
+from tasks.abacus.sdk import Endpoints
 from tests.abacus.conftest import KEY, settings
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from deployments.command import app
+from deployments.farm.abacus.call import CALLS
 from deployments.farm.abacus.faults import Fault
 from deployments.farm.abacus.server import FakeAbacus
 from storage.audit.trail import Trail
@@ -30,12 +30,12 @@ from storage.features.views import VIEWS
 from storage.lake.disk import locked_if_free
 from storage.lake.store import EmbeddedStore
 from storage.settings import ONLINE_FEATURES, StorageSettings
-from tasks.abacus.connection import Abacus, find_endpoints
+from tasks.abacus.connection import Abacus
 from tasks.abacus.exporting import export_groups, stream_groups
 from tasks.abacus.forgetting import Forgotten, forget
 from tasks.abacus.predicting import fetch_predictions
 from tasks.abacus.settings import AbacusSettings
-from tests.abacus.conftest import KEY, MINER, settings
+from tests.abacus.conftest import KEY, MINER, endpoints_of, settings
 from tests.features.farm import HOUR, HOURLY, KEPT, T, poll
 
 GROUP = {**MINER, "features": MINER["features"][:2]}
@@ -84,7 +84,7 @@ def said(fake: FakeAbacus, **more: Any) -> AbacusSettings:
 
 def export(fake: FakeAbacus, data: Path, now: int = NOW) -> Any:
     told, storage = said(fake), StorageSettings(data_directory=data)
-    (result,) = export_groups(told, asyncio.run(find_endpoints(told)), storage, clock=lambda: now)
+    (result,) = export_groups(told, endpoints_of(told), storage, clock=lambda: now)
     return result
 
 
@@ -140,7 +140,7 @@ def predict(fake: FakeAbacus, data: Path, now: int, first: int) -> Any:
         + [{"miner_id": GONE, "timestamp": "soon", "predicted": 1.0}]
     )
     told, storage = said(fake, predictions=[AHEAD]), StorageSettings(data_directory=data)
-    (result,) = fetch_predictions(told, asyncio.run(find_endpoints(told)), storage, clock=lambda: now)
+    (result,) = fetch_predictions(told, endpoints_of(told), storage, clock=lambda: now)
     assert result.report is not None, result.trouble
     return result.report
 
@@ -198,7 +198,7 @@ def stream(fake: FakeAbacus) -> None:
 def test_streamed_rows_are_deleted_there_and_the_rest_is_told(fake, data):
     export(fake, data)
     told, storage = said(fake), StorageSettings(data_directory=data)
-    endpoints = asyncio.run(find_endpoints(told))
+    endpoints = endpoints_of(told)
     stream_groups(told, endpoints, storage, clock=lambda: T)
     stream(fake)
     trail = Trail.open(data, "host")
@@ -221,6 +221,18 @@ def test_streamed_rows_are_deleted_there_and_the_rest_is_told(fake, data):
     kinds = [(entry.kind, entry.subject) for entry in trail.entries()][-1:]
     assert kinds == [("erased", "miner_telemetry")]
     assert GONE not in json.dumps([entry.detail for entry in trail.entries()], default=str)
+
+
+def test_a_service_that_says_deleted_and_keeps_the_row_is_told_of(fake, data, monkeypatch):
+    export(fake, data)
+    told, storage = said(fake), StorageSettings(data_directory=data)
+    endpoints = endpoints_of(told)
+    stream_groups(told, endpoints, storage, clock=lambda: T)
+    stream(fake)
+    erased(data)
+    monkeypatch.setitem(CALLS, "deleteData", CALLS["deleteData"]._replace(answer=lambda *_: None))
+    with pytest.raises(TryAgain, match="is told again after it said that it is deleted"):
+        forget(told, endpoints, storage, "miner_telemetry", GONE, trail=Trail.open(data, "host"), actor="test")
 
 
 def test_the_commands(fake, data):

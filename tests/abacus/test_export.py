@@ -1,7 +1,8 @@
-"""An export to the fake by the real package: what arrives, what goes wrong, and a kill at every point there is."""
+"""An export to the fake by the real package: what arrives, and what goes wrong. Kills: test_killed.py."""
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from datetime import UTC, datetime
 
@@ -9,13 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from deployments.farm.abacus.call import CALLS
 from deployments.farm.abacus.faults import Fault
 from deployments.farm.abacus.server import FakeAbacus
 from storage.erasure.entity import Entity
 from storage.erasure.files import erase_from_exports
 from storage.errors import NeedsHuman, TryAgain
 from tasks.abacus.journal import JournalFile
-from tests.abacus.conftest import T0, Host, Killed, keys_of, view_rows
+from tests.abacus.conftest import KEY, T0, Host, keys_of, view_rows
+from tests.abacus.stepped import Killed, Killer
 
 ROWS = view_rows(300)
 
@@ -67,7 +70,8 @@ def test_only_what_is_new_goes_and_a_correction_goes_over(host, fake):
 
 FAULTS = [
     pytest.param(Fault("error_500", "uploadPart", part=2), id="part 500"),
-    pytest.param(Fault("cut", "uploadPart", part=2, times=2), id="part cut"),
+    *(pytest.param(Fault("cut", "uploadPart", part=2, at=at), id=f"part cut at {at}") for at in (0, 0.5, 0.999, 1)),
+    *(pytest.param(Fault("torn", "uploadPart", part=2, at=at), id=f"ack torn at {at}") for at in (0, 0.99)),
     pytest.param(Fault("lost", "uploadPart", part=1), id="part answer lost"),
     pytest.param(Fault("rate_limited", "uploadPart", part=3), id="part 429"),
     pytest.param(Fault("html", "uploadPart", part=1), id="part html"),
@@ -88,7 +92,7 @@ FAULTS = [
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_overcome_in_one_run(host, fake, fault):
-    fault = Fault(fault.kind, fault.method, fault.part, fault.times)  # the parameter is used once only
+    fault = dataclasses.replace(fault)  # the parameter is used once only
     fake.faults.add(fault)
     report = host.run()
     assert fault.times == 0, "the fault did not come"
@@ -117,6 +121,39 @@ def test_an_outage_is_said_and_caught_up_with(host, fake, kind):
     assert keys_of(fake) == EXPECTED
     assert fake.count("createDatasetVersionFromUpload") == 0  # it went on with the upload that was open
     assert min(int(asked.sent.values["partNumber"]) for asked in fake.asked if asked.method == "uploadPart") == 3
+
+
+@pytest.mark.parametrize("point", [3, 25, 40])
+def test_a_key_that_expires_amid_an_export_is_told_and_gone_on_from(host, fake, point):
+    killer = Killer(point)
+
+    def expire() -> None:
+        try:
+            killer()
+        except Killed:
+            fake.key = "another key"
+
+    host.step = expire
+    with pytest.raises(NeedsHuman, match=r"Check general\.api_key"):
+        host.run()
+    fake.key, host.step = KEY, lambda: None
+    assert host.run().rows == 300
+    assert keys_of(fake) == EXPECTED
+
+
+@pytest.mark.parametrize("method", ["createDatasetVersionFromUpload", "describeUpload", "describeDatasetVersion"])
+def test_a_service_that_says_yes_and_tells_nothing(host, fake, monkeypatch, method):
+    known = CALLS[method]
+
+    def forgetful(backend, sent):
+        known.answer(backend, sent)
+
+    with monkeypatch.context() as patch:
+        patch.setitem(CALLS, method, known._replace(answer=forgetful))
+        with pytest.raises(TryAgain, match="says that it went well, and tells nothing of it"):
+            host.run()
+    assert host.run().rows == 300
+    assert keys_of(fake) == EXPECTED
 
 
 def test_what_keeps_coming_out_wrong_needs_a_human_and_leaves_nothing(host, fake):
@@ -150,46 +187,6 @@ def test_rejected_rows_are_kept_with_the_reason_and_the_rest_goes(tmp_path):
         assert host.run().batches == 0
 
 
-class _Killer:
-    """Ends the process at the n-th of all points before and after a call or a write of the journal."""
-
-    def __init__(self, host: Host, point: int) -> None:
-        self.left, self.seen = point, 0
-        host.at_call = lambda what, after: self.step()
-        host.at_save = lambda after: self.step()
-
-    def step(self) -> None:
-        self.seen += 1
-        self.left -= 1
-        if self.left == 0:
-            raise Killed
-
-
-def test_killed_at_every_point_every_row_is_there_once(tmp_path):
-    rows = view_rows(30)
-    expected = sorted(key for key in EXPECTED if key[0][9:] < "2025-10-09T19:00:00Z")
-    point, kills = 1, 0
-    while True:
-        with FakeAbacus("abacus-key-of-the-test", least_part_bytes=1_500) as fake:
-            host = Host(fake, tmp_path / str(point), rows)
-            host.part_bytes = 1_500
-            killer = _Killer(host, point)
-            try:
-                host.run()
-            except Killed:
-                kills += 1
-            else:
-                assert killer.seen < point
-                break
-            _Killer(host, 0)
-            report = host.run()
-            assert report.watermark == T0, point
-            assert keys_of(fake) == expected, f"killed at point {point}"
-            assert fake.group("miner_telemetry")["tags"][0] == "owner:lodeline"
-        point += 17  # odd, so that the sides before and after come in turn; the bench takes every point
-    assert kills >= 5
-
-
 def test_killed_again_and_again_with_faults_between(tmp_path):
     """Four nights; runs are killed at random points, and the service has faults of all kinds at random."""
     dice = random.Random(8)
@@ -205,7 +202,7 @@ def test_killed_again_and_again_with_faults_between(tmp_path):
         host.rows = pa.concat_tables([view_rows(50, known=T0 + n, start=T0 + n * 86400) for n in range(nights)])
         for night in range(nights):
             for _ in range(100):
-                _Killer(host, dice.randint(5, 60))
+                host.step = Killer(dice.randint(4, 59))
                 try:
                     host.run(until=T0 + night)
                 except Killed:

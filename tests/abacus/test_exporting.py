@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import errno
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from deployments.farm.abacus.server import FakeAbacus
 from storage.errors import ConfigurationError, NeedsHuman, TryAgain
 from storage.lake.disk import locked_if_free
 from storage.settings import StorageSettings
-from tasks.abacus.connection import Abacus, find_endpoints
+from storage.spool import durable
+from tasks.abacus.connection import Abacus
 from tasks.abacus.exporting import GroupResult, export_groups, in_words, raise_troubles
-from tests.abacus.conftest import KEY, MINER, settings
+from tests.abacus.conftest import KEY, MINER, endpoints_of, settings
 from tests.downsample.memory_store import MemoryStore
 from tests.features.farm import HOUR, T, follow, poll
 from tests.progress.heard import heard
@@ -51,7 +53,7 @@ def published(tmp_path):
 def export(fake: FakeAbacus, tmp_path: Path, groups: Any = GROUPS) -> list[GroupResult]:
     said = settings(fake.url, groups)
     storage = StorageSettings(data_directory=tmp_path)
-    return export_groups(said, asyncio.run(find_endpoints(said)), storage, clock=lambda: T + 4 * HOUR)
+    return export_groups(said, endpoints_of(said), storage, clock=lambda: T + 4 * HOUR)
 
 
 def test_what_was_published_is_there_once_and_late_data_goes_over_it(fake, tmp_path, published):
@@ -101,13 +103,32 @@ def test_trouble_with_one_group_does_not_hold_up_the_next(fake, tmp_path):
 
 
 @pytest.mark.usefixtures("published")
+def test_a_disk_that_is_full_holds_up_the_group_that_met_it(fake, tmp_path, monkeypatch):
+    def replace_file(path: Path, content: bytes) -> None:
+        if path.name.startswith("batch-") and path.parent.name == "miner_telemetry":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        durable.replace_file(path, content)
+
+    other = {**GROUPS[0], "name": "other", "view": "miner_hourly"}
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.abacus.journal.replace_file", replace_file)
+        miners, second = export(fake, tmp_path, groups=[GROUPS[0], other])
+    assert "No space left on device. Free or grant what is missing" in miners.trouble
+    assert second.report is not None
+    assert second.report.rows == 9
+    (miners, _) = export(fake, tmp_path, groups=[GROUPS[0], other])
+    assert miners.report is not None
+    assert miners.report.rows == 9
+
+
+@pytest.mark.usefixtures("published")
 def test_an_export_keeps_refresh_policies_as_declared_and_their_trouble_is_their_own(fake, tmp_path):
     plain = settings(fake.url, GROUPS[:1], max_retries=0).model_dump()
     plain["general"]["api_key"] = KEY
     said = type(settings()).model_validate(
         plain | {"refresh_policies": [{"name": "features", "feature_group": "miner_telemetry"}]}
     )
-    storage, endpoints = StorageSettings(data_directory=tmp_path), asyncio.run(find_endpoints(said))
+    storage, endpoints = StorageSettings(data_directory=tmp_path), endpoints_of(said)
     fake.faults.add(Fault("html", "createRefreshPolicy"))
     miners, policies = export_groups(said, endpoints, storage, clock=lambda: T + 4 * HOUR)
     assert miners.report is not None
@@ -137,7 +158,7 @@ def test_history_is_left_out_where_it_is_not_wanted(fake, tmp_path):
     computation = batches.feature_computation.model_copy(update={"include_historical": False})
     said = said.model_copy(update={"batch_processing": batches.model_copy(update={"feature_computation": computation})})
     storage = StorageSettings(data_directory=tmp_path)
-    (result,) = export_groups(said, asyncio.run(find_endpoints(said)), storage, clock=lambda: T + 4 * HOUR)
+    (result,) = export_groups(said, endpoints_of(said), storage, clock=lambda: T + 4 * HOUR)
     assert result.report is not None
     assert (result.report.rows, result.report.watermark) == (0, T + 3 * HOUR + 300)
 

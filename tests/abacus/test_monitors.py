@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from storage.errors import ConfigurationError, NeedsHuman, TryAgain
 from storage.frame import Value, build_frame
 from storage.lake.store import EmbeddedStore
 from storage.settings import StorageSettings
-from tasks.abacus.connection import Abacus, find_endpoints
+from tasks.abacus.connection import Abacus
 from tasks.abacus.drift_monitor import DriftMonitor, MonitorReport
 from tasks.abacus.exporting import export_groups
 from tasks.abacus.monitoring import beside, run_monitors, watched_groups
@@ -35,7 +35,7 @@ from tasks.abacus.retraining import drifted_of, groups_of
 from tasks.abacus.retraining_rules import DriftedDay
 from tasks.abacus.settings import AbacusSettings
 from tasks.features.drift import drift_of_numbers
-from tests.abacus.conftest import KEY, MINER, Killed, settings
+from tests.abacus.conftest import KEY, MINER, endpoints_of, settings
 from tests.abacus.stepped import SteppedAbacus, SteppedFile
 from tests.downsample.memory_store import MemoryStore
 from tests.features.farm import HOUR, T, follow, poll
@@ -70,12 +70,17 @@ def rows_of(first: int, stop: int, rate: Callable[[np.random.Generator], float])
     ]
 
 
-@pytest.fixture(scope="module")
-def exported() -> list[dict[str, Any]]:
+@cache
+def exported_rows() -> list[dict[str, Any]]:
     """Three days around 100 TH/s, then the day of T at 110 TH/s."""
     border = T + HOUR  # the row of the first hour of a day is of its end
     before = rows_of(border - REFERENCE_DAYS * DAY, border, lambda dice: float(dice.normal(100, 2)))
     return before + rows_of(border, border + DAY, lambda dice: float(dice.normal(110, 2)))
+
+
+@pytest.fixture
+def exported() -> list[dict[str, Any]]:
+    return exported_rows()
 
 
 class Host:
@@ -99,7 +104,7 @@ class Host:
     def run(self, day: int = T, until: int | None = END) -> MonitorReport:
         (definition,) = (one for one, _ in watched_groups(with_monitors(self.settings)).values())
         abacus = SteppedAbacus(
-            SecretStr(KEY), asyncio.run(find_endpoints(self.settings)), self.settings.data_ingestion,
+            SecretStr(KEY), endpoints_of(self.settings), self.settings.data_ingestion,
             sleep=lambda _: None,
         )  # fmt: skip
         abacus.host = self
@@ -176,33 +181,6 @@ def test_trouble_on_the_way_is_gone_on_from(host, method, kind):
     assert host.told()["hashrate_hs"]["status"] == "drifted"
     assert len(host.fake.backend.shelf.every("modelMonitor")) == 1
     assert len(host.fake.backend.shelf.every("modelMonitorVersion")) == 1
-
-
-def test_killed_at_every_point_there_is_one_monitor_one_run_and_every_feature_once(tmp_path, exported):
-    for point in range(0, 80, 7):
-        with FakeAbacus(KEY) as fake:
-            host, left = Host(fake, tmp_path / str(point), exported[::30]), point
-
-            def kill() -> None:
-                nonlocal left
-                left -= 1
-                if left < 0:
-                    raise Killed
-
-            host.step = kill
-            try:
-                host.run()
-            except Killed:
-                host.step = lambda: None
-            else:
-                assert point > 30
-                break
-            host.run()
-            assert len(fake.backend.shelf.every("modelMonitor")) == 1, point
-            assert len(fake.backend.shelf.every("modelMonitorVersion")) == 1, point
-            assert set(host.told()) == {"hashrate_hs", "power_w"}, point
-    else:
-        pytest.fail("it never ended")
 
 
 def test_a_run_that_fails_is_run_again_and_then_a_human_is_told(host):
@@ -305,7 +283,7 @@ def test_all_the_way_from_readings(fake, tmp_path, monkeypatch):
         follow(store, tmp_path, T + (hour + 1) * HOUR + 300)
     EmbeddedStore(tmp_path / "lake").close()
     said, storage = with_monitors(settings(fake.url, [GROUP])), StorageSettings(data_directory=tmp_path)
-    endpoints = asyncio.run(find_endpoints(said))
+    endpoints = endpoints_of(said)
     (first,) = run_monitors(said, endpoints, storage, clock=lambda: T + 28 * HOUR + 600)
     assert first.report is not None
     assert first.report.waits == "for the first export"

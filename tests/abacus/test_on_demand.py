@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from typer.testing import CliRunner
 
@@ -14,9 +12,8 @@ from storage.features.online import OnlineStore
 from storage.features.rows import with_entity
 from storage.features.views import VIEWS
 from storage.settings import StorageSettings
-from tasks.abacus.connection import find_endpoints
 from tasks.abacus.on_demand import Answer, ask_now, look_up
-from tests.abacus.conftest import MINER, T0, Host, settings, view_rows
+from tests.abacus.conftest import MINER, T0, Host, endpoints_of, settings, view_rows
 
 AHEAD = {
     "name": "ahead", "deployment_id": "deployment_1", "feature_group": "miner_telemetry", "feature": "hashrate_th_s",
@@ -41,7 +38,7 @@ def host(fake, tmp_path):
 
 def ask(host: Host, name: str = "ahead", entity: str = "miner_01") -> Answer:
     storage = StorageSettings(data_directory=host.root)
-    endpoints = asyncio.run(find_endpoints(host.settings))
+    endpoints = endpoints_of(host.settings)
     return ask_now(host.settings, endpoints, storage, name, entity, clock=lambda: T0 + 60.0)
 
 
@@ -76,14 +73,14 @@ def test_trouble_is_told_without_the_token(fake, host, kind):
 
 
 def test_an_address_that_nobody_answers_is_told_without_the_token(host):
-    endpoints = asyncio.run(find_endpoints(host.settings))._replace(predict="http://127.0.0.1:9")
+    endpoints = endpoints_of(host.settings)._replace(predict="http://127.0.0.1:9")
     with pytest.raises(TryAgain, match="Max retries exceeded with url: /api/v0/lookupFeatures") as told:
         look_up(host.settings, endpoints, "miner_telemetry", "miner_02")
     assert "deploymentToken_1" not in str(told.value)
 
 
 def test_a_row_that_is_served(fake, host):
-    endpoints = asyncio.run(find_endpoints(host.settings))
+    endpoints = endpoints_of(host.settings)
     row = look_up(host.settings, endpoints, "miner_telemetry", "miner_02")
     assert (row["miner_id"], row["power_consumption_w"]) == ("miner_02", 3002.0)
     with pytest.raises(NeedsHuman, match="has no row of miner_09 over there"):

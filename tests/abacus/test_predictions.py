@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,12 @@ from deployments.farm.abacus.server import FakeAbacus
 from storage.declaration import MEASUREMENTS, Tier
 from storage.errors import ConfigurationError, NeedsHuman, TryAgain
 from tasks.abacus.batch_prediction import BatchPrediction, PredictionReport
-from tasks.abacus.connection import find_endpoints
 from tasks.abacus.prediction import Prediction, predictions_of
 from tasks.abacus.prediction_rows import fetched_rows
 from tasks.abacus.prediction_scores import scores
 from tasks.abacus.registration import Registry
 from tasks.abacus.settings import AbacusSettings
-from tests.abacus.conftest import KEY, MINER, T0, Killed
+from tests.abacus.conftest import KEY, MINER, T0, endpoints_of
 from tests.abacus.stepped import SteppedAbacus, SteppedFile
 from tests.downsample.memory_store import MemoryStore
 
@@ -65,11 +63,11 @@ class Host:
 
     def run(self) -> PredictionReport:
         said = settings(self.fake.url)
-        endpoints = asyncio.run(find_endpoints(said))
+        endpoints = endpoints_of(said)
         abacus = SteppedAbacus(SecretStr(KEY), endpoints, said.data_ingestion, sleep=lambda _: None)
         abacus.host = self
         try:
-            project = Registry(abacus, "mining", "test").require_project()
+            project = Registry(abacus, "mining", "test").project.require()
             file = SteppedFile(self.root, "hashrate_ahead")
             file.host = self
             (one,) = predictions_of(said)
@@ -88,11 +86,15 @@ class Host:
         ]
 
 
+def deploy(fake: FakeAbacus) -> None:
+    fake.backend.shelf.put("project", "project_1", {"projectId": "project_1", "name": "mining"})
+    fake.backend.shelf.put("deployment", "deployment_1", {"deploymentId": "deployment_1", "projectId": "project_1"})
+
+
 @pytest.fixture
 def fake():
     with FakeAbacus(KEY, predicts=lambda _: LINES) as fake:
-        fake.backend.shelf.put("project", "project_1", {"projectId": "project_1", "name": "mining"})
-        fake.backend.shelf.put("deployment", "deployment_1", {"deploymentId": "deployment_1", "projectId": "project_1"})
+        deploy(fake)
         yield fake
 
 
@@ -141,44 +143,6 @@ def test_whatever_goes_wrong_every_prediction_is_there_once(fake, tmp_path, kind
     assert fake.faults.taken == [(method, kind)]
     versions = fake.backend.shelf.every("batchPredictionVersion")
     assert len(versions) == (2 if kind == "prediction_failed" else 1)
-
-
-def test_killed_at_every_point_every_prediction_is_there_once(fake, tmp_path):
-    points = 0
-
-    def count() -> None:
-        nonlocal points
-        points += 1
-
-    whole = Host(fake, tmp_path / "whole")
-    whole.step = count
-    whole.run()
-    assert points > 20
-    host = Host(fake, tmp_path / "killed")
-    for point in range(0, points, 3):
-        host.now += 86_400
-        left = point
-
-        def kill() -> None:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise Killed
-
-        host.step = kill
-        host.store.rows.clear()
-        before = len(fake.backend.shelf.every("batchPredictionVersion"))
-        fake.backend.predicts = lambda _, day=host.now // 86_400: [
-            line | {"timestamp": str(pd.Timestamp(line["timestamp"]) + pd.Timedelta(days=day - T0 // 86_400))}
-            for line in LINES
-        ]
-        with pytest.raises(Killed):
-            host.run()
-        host.step = lambda: None
-        host.run()
-        host.run()
-        assert [value for *_, value in host.rows()] == [value for *_, value in EXPECTED]
-        assert len(fake.backend.shelf.every("batchPredictionVersion")) == before + 1
 
 
 def test_failing_again_and_again_waits_for_the_next_cycle(fake, tmp_path):

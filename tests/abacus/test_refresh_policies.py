@@ -15,12 +15,12 @@ from deployments.command import app
 from deployments.farm.abacus.faults import Fault
 from deployments.farm.abacus.server import FakeAbacus
 from storage.errors import ConfigurationError, TryAgain
-from tasks.abacus.connection import Abacus, Endpoints
+from tasks.abacus.connection import Abacus
 from tasks.abacus.exporting import register_groups
 from tasks.abacus.refresh_policies import PolicyState, checked_policies, policy_states
+from tasks.abacus.sdk import Endpoints
 from tasks.abacus.settings import AbacusSettings, RefreshPolicySettings
-from tests.abacus.conftest import KEY, MINER, Killed, settings
-from tests.abacus.stepped import SteppedAbacus
+from tests.abacus.conftest import KEY, MINER, settings
 
 FEATURES = {"name": "features", "feature_group": "miner_telemetry"}
 
@@ -160,40 +160,6 @@ def test_a_lost_answer_makes_no_second_one(service, method, kind):
     policy_states(said(service, [FEATURES | {"cron": "30 4 * * *"}]), at(service), mend=True)
     (one,) = ours(service)
     assert one["cron"] == "30 4 * * *"
-
-
-def test_killed_anywhere_it_is_there_once_in_the_end(service, monkeypatch):
-    shelf = service.backend.shelf
-    for point in range(40):
-        for one in ours(service):
-            shelf.drop("refreshPolicy", one["refreshPolicyId"])
-        shelf.put("refreshPolicy", "x", policy("x", "lodeline_production_features", "0 1 * * *", modelIds=["m"]))
-        left = point
-
-        class Stepper:
-            def step(self) -> None:
-                nonlocal left
-                left -= 1
-                if left < 0:
-                    raise Killed
-
-        told = said(service, [FEATURES | {"paused": True}])
-        with monkeypatch.context() as patch:
-            patch.setattr("tasks.abacus.registration.Abacus", SteppedAbacus)
-            patch.setattr(SteppedAbacus, "host", Stepper(), raising=False)
-            try:
-                policy_states(told, at(service), mend=True)
-            except Killed:
-                pass
-            else:
-                assert point > 8
-                break
-        assert len(ours(service)) <= 1
-        policy_states(told, at(service), mend=True)
-        (one,) = ours(service)
-        assert (one["paused"], one["refreshType"], one["modelIds"]) == (True, "FEATUREGROUP", [])
-    else:
-        pytest.fail("it never ended")
 
 
 def test_an_outage_is_told(service):

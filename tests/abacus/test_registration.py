@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pyarrow as pa
 import pytest
 from pydantic import SecretStr
@@ -11,10 +9,10 @@ from pydantic import SecretStr
 from deployments.farm.abacus.faults import Fault
 from deployments.farm.abacus.server import FakeAbacus
 from storage.errors import NeedsHuman
-from tasks.abacus.connection import Abacus, find_endpoints
+from tasks.abacus.connection import Abacus
 from tasks.abacus.definition import definitions_of
 from tasks.abacus.registration import Registry
-from tests.abacus.conftest import KEY, MINER, Host, settings, view_rows
+from tests.abacus.conftest import KEY, MINER, Host, endpoints_of, settings, view_rows
 
 (DEFINITION,) = definitions_of(settings().feature_groups)
 WRITES = ("create", "add", "set", "update", "remove", "mark", "delete")
@@ -23,7 +21,7 @@ WRITES = ("create", "add", "set", "update", "remove", "mark", "delete")
 @pytest.fixture
 def abacus(fake):
     said = settings(fake.url)
-    abacus = Abacus(SecretStr(KEY), asyncio.run(find_endpoints(said)), said.data_ingestion, sleep=lambda _: None)
+    abacus = Abacus(SecretStr(KEY), endpoints_of(said), said.data_ingestion, sleep=lambda _: None)
     yield abacus
     abacus.close()
 

@@ -25,7 +25,8 @@ from storage.features.online import OnlineStore
 from storage.features.rows import feature_schema, newest_versions, with_entity
 from storage.features.table import feature_table
 from storage.features.views import VIEWS
-from tasks.abacus.connection import Abacus, Endpoints
+from tasks.abacus.connection import Abacus
+from tasks.abacus.sdk import Endpoints
 from tasks.abacus.settings import IngestionSettings
 from tests.bench.figure import Figure, cost, median_cost
 

@@ -37,13 +37,16 @@ answer; ``prediction_failed``, ``monitor_failed``: a batch prediction, a run of 
 
 @dataclass(slots=True)
 class Fault:
-    """One fault. ``method``: at which call, None at any; ``part``: at which part of an upload; ``times``: how often."""
+    """One fault. ``method``: at which call, None at any; ``part``: at which part of an upload; ``times``: how often;
+    ``at``: which part of a request or an answer goes before it is cut or torn.
+    """
 
     kind: FaultKind
     method: str | None = None
     part: int | None = None
     times: int = 1
     seconds: float = 0.0
+    at: float = 0.5
 
 
 class Faults:

@@ -162,8 +162,8 @@ class _Handler(BaseHTTPRequestHandler):
         rest -= len(head)
         fault = fake.faults.take(method, _BEFORE, _part_number(head))
         kind = None if fault is None else fault.kind
-        if kind in ("cut", "outage"):
-            self.rfile.read(rest // 2 if kind == "cut" else 0)
+        if fault is not None and kind in ("cut", "outage"):
+            self.rfile.read(int(rest * fault.at) if kind == "cut" else 0)
             self.close_connection = True
             return
         body = head + self.rfile.read(rest)
@@ -179,10 +179,11 @@ class _Handler(BaseHTTPRequestHandler):
             status, answer = self._answered(fake, place, method, split.query, body)
             if kind == "lost":
                 self.close_connection = True
-            elif isinstance(answer, Raw):
-                self._write(status, answer.content, "application/octet-stream", is_torn=kind == "torn")
             else:
-                self._write(status, json.dumps(answer).encode(), "application/json", is_torn=kind == "torn")
+                is_raw = isinstance(answer, Raw)
+                content = answer.content if isinstance(answer, Raw) else json.dumps(answer).encode()
+                told = int(len(content) * fault.at) if fault is not None and kind == "torn" else None
+                self._write(status, content, "application/octet-stream" if is_raw else "application/json", torn_at=told)
 
     do_GET = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815
 
@@ -210,13 +211,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _say(self, status: int, answer: Item, *headers: tuple[str, str]) -> None:
         self._write(status, json.dumps(answer).encode(), "application/json", *headers)
 
-    def _write(self, status: int, content: bytes, kind: str, *headers: tuple[str, str], is_torn: bool = False) -> None:
+    def _write(
+        self, status: int, content: bytes, kind: str, *headers: tuple[str, str], torn_at: int | None = None
+    ) -> None:
         self.send_response(status)
         for name, value in (("Content-Type", kind), ("Content-Length", str(len(content))), *headers):
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if is_torn else content)
-        self.close_connection = self.close_connection or is_torn
+        self.wfile.write(content[:torn_at])
+        self.close_connection = self.close_connection or torn_at is not None
 
 
 def _done(result: Any) -> Item:
