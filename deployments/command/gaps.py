@@ -1,4 +1,4 @@
-"""``lodeline gaps``: what did an outage of the collector leave out, and can the miners tell?"""
+"""``lodeline gaps``: what did an outage leave out, why, and can the miners tell?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from deployments.command.options import MOMENT, ConfigOption, JsonOption, known_
 from deployments.command.progress import progress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from deployments.settings import Settings
+    from tasks.derive.source_gaps import SourceGap
     from tasks.miners.backfill import Filled
     from tasks.miners.gaps import Gap
 
@@ -24,15 +27,20 @@ def gaps(
     stop: Annotated[str | None, typer.Option("--to", help=f"Time after the last; now by default. {MOMENT}")] = None,
     *,
     miner: Annotated[list[str] | None, typer.Option("--miner", help="Id of a miner; may be given again.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option("--source", help="Id of a pool or provider; may be given again.")
+    ] = None,
     fill: Annotated[bool, typer.Option("--fill", help="Fill them with what the miners remember.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the holes that an outage of this host's collector left in the readings of its miners.
+    """Show the holes that an outage of this host's collector left in the readings of its miners, and those in what
+    pools and providers told, with the reason: paused by hand, failed requests, nobody on shift.
 
     With --fill each miner is asked for its own history, up to three days back, where its firmware keeps one (VNish).
     Such rows are flagged `backfilled`, have no counters, and never replace a row. It may be killed and run again. Flow
-    fill-gaps does the same by itself, every hour and after an outage.
+    fill-gaps does the same by itself, every hour and after an outage. What pools and providers did not tell cannot be
+    filled. With --miner or --source only these are looked at.
 
     Exit code 0: done. 2: an id is not configured, the configuration is wrong, or the store does not answer.
 
@@ -44,12 +52,19 @@ def gaps(
 
     settings = load_settings(config)
     span = _span(start, stop)
+    found: list[Gap] = []
+    filled: list[Filled] = []
+    silent: list[SourceGap] = []
     with progress("filling" if fill else "searching", as_json=as_json):
-        found, filled = _gaps(settings, span, miner or [], fill=fill)
+        if miner or not source:
+            found, filled = _gaps(settings, span, miner or [], fill=fill)
+        if source or not miner:
+            silent = _source_gaps(settings, span, source or [])
     if as_json:
-        typer.echo(msgspec.json.encode({"gaps": found, "filled": filled if fill else None}).decode())
+        told = {"gaps": found, "filled": filled if fill else None, "sources": silent}
+        typer.echo(msgspec.json.encode(told).decode())
     else:
-        typer.echo("\n".join(in_words(found, filled if fill else None)))
+        typer.echo("\n".join(in_words(found, filled if fill else None, silent)))
 
 
 def _span(start: str | None, stop: str | None) -> tuple[int, int]:
@@ -102,10 +117,46 @@ def _gaps(
     return found, filled
 
 
-def in_words(found: list[Gap], filled: list[Filled] | None) -> list[str]:
+def _source_gaps(settings: Settings, span: tuple[int, int], names: list[str]) -> list[SourceGap]:
+    from storage.configuration.section import nearest
+    from storage.errors import NeedsHuman
+    from storage.opening import open_store
+    from tasks.derive.source_gaps import source_gaps
+    from tasks.derive.source_quality.sources import intervals_of
+
+    every = {kind: asked for kind, asked in intervals_of(settings.collection).items() if kind != "miner"}
+    known = {name for asked in every.values() for name in asked}
+    for name in names:
+        if name not in known:
+            meant = nearest(name, known)
+            hint = f"Did you mean {meant}?" if meant else f"There are {', '.join(sorted(known)) or 'none'}"
+            raise NeedsHuman(f"no pool or provider {name} is configured", remedy=hint)
+    wanted = {
+        kind: {name: seconds for name, seconds in asked.items() if not names or name in names}
+        for kind, asked in every.items()
+    }
+    if not any(wanted.values()):
+        return []
+    store = open_store(settings.host)
+    try:
+        return source_gaps(store, wanted, *span)
+    finally:
+        store.close()
+
+
+def in_words(found: list[Gap], filled: list[Filled] | None, silent: Sequence[SourceGap] = ()) -> list[str]:
     """Lines for a human; ``filled`` is None where nothing was to be filled."""
-    if not found:
+    if not found and not silent:
         return ["No gaps."]
+    lines = [f"{one.source} ({one.kind}): no reading {_between(one)}: {one.reason}" for one in silent]
+    return [*lines, *(_of_miners(found, filled) if found else [])]
+
+
+def _between(gap: SourceGap) -> str:
+    return f"since {_clock(gap.start)}" if gap.open else f"from {_clock(gap.start)} to {_clock(gap.stop)}"
+
+
+def _of_miners(found: list[Gap], filled: list[Filled] | None) -> list[str]:
     if filled is None:
         lines = [
             f"{gap.miner_id}: {len(gap.slots)} readings from {_clock(gap.start)} to {_clock(gap.stop)}" for gap in found

@@ -175,10 +175,13 @@ def _credits_in_words(source: str, account: Account) -> str:
 
 
 def _source_in_words(source: RequestStanding) -> str:
-    """A request that failed, or that is not asked since a stream brings the same."""
+    """A request that failed, or that is not asked since a stream brings the same, or since its pool is paused."""
+    from tasks.pools.prohashing.watch import LEFT
+
     name = f"  {source.source} {source.request}"
     if source.failure is None:
-        return f"{name}: brought by {source.covered_by}"
+        left = source.covered_by == LEFT
+        return f"{name}: not asked while its pool is paused" if left else f"{name}: brought by {source.covered_by}"
     since = "never answered" if source.success_slot is None else f"silent since {_clock(source.success_slot)}"
     return f"{name}: {source.failure}, {since}: {source.message}"
 

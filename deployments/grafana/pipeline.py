@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deployments.grafana import queries
 from deployments.grafana.panel import Dashboard, Panel, Row, Target, limited, lines, newest, tag_values
-from storage.declaration.event import ALERT_EVENT, EVENT_SEVERITIES
+from storage.declaration.event import ALERT_EVENT, EVENT_SEVERITIES, SOURCE_EVENT
 from storage.declaration.measurement import Measurement
 from storage.declaration.miner import FAILURE_KINDS, MINER_TELEMETRY
 from storage.declaration.pipeline import (
@@ -192,6 +192,15 @@ PIPELINE = Dashboard(
                         [_HOST],
                     ),
                     ("latency_ms", "rows", "tries", "credits_left", "retry_after_s"),
+                    width=24,
+                ),
+                newest(
+                    "Pauses",
+                    "Of pools and providers, by hand or by a response, newest first: what is missing meanwhile is "
+                    "missing on purpose.",
+                    SOURCE_EVENT,
+                    queries.latest(SOURCE_EVENT, ("source", "kind", "message"), [_HOST]),
+                    (),
                     width=24,
                 ),
             ),

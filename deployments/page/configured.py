@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tasks.collection_settings import CollectionSettings
 from tasks.derive.fleet import Fleet as Economy
 from tasks.derive.fleet import fleet_of
+from tasks.derive.source_quality.sources import Intervals, intervals_of
 from tasks.pools.configured import pool_names
 
 USUAL_ENVIRONMENT = "production"
@@ -16,7 +17,8 @@ USUAL_ENVIRONMENT = "production"
 @dataclass(frozen=True)
 class Configured:
     """``economy``: miners, tariffs, coins mined; ``zone``: of days of money; ``channels``: names of those that alerts
-    are told on; ``environment``: label of the installation."""
+    are told on; ``environment``: label of the installation; ``intervals``: how often each source should tell
+    something."""
 
     economy: Economy = field(default_factory=Economy)
     pool_ids: tuple[str, ...] = ()
@@ -24,6 +26,7 @@ class Configured:
     zone: str = "UTC"
     channels: tuple[str, ...] = ()
     environment: str = USUAL_ENVIRONMENT
+    intervals: Intervals = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: CollectionSettings) -> Configured:
@@ -35,4 +38,5 @@ class Configured:
             settings.reports.timezone,
             tuple(channel.name for channel in settings.alerts.channels),
             settings.general.environment,
+            intervals_of(settings),
         )

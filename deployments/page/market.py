@@ -11,6 +11,7 @@ from storage.declaration import MEASUREMENTS
 from storage.downsample.rollup import DAY_S, HOUR_S
 from storage.records.market import MarketData
 from storage.store import Store
+from tasks.derive.source_gaps import SourceGap, source_gaps
 from tasks.derive.worth import worth
 from tasks.market.coins import COINS
 from tasks.market.reconciliation import PRIORITY, Price, best_price
@@ -38,10 +39,11 @@ class CoinLine:
 @dataclass(frozen=True, slots=True)
 class Market:
     """Coins in the order of the configuration. ``values``: newest row of mining_profitability that counts, by
-    algorithm."""
+    algorithm. ``gaps``: of providers and explorers in the last day."""
 
     coins: Sequence[CoinLine]
     values: Sequence[Row]
+    gaps: Sequence[SourceGap] = ()
 
 
 def read_market(store: Store, configured: Configured, now: float) -> Market:
@@ -63,7 +65,12 @@ def read_market(store: Store, configured: Configured, now: float) -> Market:
     for (_, algorithm), row in sorted(worth(store, configured.economy.economics, stop - 6 * HOUR_S, stop).items()):
         values[algorithm] = row
     known = configured.coin_ids or [coin_id for coin_id in COINS if coin_id in told]
-    return Market([_line(coin_id, told.get(coin_id, []), indicators, now) for coin_id in known], list(values.values()))
+    asked = {kind: configured.intervals.get(kind, {}) for kind in ("price", "network")}
+    return Market(
+        [_line(coin_id, told.get(coin_id, []), indicators, now) for coin_id in known],
+        list(values.values()),
+        source_gaps(store, asked, int(now - DAY_S), int(now)),
+    )
 
 
 def _line(coin_id: str, told: Sequence[MarketData], indicators: Mapping[str, Sequence[Row]], now: float) -> CoinLine:

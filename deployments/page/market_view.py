@@ -7,6 +7,7 @@ from deployments.page.answer import Answer
 from deployments.page.card import Card, away
 from deployments.page.market import CoinLine, Market, Row
 from deployments.page.markup import Html
+from deployments.page.pools_view import gaps_of_a_day
 from deployments.page.reading import PageReader
 from storage.downsample.rollup import HOUR_S
 from tasks import quantity
@@ -52,7 +53,8 @@ def body(market: Market, answer: Answer[Market]) -> Html:
     columns = ("Coin", "Price, USD", "24 h", "RSI-14", "MA-50, USD", "MA-200, USD", "Told by")
     coins = markup.table("Prices and indicators", columns, [_coin(coin) for coin in market.coins], figures=columns[1:6])
     worth = markup.element("h3", markup.text("Mining is worth"))
-    return markup.joined((away(answer), coins, _lacking(market), worth, _values(market)))
+    silent = gaps_of_a_day(market.gaps)
+    return markup.joined((away(answer), coins, _lacking(market), worth, _values(market), silent))
 
 
 def _lacking(market: Market) -> Html:

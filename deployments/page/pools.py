@@ -11,6 +11,7 @@ from deployments.page.configured import Configured
 from storage.declaration import MEASUREMENTS
 from storage.downsample.rollup import DAY_S
 from storage.store import Store
+from tasks.derive.source_gaps import SourceGap, source_gaps
 from tasks.market.coins import COINS
 from tasks.pools.picture import picture
 
@@ -51,11 +52,12 @@ class PoolLine:
 @dataclass(frozen=True, slots=True)
 class Pools:
     """All configured pools. ``hour``: start of the hour that workers were compared in; ``elsewhere``: miners that no
-    pool knows."""
+    pool knows; ``gaps``: of the last day."""
 
     pools: Sequence[PoolLine]
     hour: float | None
     elsewhere: Sequence[Row]
+    gaps: Sequence[SourceGap] = ()
 
 
 def read_pools(store: Store, configured: Configured, now: float) -> Pools:
@@ -72,6 +74,7 @@ def read_pools(store: Store, configured: Configured, now: float) -> Pools:
         [_of_pool(pool, accounts, workers, credits) for pool in sorted(configured.pool_ids)],
         workers[0]["hour"].timestamp() if workers else None,
         [row for row in workers if row["pool_id"] is None],
+        source_gaps(store, {"pool": configured.intervals.get("pool", {})}, int(now - DAY_S), int(now)),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from deployments.page import markup
 from deployments.page.answer import Answer
 from deployments.page.card import Card, away
@@ -10,6 +12,7 @@ from deployments.page.money_view import usd
 from deployments.page.pools import Account, PoolLine, Pools
 from deployments.page.reading import PageReader
 from tasks import quantity
+from tasks.derive.source_gaps import SourceGap
 from tasks.market.coins import COINS
 
 NAMED = 3
@@ -62,7 +65,23 @@ def body(pools: Pools, answer: Answer[Pools]) -> Html:
     )
     silent = [f"{account.row['pool_id']} {account.row['reason']}" for account in told if account.row["reason"]]
     unknown = markup.note(markup.text("; ".join(silent))) if silent else markup.NOTHING
-    return markup.joined((away(answer), hashrates, *_misfits(pools), accounts, unknown))
+    return markup.joined((away(answer), hashrates, *_misfits(pools), accounts, unknown, gaps_of_a_day(pools.gaps)))
+
+
+def gaps_of_a_day(gaps: Sequence[SourceGap]) -> Html:
+    """When sources told nothing in the last day, and why; the newest of each, and how many more there are."""
+    if not gaps:
+        return markup.NOTHING
+    newest = {gap.source: gap for gap in gaps}  # they come in order of time
+    said = []
+    for source, gap in newest.items():
+        more = sum(one.source == source for one in gaps) - 1
+        to = "" if gap.open else f" to {quantity.clock(gap.stop)}"
+        said.append(
+            f"{source} {'since' if gap.open else 'from'} {quantity.clock(gap.start)}{to}: {gap.reason}"
+            f"{f' (and {more} more)' if more else ''}"
+        )
+    return markup.note(markup.text(f"Told nothing in the last day: {'; '.join(said)}"))
 
 
 def _hashrate(pool: PoolLine) -> tuple[Html, ...]:

@@ -3,6 +3,7 @@
 from storage.configuration.load import load
 from storage.configuration.resolvers import Resolver, from_environment, from_folder, in_turn, usual_resolver
 from storage.configuration.section import (
+    ApiKey,
     BucketAddress,
     CronExpression,
     EmailAddress,
@@ -18,6 +19,7 @@ from storage.configuration.unique import Unique
 from storage.configuration.within import Within, refuse
 
 __all__ = [
+    "ApiKey",
     "BucketAddress",
     "CronExpression",
     "EmailAddress",

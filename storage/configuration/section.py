@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_args
 from urllib.parse import urlsplit
 
 from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -100,6 +100,16 @@ def _is_email(text: str) -> str:
     return text
 
 
+def _is_key(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    wrong = next((place for place, char in enumerate(text, 1) if not "!" <= char <= "~"), None)
+    if wrong is not None:
+        raise ValueError(
+            f"has a blank, a line break or another character that no key has, at place {wrong} of {len(text)}"
+        )
+    return key
+
+
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")]
 """A text that is not empty and neither starts nor ends with a blank."""
 
@@ -123,6 +133,9 @@ BucketAddress = Annotated[str, AfterValidator(_is_bucket)]
 
 FolderOrBucket = Annotated[str, AfterValidator(_is_folder_or_bucket)]
 """A folder of this host, or ``s3://bucket/prefix``."""
+
+ApiKey = Annotated[SecretStr, AfterValidator(_is_key)]
+"""A key of letters, digits and signs, as a header or an address can carry it."""
 
 EmailAddress = Annotated[str, AfterValidator(_is_email)]
 """Something like ``name@host.domain``."""

@@ -36,6 +36,25 @@ MINER_EVENT = Measurement(
     {Tier.RAW: "mining_audit"},
 )
 
+SOURCE_EVENT = Measurement(
+    "source_event",
+    "pipeline",
+    "something that happened to a pool or market source on a host. Kinds: `override_began`, `override_ended`: "
+    "somebody, or a response, paused it, or no more",
+    (
+        Tag("host", "host that asks it"),
+        Tag("source", "pool or provider"),
+        Tag("kind", "what happened"),
+    ),
+    (
+        state("severity", EVENT_SEVERITIES, "how bad"),
+        text("message", "the event in words"),
+        text("old", "the pause of before; null where there was none"),
+        text("new", "the pause since then; null where there is none"),
+    ),
+    {Tier.RAW: "mining_audit"},
+)
+
 ALERT_EVENTS = (
     "fired", "raised", "resolved", "acknowledged", "acknowledgement_expired", "flapping", "steady",
 )  # fmt: skip

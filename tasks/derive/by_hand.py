@@ -34,7 +34,7 @@ def hours_by_hand(store: Store, start: int, stop: int) -> dict[int, str]:
     for one in stretches_by_hand(store, start, stop):
         for hour in range(window_of(one.start, HOUR_S), one.stop, HOUR_S):
             begin, end = max(one.start, hour), min(one.stop, hour + HOUR_S)
-            words.setdefault(hour, []).append(f"{one.miner_id} {one.paused} {begin}-{end}")
+            words.setdefault(hour, []).append(f"{one.subject} {one.paused} {begin}-{end}")
     return {hour: ",".join(told) for hour, told in words.items()}
 
 
@@ -43,14 +43,14 @@ def without_standing(store: Store, grid: HourGrid, told: Mapping[str, Floats], b
     pause count for within it. Raises TryAgain."""
     sums = {name: matrix.copy() for name, matrix in told.items()}
     numbers = {name: number for number, name in enumerate(grid.miners)}
-    pauses = [one for one in by_hand if one.paused and one.miner_id in numbers]
+    pauses = [one for one in by_hand if one.paused and one.subject in numbers]
     for pause in pauses:
         last = _last_reading(store, pause)
         if last is None:
             continue
         since, row = last
-        stood = Stretch(pause.miner_id, pause.start, min(pause.stop, since + _TELEMETRY.stands_s), paused=True)
-        seconds = covered_s([stood], {pause.miner_id: 0}, grid.starts(), HOUR_S)[0]
+        stood = Stretch(pause.subject, pause.start, min(pause.stop, since + _TELEMETRY.stands_s), paused=True)
+        seconds = covered_s([stood], {pause.subject: 0}, grid.starts(), HOUR_S)[0]
         counted = {"reachable_seconds": 1.0, f"state_{row['state']}_seconds": 1.0}
         if row["reachable"]:
             counted["reachable_true_seconds"] = 1.0
@@ -58,7 +58,7 @@ def without_standing(store: Store, grid: HourGrid, told: Mapping[str, Floats], b
             if row[name] is not None:
                 counted |= {f"{name}_integral": row[name], f"{name}_seconds": 1.0}
         for name in counted.keys() & sums.keys():
-            of_miner = sums[name][numbers[pause.miner_id]]
+            of_miner = sums[name][numbers[pause.subject]]
             # Sums are rounded by the store: what is left of a whole hour is none.
             left = of_miner - counted[name] * seconds
             of_miner[:] = np.where(np.abs(left) <= 1e-4 * np.abs(of_miner), 0.0, np.maximum(left, 0.0))
@@ -68,7 +68,7 @@ def without_standing(store: Store, grid: HourGrid, told: Mapping[str, Floats], b
 def _last_reading(store: Store, pause: Stretch) -> tuple[int, dict[str, Any]] | None:
     """Time and fields of the miner's newest row that still stands when ``pause`` begins."""
     columns = ["reachable", "state", *_RATES]
-    where = {"miner_id": pause.miner_id}
+    where = {"miner_id": pause.subject}
     begin = pause.start - _TELEMETRY.stands_s + 1
     table = store.read(_TELEMETRY, Tier.RAW, begin, pause.start, where=where, columns=columns)
     if not table.num_rows:

@@ -19,7 +19,7 @@ from tasks.market.coins import COINS
 from tasks.market.daily_closes import DAY_S, closes_of
 from tasks.market.network.written import positive
 from tasks.market.prices import PriceMemory
-from tasks.market.provider import MINUTE_S, age_s, answers_of, get, iso_time, until_next_month_s
+from tasks.market.provider import MINUTE_S, age_s, answers_of, get, iso_time, kept_or_asked, until_next_month_s
 from tasks.market.reconciliation import with_btc
 from tasks.market.settings import CoinGeckoSettings
 from tasks.normalize.number import number
@@ -37,6 +37,10 @@ HISTORY_DAYS = 365
 """As far back as a demo key reaches; MA-200 needs 200."""
 NEW_DAY_AFTER_S = 600
 """How long after midnight UTC the new day's first point is waited for."""
+
+FRESH_S = 55.0
+"""How long an answer serves who asks the same: they are renewed once a minute, and one asked a minute later may come
+some seconds sooner."""
 
 SIMPLE_PRICE, MARKET_DATA, HISTORICAL = "simple_price", "market_data", "historical"
 
@@ -79,7 +83,7 @@ def open_coingecko(
     *,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> CoinGecko:
-    """The source. Raises SourceFailure if ``ca_file`` cannot be read."""
+    """The source."""
     plan = plan_of(settings)
     api = Api(
         NAME,
@@ -111,8 +115,8 @@ class CoinGecko:
         a_look = min(1.0, intervals.historical / DAY_S)  # one look a day takes a credit; put right when it was taken
         self.requests = (
             *(Request(f"{HISTORICAL}.{coin}", intervals.historical, cost=a_look, rank=0) for coin in self._coins),
-            Request(MARKET_DATA, intervals.market_data, cost=calls, rank=1),
-            Request(SIMPLE_PRICE, intervals.simple_price, cost=calls, rank=2),
+            Request(MARKET_DATA, intervals.market_data, cost=calls, rank=1, fresh_s=FRESH_S),
+            Request(SIMPLE_PRICE, intervals.simple_price, cost=calls, rank=2, fresh_s=FRESH_S),
         )
         self._api = api
         self._pace = pace
@@ -130,10 +134,10 @@ class CoinGecko:
         for start in range(0, len(self._coins), A_CALL):
             coins = self._coins[start : start + A_CALL]
             if request.name == SIMPLE_PRICE:
-                reply = await self._get("/simple/price", _simple_price(coins, self._currencies))
+                reply = await self._renewed("/simple/price", _simple_price(coins, self._currencies), request, slot)
                 told += prices_of(mapping(reply.data, f"{NAME}: {request.name}"), coins, slot)
             else:
-                reply = await self._get("/coins/markets", _markets(coins))
+                reply = await self._renewed("/coins/markets", _markets(coins), request, slot)
                 told += markets_of(sequence(reply.data, f"{NAME}: {request.name}"), coins, slot)
             replies.append(reply)
         rows, notices = await asyncio.to_thread(self._prices.judge, with_btc(self._of_slot(told)))
@@ -142,7 +146,7 @@ class CoinGecko:
             answers_of(replies),
             notices=[*notices, *self._missing(request.name, told)],
             tries=sum(reply.tries for reply in replies),
-            credits=float(len(replies)),
+            credits=float(sum(reply.kept_s is None for reply in replies)),
         )
 
     async def aclose(self) -> None:
@@ -172,6 +176,11 @@ class CoinGecko:
             notices=() if closes else [f"{coin}: no daily close in the answer"],
             tries=reply.tries,
             credits=1.0,
+        )
+
+    async def _renewed(self, path: str, params: Mapping[str, str | int], request: Request, slot: int) -> Reply:
+        return await kept_or_asked(
+            self._cache, path, params, lambda: self._get(path, params), slot=slot, fresh_s=request.fresh_s
         )
 
     async def _get(self, path: str, params: Mapping[str, str | int]) -> Reply:

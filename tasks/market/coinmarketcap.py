@@ -84,11 +84,7 @@ def open_coinmarketcap(
     *,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> CoinMarketCap:
-    """The source, for the coins of ``settings`` or else those ``followed``, by Lodeline's ids.
-
-    Raises:
-        SourceFailure: ``ca_file`` cannot be read.
-    """
+    """The source, for the coins of ``settings`` or else those ``followed``, by Lodeline's ids."""
     if settings.api_key is None:
         raise ValueError("api_key is checked with the settings")
     api = Api(

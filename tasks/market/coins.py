@@ -51,7 +51,6 @@ _TABLE = (
 COINS: dict[str, Coin] = {coin.id: coin for coin in _TABLE}
 
 _BY_SYMBOL = {coin.symbol: coin for coin in _TABLE}
-_BY_NUMBER = {coin.coinmarketcap: coin for coin in _TABLE if coin.coinmarketcap is not None}
 _BY_NAME = {coin.name.lower(): coin for coin in _TABLE}
 
 
@@ -59,11 +58,6 @@ def by_symbol(symbol: str, among: Iterable[str] | None = None) -> Coin | None:
     """The coin of ``symbol`` in any case, of those with an id in ``among``; None where there is none."""
     coin = _BY_SYMBOL.get(symbol.strip().upper())
     return coin if coin is not None and (among is None or coin.id in set(among)) else None
-
-
-def by_coinmarketcap(number: int) -> Coin | None:
-    """The coin that CoinMarketCap has under ``number``."""
-    return _BY_NUMBER.get(number)
 
 
 def by_name(name: str) -> Coin | None:

@@ -11,6 +11,10 @@ from storage.records.market import MarketData
 from tasks.market.reconciliation import Price, best_price, judge
 from tasks.sources.shared_file import SharedFile
 
+_AHEAD_S = 3_600
+"""A price that is so much later than one told now is of a clock that ran ahead and was set back: it is forgotten, else
+none could take its place until its time."""
+
 
 class _Newest(msgspec.Struct, frozen=True):
     rows: list[MarketData] = msgspec.field(default_factory=list)
@@ -31,7 +35,8 @@ class PriceMemory:
         rows: list[MarketData] = []
         notices: list[str] = []
         with self._file.held() as kept:
-            newest = {(row.source, row.coin_id): row for row in kept.rows}
+            latest = max((one.time for one in told), default=0) + _AHEAD_S
+            newest = {(row.source, row.coin_id): row for row in kept.rows if row.time <= latest}
             for one in told:
                 judged, others = judge(one, newest.values())
                 rows += [judged, *others]

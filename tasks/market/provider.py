@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 from tasks.normalize.number import number
 from tasks.resilience.http import Api, Reply
+from tasks.sources.cache import AnswerCache
 from tasks.sources.failure import SourceFailure, SourceFailureKind
 from tasks.sources.pace import SourcePace
 from tasks.sources.source import Answer
@@ -52,9 +54,29 @@ def until_next_month_s(now: float) -> float:
 def answers_of(replies: Iterable[Reply]) -> list[Answer]:
     """The pages of an answer as they are kept in the lake."""
     return [
-        Answer(reply.status, reply.text, reply.size, reply.address, reply.received_ms, page)
+        Answer(
+            reply.status, reply.text, reply.size, reply.address, reply.received_ms, page,
+            from_cache=reply.kept_s is not None, age_s=reply.kept_s or 0.0,
+        )
         for page, reply in enumerate(replies, 1)
-    ]
+    ]  # fmt: skip
+
+
+async def kept_or_asked(
+    cache: AnswerCache, path: str, params: Mapping[str, str | int], ask: Callable[[], Awaitable[Reply]], *,
+    slot: int, fresh_s: float,
+) -> Reply:  # fmt: skip
+    """The answer of ``path`` that is at most ``fresh_s`` old at ``slot``, else what ``ask`` gives, which is kept.
+
+    Asked before the provider renews it, an answer is the same again and costs a credit.
+    """
+    key = f"{path}?{urlencode(sorted(params.items()))}"
+    kept = cache.take(key, fresh_s, slot)
+    if kept is not None:
+        return Reply(200, kept.data, "", 0, {}, path, kept.received_ms, 0, slot - kept.received_ms / 1000)
+    reply = await ask()
+    await asyncio.to_thread(cache.keep, key, reply.data, reply.received_ms)
+    return reply
 
 
 async def get(api: Api, pace: SourcePace, path: str, params: Mapping[str, str | int], judge: Judge) -> Reply:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from storage.configuration import PollingInterval, Section, WebAddress
+from storage.configuration import ApiKey, PollingInterval, Section, WebAddress
 from tasks.market.network.settings import NetworkSettings
 
 Coin = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
@@ -31,7 +31,7 @@ class CoinGeckoSettings(Section):
 
     enabled: bool = True
     """Ask CoinGecko."""
-    api_key: SecretStr | None = None
+    api_key: ApiKey | None = None
     """API key; without one CoinGecko is asked as anybody may, at 5 requests a minute."""
     plan: Literal["demo", "pro"] = "demo"
     """Plan that the key is of: address, rate and credits of a month follow from it."""
@@ -62,7 +62,7 @@ class CoinMarketCapSettings(Section):
 
     enabled: bool = True
     """Ask CoinMarketCap."""
-    api_key: SecretStr | None = Field(default=None, validate_default=True)
+    api_key: ApiKey | None = Field(default=None, validate_default=True)
     """API key; needed where enabled."""
     tier: Literal["free", "basic", "hobbyist", "startup", "standard", "professional", "enterprise"] = "free"
     """Plan of the account, which says how many credits a month it has."""

@@ -25,9 +25,6 @@ def open_market_sources(
     """Sources by priority, and budgets by name of source; ``state`` is the folder of pace, credits and newest prices.
 
     ``paces`` are by default those of a host that asks alone; of several hosts each has its part of the credits.
-
-    Raises:
-        SourceFailure: a ``ca_file`` cannot be read.
     """
     paces = paces or Paces(state)
     prices = PriceMemory(state)

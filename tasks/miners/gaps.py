@@ -170,7 +170,7 @@ def _paused_slots(store: Store, start: int, stop: int) -> dict[str, list[range]]
     found = defaultdict(list)
     for one in stretches_by_hand(store, start, stop):
         if one.paused:
-            found[one.miner_id].append(range(one.start, one.stop))
+            found[one.subject].append(range(one.start, one.stop))
     return found
 
 

@@ -39,7 +39,7 @@ class AccountStanding:
         try:
             return await self._pool.ask(request, slot)
         except SourceFailure as failure:
-            failure.frames = standing_frames(self.name, self._coins, failure.kind, slot)
+            failure.frames = [*failure.frames, *standing_frames(self.name, self._coins, failure.kind, slot)]
             raise
 
     async def aclose(self) -> None:

@@ -37,7 +37,8 @@ async def each_coin(coins: Iterable[str], ask: Callable[[str], Awaitable[Part]])
     """Ask for each coin in turn. One that the pool does not know, or answers in another shape, is skipped and noticed.
 
     Raises:
-        SourceFailure: of any other kind, since it would meet the other coins as well; or every coin was skipped.
+        SourceFailure: of any other kind, since it would meet the other coins as well, with what the coins before it
+            gave; or every coin was skipped.
     """
     frames: list[Frame] = []
     answers: list[Answer] = []
@@ -49,12 +50,13 @@ async def each_coin(coins: Iterable[str], ask: Callable[[str], Awaitable[Part]])
             part = await ask(coin)
         except SourceFailure as failure:
             if failure.kind is not SourceFailureKind.UNEXPECTED:
+                failure.frames, failure.answers = frames, answers
                 raise
             skipped = failure
             notices.append(f"{coin} is left out: {failure}")
             continue
         frames += judged_frames(part.records)
-        answers += [answer_of(reply, page) for page, reply in enumerate(part.replies, start=1)]
+        answers += [answer_of(reply, page) for page, reply in enumerate(part.replies, start=len(answers) + 1)]
         notices += part.notices
         tries += sum(reply.tries for reply in part.replies)
     if skipped is not None and not frames and not answers:

@@ -20,6 +20,7 @@ FACTOR = 20.0
 DAY_S = 86_400
 SAMPLE_S = 900
 UNIT_SUSPECT = "unit_suspect"
+_OWN = "its own median of 24 h"
 
 Worth = Callable[[str, int], float | None]
 """USD per TH/s and day that the networks of an algorithm's coins pay at a time; None where that is not known."""
@@ -44,7 +45,8 @@ class PriceGuard:
     """Judges the prices of one pool, over restarts: ``folder`` is ``<data>/state``.
 
     Remembered is the first price of every quarter of an hour. Suspect ones count when they are half a day old: where a
-    price has really changed, it becomes the median, and is believed, within a day. Used by one process at a time.
+    price has really changed, it becomes the median, and is believed, within a day, unless the networks speak against
+    it. Used by one process at a time.
     """
 
     def __init__(self, folder: Path, pool_id: str, worth: Worth = unknown_worth) -> None:
@@ -64,7 +66,7 @@ class PriceGuard:
             return row
         before = self._past(row.algorithm, row.time)
         measures = {
-            "its own median of 24 h": median(before) if before else None,
+            _OWN: median(before) if before else None,
             "what the networks pay": self._worth(row.algorithm, row.time),
         }
         far = [f"{name}, {value:.4g}" for name, value in measures.items() if value and _apart(price, value) > FACTOR]
@@ -76,9 +78,10 @@ class PriceGuard:
             return row
         if row.algorithm not in self._suspect:
             self._suspect.add(row.algorithm)
+            stood = ", or has stood for a day" if all(one.startswith(_OWN) for one in far) else ""
             notices.append(
                 f"{row.algorithm}: {price:.4g} USD/TH/day is more than {FACTOR:g} times off {' and off '.join(far)}: "
-                "has the pool changed a unit? It is left out until it fits, or has stood for a day"
+                f"has the pool changed a unit? It is left out until it fits{stood}"
             )
         return msgspec.structs.replace(row, per_hash_rate_usd_th_day=None, quality_flags=UNIT_SUSPECT)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from storage.configuration import Name, PollingInterval, Section, WebAddress
+from storage.configuration import ApiKey, Name, PollingInterval, Section, WebAddress
 from tasks.market.coins import COINS
 
 PoolKind = Literal["litecoinpool", "viabtc", "mining_dutch", "f2pool"]
@@ -35,7 +35,7 @@ class PoolSettings(Section):
     """Which pool."""
     state: Literal["live", "gone"] = "live"
     """``gone``: the pool has closed; it is not asked any more, and says so."""
-    api_key: SecretStr | None = Field(default=None, validate_default=True)
+    api_key: ApiKey | None = Field(default=None, validate_default=True)
     """The account's API key; needed where live."""
     account: Name | None = Field(default=None, validate_default=True)
     """User name at the pool: what stands before the first dot of a worker's name."""

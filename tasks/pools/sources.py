@@ -46,9 +46,6 @@ def open_pool_sources(
 
     ``paces`` are by default those of a host that asks alone. ``btc_usd`` is what values that pools tell in bitcoin are
     worth; by default the newest price in ``state``.
-
-    Raises:
-        SourceFailure: a pool's ``ca_file`` cannot be read.
     """
     price = btc_usd or _newest_price(state)
     paces = paces or Paces(state)

@@ -14,6 +14,7 @@ from tasks.derive.fleet import Fleet
 from tasks.derive.operational import CAUSES
 from tasks.derive.opportunities.latest import latest
 from tasks.derive.profit import profit
+from tasks.overrides.stretches import Stretch, pauses_of_sources
 from tasks.reports.curves import Curves, curves_of
 from tasks.reports.period import Kind, Period
 from tasks.reports.summary import MinerSum, Summary, rows_by_days, summed_up
@@ -49,6 +50,8 @@ class Report:
     """Critical alerts that fired, in words."""
     pools: Sequence[Mapping[str, Any]]
     """Rows of pool_reconciliation, each with ``day``."""
+    paused: Sequence[Stretch]
+    """When pools and providers were paused by hand, or by a response."""
     advice: Sequence[Mapping[str, Any]]
     """Open opportunities, those that bring most first."""
 
@@ -78,6 +81,7 @@ def gather(store: Store, fleet: Fleet, period: Period, now: float) -> Report:
         worst=_worst(by_miner, this),
         critical=_critical(store, fleet, period),
         pools=_pools(store, fleet, period),
+        paused=pauses_of_sources(store, period.start, period.stop),
         advice=latest(store, int(now), None, ended=False, least_usd_day=0.0).to_pylist()[:WORST],
     )
 

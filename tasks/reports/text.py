@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from tasks import quantity
+from tasks.overrides.stretches import Stretch
 from tasks.reports.comparison import compared
 from tasks.reports.figures import Report
 from tasks.reports.period import Kind
@@ -221,8 +224,9 @@ def _health(report: Report) -> Section:
 
 
 def _pools(report: Report) -> Section:
+    paused = [_paused(one, report.period.zone) for one in report.paused]
     if not report.pools:
-        return Section("Pools", ["No settlement day was reconciled."])
+        return Section("Pools", ["No settlement day was reconciled."], paused)
     names = ("predicted", "credited", "paid", "unexplained")
     rows: list[tuple[str, ...]]
     if report.period.kind is not Kind.MONTHLY:
@@ -230,7 +234,9 @@ def _pools(report: Report) -> Section:
             (row["day"], row["pool_id"], row["coin_id"], *(_amount(row[name]) for name in names))
             for row in report.pools
         ]
-        return Section("Pools", table=Table(("day", "pool", "coin", *names), rows, frozenset({3, 4, 5, 6})))
+        return Section(
+            "Pools", points=paused, table=Table(("day", "pool", "coin", *names), rows, frozenset({3, 4, 5, 6}))
+        )
     by_account: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in report.pools:
         by_account.setdefault((row["pool_id"], row["coin_id"]), []).append(row)
@@ -240,8 +246,14 @@ def _pools(report: Report) -> Section:
     ]
     said = [f"Sums of the days that are known; {quantity.DASH} where no day is."]
     return Section(
-        "Pools", said, table=Table(("pool", "coin", "days settled", *names), rows, frozenset({2, 3, 4, 5, 6}))
+        "Pools", said, paused, table=Table(("pool", "coin", "days settled", *names), rows, frozenset({2, 3, 4, 5, 6}))
     )
+
+
+def _paused(one: Stretch, zone: str) -> str:
+    """Of a source that was not asked: what it told of that time is missing, and nobody is to blame."""
+    begin, end = (datetime.fromtimestamp(at, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M") for at in (one.start, one.stop))
+    return f"{one.subject} was not asked from {begin} to {end}: {one.words}"
 
 
 def _sum(values: Iterable[float | None]) -> float | None:

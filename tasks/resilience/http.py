@@ -61,7 +61,7 @@ class Pace(Protocol):
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A whole answer that is JSON. ``text`` is it with secrets masked; ``received_ms``: Unix time; ``tries``: requests
-    sent for it."""
+    sent for it. ``kept_s``: its age where it is one of before; such a one has no text."""
 
     status: int
     data: Any
@@ -71,6 +71,7 @@ class Reply:
     address: str
     received_ms: int
     tries: int
+    kept_s: float | None = None
 
 
 class Api:
@@ -82,13 +83,11 @@ class Api:
         headers: sent with every request; a SecretStr is masked wherever it would be shown.
         secrets: further values to mask, e.g. keys that stand in paths.
         pace: asked before every request, tries after a failure too.
-        ca_file: certificates to trust instead of the system's. There is no way to switch verification off.
+        ca_file: certificates to trust instead of the system's. There is no way to switch verification off; a file that
+            cannot be read is told by every request, so that it costs this service alone.
         deadline_s: for one request, from connecting until the last byte.
         taken: statuses besides 2xx whose JSON is an answer, not a failure: some services tell errors with codes of
             their own in a body.
-
-    Raises:
-        SourceFailure: ``ca_file`` cannot be read.
     """
 
     def __init__(
@@ -117,13 +116,14 @@ class Api:
         self._backoff = backoff or Backoff(first_s=0.5, cap_s=LONGEST_WAIT_S)
         self._random = random or Random()
         self._clock = clock
+        trusted, self._unusable = _trusted(ca_file, source)
         given = headers or {}
         self._redaction = Redaction([*secrets, *(value for value in given.values() if isinstance(value, SecretStr))])
         self._client = httpx.AsyncClient(
             headers={name: _shown(value) for name, value in given.items()},
             timeout=deadline_s,
             follow_redirects=False,  # a key must not follow one to another host
-            verify=True if ca_file is None else _trusting(ca_file, source),
+            verify=trusted,
             transport=transport,
             trust_env=False,
         )
@@ -161,6 +161,8 @@ class Api:
         headers: Mapping[str, str] | None,
         body: Any,
     ) -> Reply:
+        if self._unusable is not None:
+            raise SourceFailure(SourceFailureKind.REFUSED, self._unusable)
         for value in (params or {}).values():
             if isinstance(value, SecretStr):
                 self._redaction.learn(value.get_secret_value())
@@ -239,7 +241,9 @@ class Api:
 
     def _refuse(self, what: str, response: httpx.Response, content: bytes, readable: bool) -> NoReturn:
         status = response.status_code
-        text = f"{what}: status {status}, {self._beginning(content)!r}"
+        moved = response.headers.get("location", "") if response.is_redirect else ""
+        to = f" to {self.masked(moved)[:_SHOWN]}, which is not followed" if moved else ""
+        text = f"{what}: status {status}{to}, {self._beginning(content)!r}"
         wait = self._asked_wait(response)
         if status == httpx.codes.TOO_MANY_REQUESTS:
             raise SourceFailure(SourceFailureKind.RATE_LIMITED, text, retry_after_s=wait)
@@ -289,10 +293,9 @@ def _shown(value: Value | SecretStr) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _trusting(ca_file: Path, source: str) -> ssl.SSLContext:
+def _trusted(ca_file: Path | None, source: str) -> tuple[ssl.SSLContext | bool, str | None]:
+    """What httpx is to verify by, and why that cannot be had."""
     try:
-        return ssl.create_default_context(cafile=str(ca_file))
+        return True if ca_file is None else ssl.create_default_context(cafile=str(ca_file)), None
     except (OSError, ssl.SSLError) as error:
-        raise SourceFailure(
-            SourceFailureKind.REFUSED, f"{source}: ca_file {ca_file} cannot be read: {error}"
-        ) from error
+        return True, f"{source}: ca_file {ca_file} cannot be read: {error}"

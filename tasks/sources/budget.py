@@ -20,6 +20,9 @@ SLACK = 0.03
 """Part of a month's credits that may be spent ahead of time, nearly a day's: restarts and retries come in bunches."""
 
 
+_MONTHS_KEPT = 2
+
+
 class Asked(Protocol):
     """What counts of a request: every so many seconds, at so many credits."""
 
@@ -39,6 +42,8 @@ class _Spent(msgspec.Struct, frozen=True):
     total: float = 0.0
     credits: float | None = None
     by_request: dict[str, float] = msgspec.field(default_factory=dict)
+    others: dict[str, dict[str, float]] = msgspec.field(default_factory=dict)
+    """The same of months before: a clock that is set to another month and back must not forget what was spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ class Budget:
         now = self._clock()
         month, start, stop = _month(now)
         with self._file.held() as written:
-            spent = msgspec.structs.replace(written if written.month == month else _Spent(month), credits=self._credits)
+            spent = msgspec.structs.replace(_of_month(written, month), credits=self._credits)
             part = (now - start) / (stop - start)
             slack = SLACK * 0.5**request.rank
             wanted = (spent.total + request.cost) / self._credits
@@ -121,9 +126,18 @@ def kept_account(folder: Path, source: str, requests: Iterable[Asked], now: floa
 
 def _account(spent: _Spent, credits_a_month: float, requests: Iterable[Asked], now: float) -> Account:
     month, _, stop = _month(now)
-    spent = spent if spent.month == month else _Spent(month)
+    spent = _of_month(spent, month)
     coming = sum(request.cost * (stop - now) / request.every_s for request in requests)
     return Account(credits_a_month, spent.total, dict(spent.by_request), spent.total + coming, stop)
+
+
+def _of_month(written: _Spent, month: str) -> _Spent:
+    if written.month == month:
+        return written
+    others = {**written.others, written.month: written.by_request} if written.month else written.others
+    by_request = others.get(month, {})
+    kept = dict([one for one in others.items() if one[0] != month][-_MONTHS_KEPT:])
+    return _Spent(month, sum(by_request.values()), written.credits, by_request, kept)
 
 
 def _path(folder: Path, source: str) -> Path:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from storage.errors import LodelineError
 from storage.frame import Frame
+from tasks.sources.source import Answer
 
 
 class SourceFailureKind(StrEnum):
@@ -38,7 +39,8 @@ class SourceFailure(LodelineError):
     """No data from a source, and why. Its text names source and request, and holds no secret.
 
     ``retry_after_s``: the wait that the source asked for, or that follows from the kind; None: the usual back-off.
-    ``frames``: rows to spool although there is no data: what the failure itself says, e.g. that a pool has closed.
+    ``frames``: rows to spool all the same: what came before the failure, and what the failure itself says, e.g. that a
+    pool has closed. ``answers``: what the former were made from.
     """
 
     def __init__(self, kind: SourceFailureKind, message: str, *, retry_after_s: float | None = None) -> None:
@@ -46,6 +48,7 @@ class SourceFailure(LodelineError):
         self.kind = kind
         self.retry_after_s = retry_after_s
         self.frames: Sequence[Frame] = ()
+        self.answers: Sequence[Answer] = ()
 
 
 class HeldBack(SourceFailure):

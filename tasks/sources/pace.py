@@ -39,13 +39,14 @@ class SourcePace(Protocol):
 class _Bucket(msgspec.Struct, frozen=True):
     full_at: float = 0.0
     closed_until: float = 0.0
+    closed_at: float = 0.0
 
 
 class HostPace:
     """At most ``per_minute`` requests a minute to ``source`` from this host, ``burst`` of them at once.
 
     ``folder`` holds one file a source. Times are wall clock, which all processes share; when it was set back by more
-    than a place can be ahead, the bucket counts as empty.
+    than a place can be ahead, the bucket counts as empty, and what was closed by the clock of before is open.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class HostPace:
             set_back = bucket.full_at > now + self._longest_wait_s + depth  # nobody was given such a place
             full_at = max(now, now + depth if set_back else bucket.full_at) + self._interval
             wait = full_at - depth - now
-            closed = bucket.closed_until - now
+            closed = bucket.closed_until - now if bucket.closed_at <= now else 0.0
             if max(wait, closed) > self._longest_wait_s:
                 raise HeldBack(
                     f"{self._source}: this host has asked as often as it may, the next is due in "
@@ -101,5 +102,6 @@ class HostPace:
     def close_for(self, seconds: float) -> None:
         """Let nobody on this host ask for ``seconds``: the source said so."""
         with self._file.held() as bucket:
-            until = max(bucket.closed_until, self._clock() + seconds)
-            self._file.write(msgspec.structs.replace(bucket, closed_until=until))
+            now = self._clock()
+            until = max(bucket.closed_until if bucket.closed_at <= now else 0.0, now + seconds)
+            self._file.write(msgspec.structs.replace(bucket, closed_until=until, closed_at=now))

@@ -6,6 +6,8 @@ import math
 from random import Random
 from zlib import crc32
 
+import msgspec
+
 from tasks.resilience.backoff import Backoff
 from tasks.sources.failure import Noticed, SourceFailure, SourceFailureKind
 from tasks.sources.source import Request
@@ -16,7 +18,7 @@ _LONGEST_BACKOFF_S = 3_600.0
 _HOUR_S = 3_600.0
 _DAY_S = 86_400.0
 
-_AGAIN_S, _GROWTH = 120.0, 6
+AGAIN_S, _GROWTH = 120.0, 6
 """A proxy or a page of maintenance may say 401 or 410 for a minute: what seems to be for good is asked again soon, and
 believed the more the more often it is said."""
 _FOR_GOOD = {
@@ -28,6 +30,14 @@ _PAUSES = {
     SourceFailureKind.QUOTA_EXHAUSTED: _HOUR_S,
     SourceFailureKind.RATE_LIMITED: 60.0,
 }
+
+
+def as_of(standing: RequestStanding, slot: int) -> RequestStanding:
+    """``standing`` as it counts at ``slot``: a clock that ran ahead and was set back has noted times to come, by which
+    nothing would be asked until they are there. Such a request stands as one that was never asked."""
+    if max(standing.asked_slot or 0, standing.success_slot or 0) <= slot:
+        return standing
+    return msgspec.structs.replace(standing, asked_slot=None, success_slot=None, not_before=0.0)
 
 
 def is_due(source: str, request: Request, standing: RequestStanding | None, slot: int) -> bool:
@@ -84,7 +94,7 @@ def wait_after(failure: SourceFailure, failures_in_a_row: int, every_s: int, ran
         return asked
     pause = _PAUSES.get(failure.kind)
     if failure.kind in _FOR_GOOD:
-        pause = min(_FOR_GOOD[failure.kind], _AGAIN_S * _GROWTH ** min(failures_in_a_row - 1, 6))
+        pause = min(_FOR_GOOD[failure.kind], AGAIN_S * _GROWTH ** min(failures_in_a_row - 1, 6))
     elif pause is None:
         longest = max(_FIRST_BACKOFF_S, min(_LONGEST_BACKOFF_S, 4.0 * every_s))
         pause = Backoff(min(_FIRST_BACKOFF_S, longest), longest).wait_s(failures_in_a_row, random)

@@ -18,7 +18,7 @@ class Request:
     """One thing a source is asked, every ``every_s`` seconds.
 
     ``cost`` is what a success takes of the account's monthly budget. Under load or a short budget requests of a higher
-    ``rank`` wait first. ``fresh_s``: how long an answer may serve others who ask the same; 0: never. ``covered_by``:
+    ``rank`` wait first. ``fresh_s``: how long an answer serves who asks the same again; 0: never. ``covered_by``:
     what brings the same meanwhile, e.g. a stream; while it is set nothing is asked, and at its end the request is due
     at once.
     """

@@ -32,6 +32,7 @@ def runner(tmp_path: Path) -> Iterator[CliRunner]:
     async def serve() -> None:
         async with Farm(2, port=0) as farm:
             configuration = farm.configuration()
+            configuration["pools"] = [{"id": "ltc", "kind": "litecoinpool", "account": "f", "api_key": "none"}]
             for miner in configuration["miners"]:
                 miner |= {"polling_interval_seconds": EVERY_S, "adaptive": False, "driver": "vnish-rest"}
             (tmp_path / "data_collection_config.yaml").write_text(yaml.safe_dump(configuration))
@@ -51,7 +52,15 @@ def runner(tmp_path: Path) -> Iterator[CliRunner]:
             "collector_tick", slots, {"host": host, "lane": ["miners"] * len(slots), "points": [3] * len(slots)}
         ),
         build_frame("miner_telemetry", times, {"miner_id": ids * len(slots), "reachable": [True] * len(times)}),
-    ]
+        build_frame(
+            "pool_performance", [now - 7_200, now - 300], {"pool_id": ["ltc", "ltc"], "status": ["online", "online"]}
+        ),
+        build_frame(
+            "source_request", [now - 3_600] * 2,
+            {"host": host[:2], "source": ["ltc"] * 2, "request": ["a", "b"], "ok": [False] * 2,
+             "failure": ["timeout", "refused"]},
+        ),
+    ]  # fmt: skip
     LakeSink(tmp_path / "data" / "lake", "host").deliver(
         [SpoolRecord("miners", 1, 0, Batch("m/1", now, "run", frames))]
     )
@@ -67,13 +76,18 @@ def runner(tmp_path: Path) -> Iterator[CliRunner]:
 def test_gaps_are_shown_then_filled_then_gone(runner: CliRunner) -> None:
     shown = runner.invoke(app, ["gaps"])
     assert shown.exit_code == 0, shown.output
-    lines = shown.stdout.splitlines()
+    pool, *lines = shown.stdout.splitlines()
+    assert pool.startswith("ltc (pool): no reading from ")
+    assert pool.endswith(": 2 of 2 requests failed: timeout 1, refused 1")
     assert lines[-1] == "2 gaps; --fill asks the miners for them"
     assert all(f": {MISSING} readings from " in line for line in lines[:-1])
 
     told = json.loads(runner.invoke(app, ["gaps", "--json"]).stdout)
     assert [len(gap["slots"]) for gap in told["gaps"]] == [MISSING] * 2
     assert told["filled"] is None
+    assert [(gap["source"], gap["open"]) for gap in told["sources"]] == [("ltc", False)]
+    alone = json.loads(runner.invoke(app, ["gaps", "--json", "--source", "ltc"]).stdout)
+    assert (alone["gaps"], alone["sources"]) == ([], told["sources"])
 
     miner = told["gaps"][0]["miner_id"]
     one = json.loads(runner.invoke(app, ["gaps", "--json", "--fill", "--miner", miner]).stdout)
@@ -91,6 +105,7 @@ def test_gaps_are_shown_then_filled_then_gone(runner: CliRunner) -> None:
     ("arguments", "said"),
     [
         (["--miner", "nobody"], "no miner nobody is configured"),
+        (["--source", "lct"], "no pool or provider lct is configured"),
         (["--from", "2026-11-25T12:00Z", "--to", "2026-11-25T11:00Z"], "is not before"),
         (["--from", "yesterday"], "'yesterday' is not a time"),
     ],

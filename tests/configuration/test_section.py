@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from storage.configuration import CronExpression, EmailAddress, SocketAddress, TimeZoneName, WebAddress
+from storage.configuration import ApiKey, CronExpression, EmailAddress, SocketAddress, TimeZoneName, WebAddress
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,21 @@ def test_right_forms_pass_unchanged(form: Any, good: str) -> None:
 def test_wrong_forms_are_refused(form: Any, bad: str) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(form).validate_python(bad)
+
+
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [
+        ("abc123\n", 7),
+        ("abc 123", 4),
+        ("\N{LEFT DOUBLE QUOTATION MARK}abc", 1),
+        ("cl\N{LATIN SMALL LETTER E WITH ACUTE}", 3),
+    ],
+)
+def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key: str, place: int) -> None:
+    """Sent, it would be a fault of the protocol, whose text has the key in a form that nobody masks."""
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(ApiKey).validate_python(key)
+    (error,) = caught.value.errors(include_input=False)
+    assert f"at place {place} of {len(key)}" in error["msg"]
+    assert "abc" not in error["msg"]

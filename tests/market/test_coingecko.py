@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,26 @@ async def test_prices_of_simple_price(tmp_path: Path) -> None:
     assert litecoin["volume_24h_btc"] == pytest.approx(4.1e8 / 64012.5)
     assert gathered.credits == 1.0
     assert gathered.answers[0].status == 200
+
+
+async def test_an_answer_that_is_not_renewed_yet_is_neither_asked_nor_paid_for_again(tmp_path: Path) -> None:
+    """After a kill between answer and spool, or at an interval below a minute: the same rows, and their age."""
+    asked_for: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked_for.append(request.url.path)
+        return httpx.Response(200, json=SIMPLE_PRICE)
+
+    now = int(time.time())
+    first = await asked(coingecko(tmp_path, answer), "simple_price", now)
+    again = await asked(coingecko(tmp_path, answer), "simple_price", now + 30)
+    assert len(asked_for) == 1
+    assert (first.credits, again.credits, again.tries) == (1.0, 0.0, 0)
+    assert [row["price_usd"] for row in rows(again)] == [row["price_usd"] for row in rows(first)]
+    assert [(one.from_cache, 25 <= one.age_s <= 31) for one in again.answers] == [(True, True)]
+    await asked(coingecko(tmp_path, answer), "simple_price", now + 60)
+    await asked(coingecko(tmp_path, answer, coins=("bitcoin",)), "simple_price", now + 60)
+    assert len(asked_for) == 3, "renewed by then; and other coins are another question"
 
 
 async def test_what_was_left_out_or_has_no_price_is_noticed_once(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.market.coins import COINS, by_coinmarketcap, by_name, by_symbol, merge_mined_with
+from tasks.market.coins import COINS, by_name, by_symbol, merge_mined_with
 
 
 @pytest.mark.parametrize("key", ["symbol", "name", "coinmarketcap"])
@@ -34,12 +34,6 @@ def test_a_symbol(said: str, coin_id: str | None) -> None:
 def test_a_symbol_is_looked_up_among_the_coins_followed() -> None:
     assert by_symbol("LTC", among=["bitcoin"]) is None
     assert by_symbol("LTC", among=["litecoin"]) is COINS["litecoin"]
-
-
-@pytest.mark.parametrize(("number", "coin_id"), [(1, "bitcoin"), (2, "litecoin"), (74, "dogecoin"), (0, None)])
-def test_a_number_of_coinmarketcap(number: int, coin_id: str | None) -> None:
-    found = by_coinmarketcap(number)
-    assert (found.id if found else None) == coin_id
 
 
 @pytest.mark.parametrize("said", ["Bitcoin-Cash", "bitcoin cash", "BITCOIN_CASH", "bitcoin-cash"])

@@ -27,7 +27,6 @@ from tasks.sources.cache import AnswerCache
 from tasks.sources.collection import SourceCollection
 from tasks.sources.failure import SourceFailure, SourceFailureKind
 from tasks.sources.pace import HostPace
-from tasks.sources.standing import StandingsFile
 from tests.market.accounts import CMC_KEY, FAST, KEY, SLOT, asked, coingecko, coinmarketcap, rows
 
 NOT_JSON = SourceFailureKind.NOT_JSON
@@ -137,7 +136,7 @@ async def test_no_key_is_written_anywhere(tmp_path: Path, caplog: pytest.LogCapt
             )  # fmt: skip
             clock = [float(SLOT)]
             shift = SourceCollection(
-                [one, two], recorder, StandingsFile(tmp_path / "state", "market"), last=None, host="h", run_id="r",
+                [one, two], recorder, tmp_path / "state", "market", last=None, host="h", run_id="r",
                 patience_s=60.0, random=Random(1), clock=lambda: clock[0],
             )  # fmt: skip
             slot = SLOT

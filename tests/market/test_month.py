@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -26,31 +25,19 @@ from tasks.sources.failure import SourceFailure, SourceFailureKind
 from tasks.sources.pace import HostPace
 from tasks.sources.paces import Paces
 from tasks.sources.pacing import is_due, wait_after
-from tasks.sources.shared_file import SharedFile
 from tasks.sources.standing import RequestStanding
 from tests.market.accounts import CMC_KEY, COINS, KEY
+from tests.sources.in_memory import keep_in_memory
 
 START = 1_798_761_600
 """2027-01-01 00:00 UTC, of a month as long as they get."""
 DAYS = 31
-GRID_S = 60
+GRID_S = 150
 
 
 @pytest.fixture
 def in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """State files that are none: a month writes 50,000 times, and what is written is tested elsewhere."""
-    kept: dict[int, Any] = {}
-
-    def read(self: SharedFile[Any]) -> Any:
-        return kept.get(id(self)) or self._kind()
-
-    @contextmanager
-    def held(self: SharedFile[Any]) -> Iterator[Any]:
-        yield read(self)
-
-    monkeypatch.setattr(SharedFile, "read", read)
-    monkeypatch.setattr(SharedFile, "write", lambda self, content: kept.update({id(self): content}))
-    monkeypatch.setattr(SharedFile, "held", held)
+    keep_in_memory(monkeypatch)
 
 
 @dataclass

@@ -94,6 +94,15 @@ def test_a_conflict_ends_when_the_next_price_agrees(tmp_path: Path) -> None:
     assert agreeing.quality_flags is None
 
 
+def test_a_price_of_a_clock_that_ran_ahead_holds_up_none(tmp_path: Path) -> None:
+    memory = PriceMemory(tmp_path)
+    memory.judge([row(price=105.0, time=NOW + 365 * 86_400)])
+    memory.judge([row(price=90.0, time=NOW)])
+    best = memory.best("litecoin", NOW + 1)
+    assert best is not None
+    assert best.price_usd == 90.0
+
+
 def test_an_older_answer_that_comes_late_does_not_replace_a_newer(tmp_path: Path) -> None:
     memory = PriceMemory(tmp_path)
     memory.judge([row(price=105.0, time=NOW)])

@@ -125,6 +125,13 @@ def test_memory_is_small_shared_and_the_same_twice(tmp_path: Path) -> None:
     assert judged.quality_flags is not None
 
 
+def test_what_a_clock_that_ran_ahead_has_left_is_forgotten(tmp_path: Path) -> None:
+    memory = NetworkMemory(tmp_path)
+    for time in (SLOT + 365 * 86_400, SLOT):
+        memory.judge("mempool.space", [changed(MEMPOOL, time=time)], time)
+    assert [one.time for one in memory.samples("bitcoin")] == [SLOT]
+
+
 def test_a_memory_that_cannot_be_read_is_a_new_one(tmp_path: Path) -> None:
     (tmp_path / "networks.json").write_text("{torn")
     (judged,) = NetworkMemory(tmp_path).judge("mempool.space", [MEMPOOL], SLOT)

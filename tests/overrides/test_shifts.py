@@ -13,7 +13,7 @@ from tasks.miners.fleet import Fleet
 from tasks.miners.memory import MemoryFile
 from tasks.overrides.override import Kind, Override, Overrides, Target
 from tasks.shift.slots import Slot
-from tasks.sources.source import Push
+from tasks.sources.source import Push, Request
 from tasks.sources.streaming import streaming
 from tests.miners.device import device, pages
 from tests.miners.payloads import rest
@@ -158,6 +158,36 @@ async def test_a_paused_source_is_not_asked_and_its_lane_does_not_stand_still(tm
     idle = [second for second, (polled, _) in told.items() if not polled]
     assert idle, "with nothing to ask there is a tick all the same"
     assert all(told[second][1] is not None for second in idle)
+
+
+async def test_both_ends_of_a_sources_pause_are_events_and_told_once(tmp_path: Path) -> None:
+    """Each tick in a shift of its own: what is told is told once over restarts, and within a slot of its time."""
+    host = Host(tmp_path)
+    gecko = Scripted("gecko", Request("price", 3_600))
+    pause = override("gecko", target=Target.SOURCE, made=SLOT + 40.0, until=SLOT + 130.0)
+    for second in range(0, 181, 15):
+        host.now = SLOT + second
+        async with host.shift(gecko, overrides=by_hand(pause)) as shift:
+            if shift.slots._wanted(SLOT + second):
+                await shift.tick(Slot(SLOT + second))
+    began, ended = host.rows("source_event")
+    assert (began["time"], began["kind"], ended["time"], ended["kind"]) == (
+        SLOT + 45, "override_began", SLOT + 135, "override_ended",
+    )  # fmt: skip
+    assert (began["host"], began["source"], began.get("old"), ended.get("new")) == ("h", "gecko", None, None)
+    assert began["new"] == began["message"] == ended["old"]
+    assert str(began["new"]).startswith("paused by hand until ")
+    assert str(began["new"]).endswith("by ana: fan swap")
+
+
+async def test_the_pause_of_a_source_that_is_configured_no_more_has_an_end(tmp_path: Path) -> None:
+    host, pause = Host(tmp_path), override("gecko", target=Target.SOURCE, made=SLOT - 1.0)
+    for source in ("gecko", "other"):
+        async with host.shift(Scripted(source), overrides=by_hand(pause)) as shift:
+            await shift.tick(Slot(SLOT + 60 * (source == "other")))
+    assert [(row["kind"], row["time"]) for row in host.rows("source_event")] == [
+        ("override_began", SLOT), ("override_ended", SLOT + 60),
+    ]  # fmt: skip
 
 
 async def test_a_paused_stream_is_left_and_taken_up_again() -> None:

@@ -8,7 +8,9 @@ from deployments.page.answer import Answer
 from deployments.page.configured import Configured
 from deployments.page.pools import Pools, read_pools
 from deployments.page.pools_view import body, coins
+from storage.frame import build_frame
 from tasks.collection_settings import CollectionSettings
+from tasks.quantity import clock
 from tests.page import world
 
 STOP = 1_795_478_400
@@ -52,6 +54,29 @@ def test_what_the_card_says(pools: Pools) -> None:
     assert "0.00388 BTC, 388.00 USD, " in said
     assert "told nothing of its account in seven days" in said  # via, in the place of numbers
     assert 'title="the pool listed no credit in 35 days"' in said
+
+
+def test_when_a_pool_told_nothing_and_why(tmp_path: Path) -> None:
+    """f2 told its workers up to two hours ago, was paused for one, and tells them again since half an hour ago."""
+    pause = "paused by hand until 2026-11-24 00:00:00 UTC by ana: new account"
+    told = [*range(NOW - 10_800, NOW - 7_199, 300), *range(NOW - 1_800, NOW, 300)]
+    began, ended = ("override_began", NOW - 7_190, pause), ("override_ended", NOW - 1_830, None)
+    store = world.stored(
+        tmp_path,
+        [
+            build_frame("pool_performance", told, {"pool_id": ["f2"] * len(told), "status": ["online"] * len(told)}),
+            build_frame("source_event", [began[1], ended[1]], {
+                "host": ["h", "h"], "source": ["f2", "f2"], "kind": [began[0], ended[0]], "severity": ["info", "info"],
+                "new": [began[2], ended[2]],
+            }),
+        ],
+    )  # fmt: skip
+    found = read_pools(store, CONFIGURED, NOW)
+    store.close()
+    (gap,) = found.gaps
+    assert (gap.source, gap.start, gap.stop) == ("f2", (NOW - 7_200) // 60 * 60, (NOW - 1_800) // 60 * 60)
+    said = body(found, Answer(found, NOW))
+    assert f"Told nothing in the last day: f2 from {clock(gap.start)} to {clock(gap.stop)}: {pause}" in said
 
 
 def test_no_pool(tmp_path: Path) -> None:

@@ -34,8 +34,7 @@ def shift(folder: Path, sources: list[Source]) -> Iterator[SourceCollection]:
             lane, folder / "spool" / "pools", Journal(folder / "state", "pools"), host="h", store="embedded",
             sinks=["lake"], run_id="r",
         )  # fmt: skip
-        standings = StandingsFile(folder / "state", "pools")
-        yield SourceCollection(sources, recorder, standings, last=None, host="h", run_id="r")
+        yield SourceCollection(sources, recorder, folder / "state", "pools", last=None, host="h", run_id="r")
 
 
 def accounts(folder: Path) -> list[tuple[str, str, str]]:

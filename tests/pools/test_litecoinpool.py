@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from pydantic import SecretStr
 from storage.records.market import market_frames
 from storage.records.pool import pool_frames
 from tasks.pools.litecoinpool import Litecoinpool, records_of
+from tasks.pools.price_guard import PriceGuard
 from tasks.resilience.http import Api
 from tasks.sources.failure import SourceFailure, SourceFailureKind
 from tasks.sources.source import Gathered
@@ -82,6 +84,13 @@ async def test_a_worker_has_hashes_a_second_and_work() -> None:
     assert (second["status"], second["hashrate_reported_hs"], second["last_share_age_s"]) == ("offline", 0.0, None)
 
 
+async def test_a_worker_that_never_mined_has_no_age_of_its_last_share() -> None:
+    """Nor is it in conflict with being online: the time 0 is none."""
+    never = {"connected": True, "hash_rate": 0, "last_share_time": 0}
+    (row,) = rows(await ask({**SAMPLE, "workers": {"farm.new": never}}), "pool_performance")
+    assert (row.get("last_share_age_s"), row.get("quality_flags"), row["quality"]) == (None, None, 1.0)
+
+
 async def test_both_coins_of_account_worker_and_payout() -> None:
     gathered = await ask(SAMPLE)
     litecoin, dogecoin = rows(gathered, "pool_account")
@@ -118,6 +127,22 @@ async def test_a_unit_that_changed_is_noticed() -> None:
     changed = copy.deepcopy(SAMPLE)
     changed["network"]["hash_rate"] /= 1_000  # as if in MH/s
     assert ["unit?" in notice for notice in (await ask(changed)).notices] == [True]
+
+
+async def test_a_price_of_another_unit_is_noticed_and_no_price(tmp_path: Path) -> None:
+    """As if it were told of 2^26 hashes overnight: 1,024 times what a share is worth is not what a hash earns."""
+    changed, answers = copy.deepcopy(SAMPLE), [SAMPLE]
+    changed["pool"]["pps_rate"] *= 1_024
+    handler = httpx.MockTransport(lambda _: httpx.Response(200, json=answers[-1]))
+    api, guard = Api("ltc", "https://pool.example", transport=handler), PriceGuard(tmp_path, "ltc")
+    source = Litecoinpool("ltc", "farm", api, SecretStr(KEY), every_s=300, guard=guard)
+    before = await source.ask(source.requests[0], SLOT)
+    answers.append(changed)
+    after = await source.ask(source.requests[0], SLOT + 900)
+    assert before.notices == []
+    assert [row.get("per_hash_rate_usd_th_day") is None for one in (before, after)
+            for row in rows(one, "pool_profitability")] == [False, True]  # fmt: skip
+    assert ["unit" in notice for notice in after.notices] == [True, True]
 
 
 async def test_all_workers_offline_is_told_and_no_failure() -> None:

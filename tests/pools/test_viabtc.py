@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -199,6 +200,26 @@ async def test_a_coin_that_the_pool_does_not_have_costs_that_coin() -> None:
     gathered = await Pool("dogecoin", "litecoin", reward__history=unknown).ask("payouts")
     assert {row["coin_id"] for row in rows(gathered, "pool_payout")} == {"litecoin"}
     assert ["dogecoin is left out" in notice for notice in gathered.notices] == [True]
+
+
+async def test_each_answer_of_a_request_is_kept_as_a_page_of_its_own() -> None:
+    """A store has one row for each page: two coins, and the account, are five answers and none in another's place."""
+    gathered = await Pool("litecoin", "bitcoin").ask("workers")
+    assert [answer.page for answer in gathered.answers] == [1, 2, 3, 4, 5, 6, 7]
+    assert [json.loads(answer.body)["data"].get("balance") is not None for answer in gathered.answers] == (
+        [False] * 6 + [True]
+    )
+
+
+async def test_coins_that_came_before_a_failure_are_kept() -> None:
+    def fails_for_bitcoin(request: httpx.Request) -> dict[str, Any]:
+        return {"code": 12001, "message": "no"} if request.url.params["coin"] == "BTC" else ANSWERS["hashrate"]
+
+    with pytest.raises(SourceFailure) as caught:
+        await Pool("litecoin", "bitcoin", hashrate=fails_for_bitcoin).ask("workers")
+    assert caught.value.kind is SourceFailureKind.REFUSED
+    assert {frame.measurement for frame in caught.value.frames} == {"pool_performance", "pool_account"}
+    assert [answer.page for answer in caught.value.answers] == [1, 2, 3]
 
 
 async def test_all_workers_offline_is_told_though_the_pool_leaves_the_number_out() -> None:

@@ -43,6 +43,8 @@ def test_work_of_sha256d_is_shares_times_2_to_the_32() -> None:
     ("rows", "accepted"),
     [
         ([(T, 900.0), (T + 600, 100.0)], 100.0),  # begun anew: all of it is growth
+        ([(T, 900.0), (T + 600, 890.0)], None),  # corrected by the pool: 890 in 10 min would be years of work at once
+        ([(T, 900.0), (T + 600, 890.0), (T + 1_200, 990.0)], 100.0),
         ([(T, 900.0), (T + 600, 900.0)], 0.0),  # nothing is zero
         ([(T, 900.0)], None),  # one value says nothing of growth
         ([(T - 3 * H, 900.0), (T + 600, 950.0)], None),  # growth over three hours is of no hour

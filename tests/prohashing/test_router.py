@@ -79,6 +79,30 @@ async def test_the_live_preset_is_a_snapshot_and_diffs(
     no_secret(heard, caplog.text)
 
 
+async def test_the_whole_state_is_called_for_again(router: Router, tmp_path: Path) -> None:
+    """A worker that does not change is in no change, nor is one that is gone: while others change all the time."""
+    from autobahn.wamp import types
+
+    named_values: Any = types.CallResult  # autobahn is untyped
+    timing = replace(QUICK, snapshot_s=0.4)
+    workers = list(WORKERS)
+    async with pool_side(router.url, "mining") as pool:
+        await pool.offer("f_all_miner_updates", lambda: list(workers))
+        await pool.offer("f_all_balance_updates", lambda: named_values(Litecoin=1.5))
+        async with listening(tmp_path, {"preset": "live", "url": router.url}, key=KEY, timing=timing) as heard:
+            await heard.until(lambda: len(heard.rows("pool_performance")) >= 2)
+            del workers[1]
+            busy, told = 0, heard.stream._feed._table[Subject.WORKERS]
+            while "u2" in told or busy < 20:
+                busy += 1
+                await pool.publish(f"miner_update_diffs_{KEY}", {"uuid": "u1", "hashrate": 1e9 + busy})
+                await asyncio.sleep(0.05)
+                told = heard.stream._feed._table[Subject.WORKERS]
+    assert heard.link.connections == 1
+    assert {row["unpaid"] for row in heard.rows("pool_account")} == {1.5}
+    assert len({row["time"] for row in heard.rows("pool_performance") if row["worker_id"] == "lodeline.north_01"}) > 1
+
+
 @pytest.mark.parametrize(
     "login",
     [

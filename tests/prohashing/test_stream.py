@@ -77,6 +77,26 @@ async def test_a_router_that_answers_pings_and_says_nothing_is_left(
     assert "it answers pings, but nothing came for 0.4 s" in caplog.text
 
 
+async def test_a_stream_that_is_left_is_not_live_and_no_trouble(tmp_path: Path) -> None:
+    """As while the pool is paused by hand: nobody says that it is connected, and nobody that it failed."""
+    async with fake_router() as router:
+        async with listening(tmp_path, {"url": router.url}, key=KEY) as heard:
+            watch = LinkWatch(heard.link)
+
+            def cover() -> str | None:
+                return watch.requests[0].covered_by
+
+            assert cover() == "pause", "no stream yet"
+            await asyncio.sleep(0)
+            assert cover() is None
+            await watch.ask(watch.requests[0], 0)  # it waits for the connection that is on its way
+            await router.publish(WORKER, WORKERS)
+            await heard.until_state(lambda: heard.link.covers(Subject.WORKERS))
+        assert not heard.link.live
+        assert not heard.link.covers(Subject.WORKERS), "HTTP may ask at once when the pause is over"
+        assert cover() == "pause"
+
+
 async def test_a_router_that_never_lets_in_is_no_endless_wait(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     timing = replace(QUICK, join_s=0.3)
     async with fake_router() as router, listening(tmp_path, {"url": router.url}, key=KEY, timing=timing) as heard:
@@ -172,6 +192,21 @@ def test_a_snapshot_forgets_who_is_gone() -> None:
     told.hear(Subject.WORKERS, {"uuid": "u2", "hashrate": 1.0})
     told.take(60)
     assert set(told._table[Subject.WORKERS]["u2"]) == {"uuid", "hashrate"}
+
+
+@pytest.mark.parametrize("junk", [None, 7, "<html>", [None], {"hashrate": "many"}])
+def test_a_snapshot_that_is_none_covers_nothing_and_forgets_nothing(junk: object) -> None:
+    """Else the requests that could bring the workers would wait for a stream that does not, for ever."""
+    link = Link("p")
+    told = feed(link)
+    link.joined()
+    told.replace(Subject.WORKERS, junk)
+    assert not link.covers(Subject.WORKERS)
+    told.replace(Subject.WORKERS, [])
+    assert link.covers(Subject.WORKERS), "an account without workers has an empty one"
+    told.replace(Subject.WORKERS, WORKERS)
+    told.replace(Subject.WORKERS, junk)
+    assert set(told._table[Subject.WORKERS]) == {"u1", "u2"}
 
 
 @settings(deadline=None)

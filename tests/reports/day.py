@@ -86,6 +86,11 @@ def fill(store: Store) -> None:
                 "optimization_opportunity", [hours[-1]], miner_id="a", type="board", subject="board 2", status="open",
                 description="Repair <board> 2", potential_impact_usd_day=0.66, confidence=0.9,
             ),
+            frame(
+                "source_event", [hours[10], hours[12]], host="h", source="ltc",
+                kind=["override_began", "override_ended"], severity="info",
+                new=["paused by hand until 2026-11-28 12:00:00 UTC by ana: new <account>", None],
+            ),
             frame("anomaly_score", hours[:2], miner_id="a", time_period="1h", overall=0.9, anomalous=[True, False]),
         ]
     )  # fmt: skip

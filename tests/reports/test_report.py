@@ -94,6 +94,12 @@ def test_the_curves(report: Report) -> None:
     assert np.isnan(curves.anomalous[2:]).all()
 
 
+def test_a_source_that_was_paused_is_named_with_the_time_and_the_reason(report: Report) -> None:
+    said = "ltc was not asked from 2026-11-28 10:00 to 2026-11-28 12:00: paused by hand until"
+    assert said in as_markdown(report)
+    assert f"<li>{said} 2026-11-28 12:00:00 UTC by ana: new &lt;account&gt;</li>" in as_html(report)
+
+
 def test_what_is_not_known_is_not_taken_for_nothing(store: EmbeddedStore) -> None:
     """Of the week two days are known: their mean is the week's, and the page says so."""
     week = period_of(Kind.WEEKLY, dt.date(2026, 11, 28), "UTC")

@@ -36,7 +36,6 @@ from tasks.shift.recorder import Recorder
 from tasks.shift.slots import Slot
 from tasks.sources.collection import SourceCollection
 from tasks.sources.source import Source
-from tasks.sources.standing import StandingsFile
 from tests.prohashing.fake_router import fake_router
 from tests.prohashing.listening import QUICK
 from tests.secrets.mirror import MODES, TOKEN, forms, respond
@@ -151,9 +150,16 @@ async def shift(host: Host, lane: str, sources: list[Source], clock: list[float]
             spool, host.folder / "spool" / lane, Journal(host.folder / "state", lane), host="h", store="embedded",
             sinks=["lake"], run_id="r",
         )  # fmt: skip
-        standings = StandingsFile(host.folder / "state", lane)
         collection = SourceCollection(
-            sources, recorder, standings, last=None, host="h", run_id="r", patience_s=60.0, clock=lambda: clock[0]
+            sources,
+            recorder,
+            host.folder / "state",
+            lane,
+            last=None,
+            host="h",
+            run_id="r",
+            patience_s=60.0,
+            clock=lambda: clock[0],
         )
         try:
             yield collection

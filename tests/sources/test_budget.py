@@ -10,9 +10,15 @@ import pytest
 from tasks.sources.budget import Budget
 from tasks.sources.failure import SourceFailure, SourceFailureKind
 from tasks.sources.source import Request
+from tests.sources.in_memory import keep_in_memory
 
 LISTINGS = Request("listings", 900)
 GLOBAL = Request("global_metrics", 3600, rank=1)
+
+
+@pytest.fixture
+def in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_in_memory(monkeypatch)
 
 
 def at(text: str) -> float:
@@ -40,6 +46,23 @@ def simulate(folder: Path, requests: list[Request], credits_a_month: float) -> d
     return went
 
 
+def test_a_clock_that_is_set_to_another_month_and_back_forgets_nothing(tmp_path: Path) -> None:
+    clock = [at("2026-07-20T12:00")]
+    budget = Budget(tmp_path, "some", 10_000, clock=lambda: clock[0])
+    for _ in range(500):
+        budget.reserve(LISTINGS)
+    budget.reserve(GLOBAL)
+    for moved in ("1970-01-01T00:10", "2036-03-03"):
+        clock[0] = at(moved)
+        assert budget.account([]).used == 0
+        budget.reserve(GLOBAL)
+    clock[0] = at("2026-07-20T12:05")
+    assert budget.account([]).used == 501
+    budget.reserve(LISTINGS)
+    assert budget.account([]).by_request == {"listings": 501.0, "global_metrics": 1.0}
+
+
+@pytest.mark.usefixtures("in_memory")
 def test_a_month_at_the_templates_intervals_stays_within_its_credits(tmp_path: Path) -> None:
     went = simulate(tmp_path, [LISTINGS, GLOBAL], 10_000)
     assert went == {"listings": 31 * 96, "global_metrics": 31 * 24}  # 3,720 of 10,000: nothing is refused
@@ -49,6 +72,7 @@ def test_a_month_at_the_templates_intervals_stays_within_its_credits(tmp_path: P
     assert account.left == 6_280
 
 
+@pytest.mark.usefixtures("in_memory")
 def test_a_month_that_asks_for_too_much_is_spread_and_never_overdrawn(tmp_path: Path) -> None:
     """5-minute listings cost 8,928, twice that with a second convert: 17,856 of 10,000."""
     greedy = [Request("listings", 300, cost=2), GLOBAL]
@@ -58,6 +82,7 @@ def test_a_month_that_asks_for_too_much_is_spread_and_never_overdrawn(tmp_path: 
     assert went["listings"] > went["global_metrics"]
 
 
+@pytest.mark.usefixtures("in_memory")
 def test_the_last_day_still_has_credits(tmp_path: Path) -> None:
     now = at("2026-07-01")
     budget = Budget(tmp_path, "some", 3_100, clock=lambda: now)

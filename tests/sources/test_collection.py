@@ -73,7 +73,8 @@ class Host:
             collection = SourceCollection(
                 sources,
                 recorder,
-                StandingsFile(self.folder / "state", LANE),
+                self.folder / "state",
+                LANE,
                 last=newest.slot if newest else None,
                 host="h",
                 run_id="r",
@@ -281,6 +282,64 @@ async def test_whether_the_rate_is_shared_is_in_the_books(host: Host) -> None:
     assert told == {
         ("ltc", SLOT): True, ("ltc", SLOT + 60): False, ("alone", SLOT): None, ("alone", SLOT + 60): None,
     }  # fmt: skip
+
+
+async def test_a_clock_that_ran_ahead_and_was_set_back_silences_nobody(host: Host) -> None:
+    """A host without a clock of its own starts a year ahead: what it noted then must not hold for a year."""
+    source, refused = Scripted("gecko", Request("price", 300)), Scripted("cap", Request("price", 300))
+    refused.then = lambda _: SourceFailure(SourceFailureKind.REFUSED, "no key")
+    host.now = SLOT + 365 * 86_400
+    async with host.shift(source, refused) as shift:
+        await shift.tick(Slot(int(host.now)))
+        host.now = float(SLOT)
+        assert shift.slots._wanted(SLOT)
+        await shift.tick(Slot(SLOT))
+    assert [slot for _, slot in source.asked] == [slot for _, slot in refused.asked] == [SLOT + 365 * 86_400, SLOT]
+
+
+async def test_what_was_refused_is_asked_again_soon_in_the_next_run(host: Host) -> None:
+    """Somebody has put the key right, and the next shift has it: nobody waits out the hour of before."""
+    source = Scripted("cap", Request("price", 60))
+    source.then = lambda _: SourceFailure(SourceFailureKind.REFUSED, "no key")
+    async with host.shift(source) as shift:
+        for slot in (SLOT, SLOT + 120, SLOT + 840):  # the next one would be an hour later
+            host.now = slot
+            await shift.tick(Slot(slot))
+    source.then = lambda _: None
+    for second in (900, 930, 960, 990, 1_020):  # runs that end at once, say crash, do not ask faster
+        host.now = SLOT + second
+        async with host.shift(source) as shift:
+            await shift.tick(Slot(SLOT + second))
+    assert [slot - SLOT for _, slot in source.asked] == [0, 120, 840, 1_020]
+
+
+async def test_credits_that_cannot_be_noted_cost_no_answer(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, budget = Scripted("cmc"), Budget(host.folder, "cmc", 300, clock=lambda: host.now)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(budget, "settle", full)
+    async with host.shift(source, Scripted("other"), budgets={"cmc": budget}) as shift:
+        report = await shift.tick(Slot(SLOT))
+    assert (report.polled, report.failed) == (2, 0)
+    assert {row["source"] for row in host.rows("market_data")} == {"cmc", "other"}
+
+
+async def test_what_came_before_a_failure_is_spooled_with_its_answer(host: Host) -> None:
+    failure = SourceFailure(SourceFailureKind.TIMEOUT, "the second coin did not come")
+    failure.frames = [
+        build_frame("market_data", [SLOT], {"source": ["s"], "coin_id": ["litecoin"], "price_usd": [2.0]})
+    ]
+    failure.answers = [Answer(status=200, body='{"ltc":2}', size=9, address="https://x/", received_ms=1)]
+    source = Scripted("s")
+    source.then = lambda _: failure
+    async with host.shift(source) as shift:
+        assert (await shift.tick(Slot(SLOT))).failed == 1
+    assert [row["coin_id"] for row in host.rows("market_data")] == ["litecoin"]
+    assert [(row["page"], row["failure"], row["body"]) for row in host.rows("source_payload")] == [
+        ("1", None, '{"ltc":2}'), ("2", "timeout", None),
+    ]  # fmt: skip
 
 
 async def test_what_a_source_sends_on_its_own_is_spooled_at_once(host: Host) -> None:

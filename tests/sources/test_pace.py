@@ -109,6 +109,16 @@ async def test_a_clock_set_back_empties_the_bucket_and_no_more(tmp_path: Path) -
     assert pace(tmp_path, clock).take() == pytest.approx(4)
 
 
+async def test_what_was_closed_by_a_clock_that_ran_ahead_is_open(tmp_path: Path) -> None:
+    clock = Clock()
+    clock.now += 365 * 86_400
+    pace(tmp_path, clock).close_for(3_600)
+    clock.now -= 365 * 86_400
+    assert pace(tmp_path, clock).take() <= 2
+    pace(tmp_path, clock).close_for(40)
+    assert pace(tmp_path, clock).take() == pytest.approx(40)
+
+
 def test_a_torn_file_is_a_full_bucket(tmp_path: Path) -> None:
     (tmp_path / "some.pace.json").write_bytes(b'{"full_at": 1')
     assert pace(tmp_path, Clock()).take() == 0

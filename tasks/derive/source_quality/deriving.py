@@ -21,7 +21,7 @@ from tasks.derive.source_quality import figures
 from tasks.derive.source_quality.readings import HISTORY_S, Readings, read_day
 from tasks.derive.source_quality.sources import KINDS, Intervals
 from tasks.derive.windows import Inputs, Window, due_windows, mark_derived
-from tasks.overrides.stretches import PausedTime, stretches_by_hand
+from tasks.overrides.stretches import PausedTime, pauses_of_sources, stretches_by_hand
 
 SOURCE_QUALITY = MEASUREMENTS["source_quality"]
 INPUTS = (*(kind.measurement.name for kind in KINDS), "worker_match")
@@ -101,8 +101,8 @@ def quality_frames(store: Store, intervals: Intervals, start: int) -> list[Frame
         asked = intervals.get(kind.name, {})
         readings = read_day(store, kind, asked, start, start + DAY_S)
         every = np.array([asked.get(name, np.nan) for name in readings.names], dtype=np.float64)
-        by_hand = stretches_by_hand(store, start, start + DAY_S) if kind.name == "miner" else []
-        paused = PausedTime(by_hand, readings.names)
+        by_hand = stretches_by_hand if kind.name == "miner" else pauses_of_sources
+        paused = PausedTime(by_hand(store, start, start + DAY_S), readings.names)
         frames.append(_frame(kind.name, readings, every, start, paused, by_series=kind.by_series))
     return frames
 

@@ -50,10 +50,10 @@ class NetworkMemory:
 
 
 def _thinned(past: Sequence[Sample], new: Sequence[Sample], slot: int) -> list[Sample]:
-    """The newest sample of each hour, source and coin."""
+    """The newest sample of each hour, source and coin; none of times to come, which a clock that ran ahead has left."""
     latest = {
         (one.source, one.coin_id, one.time // HOUR_S): one
         for one in sorted([*past, *new], key=lambda one: one.time)
-        if one.time > slot - WEEK_S
+        if slot - WEEK_S < one.time <= slot + HOUR_S
     }
     return list(latest.values())

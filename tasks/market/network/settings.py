@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from storage.configuration import PollingInterval, Section, WebAddress
+from storage.configuration import ApiKey, PollingInterval, Section, WebAddress
 
 CoinId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
 
@@ -28,7 +28,7 @@ class ExplorerSettings(Section):
 class MinerstatSettings(ExplorerSettings):
     """minerstat, which takes a key of a paid plan."""
 
-    api_key: SecretStr | None = Field(default=None, validate_default=True)
+    api_key: ApiKey | None = Field(default=None, validate_default=True)
     """API key; needed where enabled."""
 
     @field_validator("api_key")

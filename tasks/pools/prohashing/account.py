@@ -49,7 +49,7 @@ _COVERS = {
 
 
 def open_account(settings: ProhashingSettings, means: Means, link: Link, guard: PriceGuard) -> ProhashingAccount:
-    """The source of the account. Raises SourceFailure where ``ca_file`` cannot be read."""
+    """The source of the account."""
     http = settings.http
     bearer = SecretStr(f"Bearer {means.key.get_secret_value()}")
     api = Api(

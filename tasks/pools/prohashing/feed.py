@@ -80,8 +80,12 @@ class Feed:
             self._link.heard(subject)
 
     def replace(self, subject: Subject, payload: Any) -> None:
-        """Take a snapshot: what it does not have is gone."""
+        """Take a snapshot: what it does not have is gone. One of which nothing can be read is none: what is known
+        stays, and nobody counts on the stream for the subject."""
+        before = self._link.malformed
         fresh = dict(self._rows(subject, payload))
+        if not fresh and self._link.malformed > before:
+            return
         self._table[subject] = {}
         for key, row in fresh.items():
             self._lay_over(self._table, subject, key, row)

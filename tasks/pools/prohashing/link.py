@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from tasks.pools.prohashing.subject import Subject
 from tasks.sources.failure import Noticed, SourceFailureKind
@@ -27,21 +29,40 @@ class Link:
         self._trouble = (SourceFailureKind.UNREACHABLE, "it was not connected yet")
         self._heard: dict[Subject, float] = {}
         self._joined_at = 0.0
+        self._left = True
+        self._settled = asyncio.Event()
 
     @property
     def live(self) -> bool:
         """Joined and subscribed."""
         return self._live
 
+    @property
+    def left(self) -> bool:
+        """No stream keeps it: none was begun, or it was ended since the pool is paused by hand. That is no trouble."""
+        return self._left
+
+    def begun(self) -> None:
+        """A stream keeps it from now on: it connects, and again after every loss."""
+        self._left = False
+        self._settled.clear()
+
+    def leave(self) -> None:
+        """The stream has ended."""
+        self.lost(SourceFailureKind.UNREACHABLE, "it was not connected yet")
+        self._left = True
+
     def joined(self) -> None:
         """The session is joined and subscribed."""
         self._live = True
+        self._settled.set()
         self.connections += 1
         self._joined_at = self._clock()
 
     def lost(self, kind: SourceFailureKind, reason: str) -> None:
         """The session is lost, or was not joined; ``reason`` without secrets."""
         self._live = False
+        self._settled.set()
         self._trouble = (kind, reason)
         self._heard.clear()
 
@@ -57,6 +78,12 @@ class Link:
     def covers(self, subject: Subject) -> bool:
         """Whether the stream brings ``subject`` now."""
         return self._live and subject in self._heard and self.silent_s(subject) < self.quiet_s
+
+    async def settled(self, within_s: float) -> None:
+        """Return when the stream was joined or lost since it began, ``within_s`` at the latest, or if there is none."""
+        if not self._left:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._settled.wait(), within_s)
 
     def check(self) -> None:
         """Return if live.

@@ -26,9 +26,6 @@ def open_prohashing(
     """HTTP, WAMP, and what tells of WAMP, as far as they are enabled; or one source that says that the pool has closed.
 
     ``state`` is the folder of prices.
-
-    Raises:
-        SourceFailure: the ``ca_file`` of HTTP cannot be read.
     """
     if settings.state == "gone":
         return [ClosedPool(POOL_ID, settings.http.polling_intervals.payouts)], []

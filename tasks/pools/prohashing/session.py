@@ -23,6 +23,7 @@ from autobahn.asyncio.websocket import WampWebSocketClientFactory  # noqa: E402
 from autobahn.wamp import auth  # noqa: E402
 from autobahn.wamp.exception import ApplicationError, TransportLost  # noqa: E402
 from autobahn.wamp.serializer import JsonSerializer  # noqa: E402
+from autobahn.wamp.types import CallResult  # noqa: E402
 
 from tasks.pools.prohashing.settings import ProhashingWampSettings  # noqa: E402
 from tasks.pools.prohashing.timing import Timing  # noqa: E402
@@ -94,8 +95,11 @@ class Session:
         await self._answered(self._inner.subscribe(on_event, topic))
 
     async def call(self, procedure: str, arguments: Sequence[str]) -> Any:
-        """What ``procedure`` answers. Raises Lost, or CallFailed."""
-        return await self._answered(self._inner.call(procedure, *arguments))
+        """What ``procedure`` answers, the first of several values. Raises Lost, or CallFailed."""
+        answer = await self._answered(self._inner.call(procedure, *arguments))
+        if isinstance(answer, CallResult):  # several values, or named ones
+            return answer.results[0] if answer.results else answer.kwresults
+        return answer
 
     async def _answered(self, future: asyncio.Future[Any]) -> Any:
         try:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
-from storage.configuration import Name, PollingInterval, Section, SocketAddress, WebAddress
+from storage.configuration import ApiKey, Name, PollingInterval, Section, SocketAddress, WebAddress
 from tasks.pools.prohashing.subject import KEY, subject_of
 
 Preset = Literal["documented", "live"]
@@ -128,7 +128,7 @@ class ProhashingHttpSettings(Section):
 class ProhashingSettings(Section):
     """One account at Prohashing."""
 
-    api_key: SecretStr
+    api_key: ApiKey
     """The account's API key."""
     state: Literal["live", "gone"] = "live"
     """``gone``: the pool has closed; it is not asked or listened to any more, and says so."""

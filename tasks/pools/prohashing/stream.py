@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib.metadata import version
 from random import Random
 from typing import TYPE_CHECKING
@@ -47,6 +47,7 @@ class ProhashingStream:
     ) -> None:
         self.name = POOL_ID
         self._wamp = settings.wamp
+        self._told_whole = frozenset(subject_of(one.procedure) for one in settings.wamp.snapshots)
         self._key = settings.api_key.get_secret_value()
         self._redaction = Redaction([settings.api_key, settings.wamp.auth_secret])
         self._link = link
@@ -61,6 +62,7 @@ class ProhashingStream:
     async def run(self, push: Push) -> None:
         """See :class:`tasks.sources.source.Stream`."""
         self._changed.set()  # a run before this one may have left something
+        self._link.begun()
         flushing = asyncio.create_task(self._flush(push), name=f"flush {self.name}")
         connecting = asyncio.create_task(self._stay_connected(), name=f"connect {self.name}")
         try:
@@ -71,6 +73,7 @@ class ProhashingStream:
             for task in (connecting, flushing):
                 task.cancel()
             await asyncio.gather(connecting, flushing, return_exceptions=True)
+            self._link.leave()
             await self._send(push)
 
     async def _stay_connected(self) -> None:
@@ -113,7 +116,7 @@ class ProhashingStream:
                         await session.subscribe(self._in_full(topic), self._hearing(subject_of(topic)))
                     except Exception as error:
                         raise loss_of(error) from error
-                await self._fill(session, [subject_of(one.procedure) for one in self._wamp.snapshots])
+                await self._fill(session, self._told_whole)
             finally:
                 self._feed.release()
                 self._changed.set()
@@ -125,19 +128,26 @@ class ProhashingStream:
         """Return never; raise when the session is over, or silent though it should not be."""
         from tasks.pools.prohashing.session import TimedOut
 
-        filled = {subject_of(one.procedure) for one in self._wamp.snapshots}
+        timing, loop = self._timing, asyncio.get_running_loop()
+        filled_at = loop.time()
         while True:
-            done, _ = await asyncio.wait({session.over}, timeout=self._timing.quiet_s / 4)
+            done, _ = await asyncio.wait({session.over}, timeout=min(timing.quiet_s, timing.snapshot_s) / 4)
             if done:
                 raise session.over.result()
-            silent = [subject for subject in filled if self._link.silent_s(subject) >= self._timing.quiet_s]
-            if silent:
-                await self._fill(session, silent)
-                self._changed.set()
-            elif not filled and self._link.silent_s() >= self._timing.quiet_s:
-                raise TimedOut(f"it answers pings, but nothing came for {self._timing.quiet_s:g} s")
+            old = loop.time() - filled_at >= timing.snapshot_s
+            wanted = [one for one in self._told_whole if old or self._link.silent_s(one) >= timing.quiet_s]
+            if wanted:
+                filled_at = loop.time() if old else filled_at
+                self._feed.hold()  # what comes meanwhile is newer than the snapshot
+                try:
+                    await self._fill(session, wanted)
+                finally:
+                    self._feed.release()
+                    self._changed.set()
+            elif not self._told_whole and self._link.silent_s() >= timing.quiet_s:
+                raise TimedOut(f"it answers pings, but nothing came for {timing.quiet_s:g} s")
 
-    async def _fill(self, session: Session, subjects: Sequence[Subject]) -> None:
+    async def _fill(self, session: Session, subjects: Collection[Subject]) -> None:
         """Take snapshots of ``subjects``. One that the router cannot give is done without."""
         from tasks.pools.prohashing.session import CallFailed
 

@@ -14,7 +14,8 @@ class Timing:
 
     ``rejected_s`` is the wait where no try helps until somebody acts. After other losses the wait doubles from
     ``first_wait_s`` to ``longest_wait_s``, cut by up to half at random, and begins anew after a session that lived
-    ``proven_s``. ``flush_s``: how long changes of one thing are gathered.
+    ``proven_s``. ``flush_s``: how long changes of one thing are gathered. ``snapshot_s``: how often the whole state is
+    called for, since a worker that does not change is not told of in changes, nor is one that is gone.
     """
 
     heartbeat_s: float = 30.0
@@ -23,6 +24,7 @@ class Timing:
     answer_s: float = 20.0
     quiet_s: float = QUIET_S
     flush_s: float = 0.5
+    snapshot_s: float = 600.0
     rejected_s: float = 300.0
     first_wait_s: float = 2.0
     longest_wait_s: float = 60.0

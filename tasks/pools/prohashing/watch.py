@@ -10,6 +10,10 @@ from tasks.sources.source import Gathered, Request
 
 NAME = f"{POOL_ID}_wamp"
 EVERY_S = 300
+LEFT = "pause"
+"""What it is covered by while the pool is paused: then there is no stream."""
+SETTLES_WITHIN_S = 8.0
+"""What a stream that has just begun is given to connect, before it counts as one that is not connected."""
 
 
 class LinkWatch:
@@ -17,12 +21,17 @@ class LinkWatch:
 
     def __init__(self, link: Link) -> None:
         self.name = NAME
-        self.requests: Sequence[Request] = (Request("connection", EVERY_S, cost=0.0),)
         self._link = link
         self._told = 0
 
+    @property
+    def requests(self) -> Sequence[Request]:
+        """See :class:`tasks.sources.source.Source`."""
+        return (Request("connection", EVERY_S, cost=0.0, covered_by=LEFT if self._link.left else None),)
+
     async def ask(self, request: Request, slot: int) -> Gathered:  # noqa: ARG002  # the port's
         """See :class:`tasks.sources.source.Source`."""
+        await self._link.settled(SETTLES_WITHIN_S)
         self._link.check()
         since, self._told = self._link.malformed - self._told, self._link.malformed
         return Gathered((), notices=[f"{since} payloads could not be read"] if since else [])

@@ -32,6 +32,9 @@ COLUMNS = (
 )  # fmt: skip
 """Fields of ``pool_performance`` that are read."""
 
+ANEW = 0.5
+"""A counter that falls below this part of what it was has begun anew."""
+
 Way = Literal["work", "rate", "long"]
 WORK = ("work_accepted_d1", "work_stale_d1", "work_invalid_d1")
 """Counters of work."""
@@ -76,12 +79,16 @@ def frame_of(table: pa.Table) -> pd.DataFrame:
 def growth(rows: pd.DataFrame, series: Sequence[str], column: str) -> tuple[pd.Series, pd.Series]:
     """By how much a counter grew up to each row of its series (sorted by time), and in how many seconds.
 
-    After a reset all is growth. NaN at the first row, and over a hole of more than REACH_S.
+    One that fell below ANEW of itself has begun anew: all of it is growth. One that fell by less was corrected: taken
+    for growth, what a worker did in a year would be that of minutes. NaN there, at the first row, and over a hole of
+    more than REACH_S.
     """
     known = rows[rows[column].notna()]
     grouped = known.groupby(list(series), dropna=False, sort=False)
     delta, seconds = grouped[column].diff(), grouped["time"].diff()
-    grown = delta.where(delta >= 0, known[column]).where(delta.notna() & (seconds <= REACH_S))
+    value = known[column]
+    anew = value.where(value < ANEW * (value - delta))
+    grown = delta.where(delta >= 0, anew).where(delta.notna() & (seconds <= REACH_S))
     return grown.reindex(rows.index), seconds.where(grown.notna()).reindex(rows.index)
 
 

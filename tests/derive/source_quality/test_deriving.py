@@ -233,6 +233,34 @@ def test_a_pause_by_hand_is_owed_by_nobody(store: Mortal):
     assert "gap" in other["reason"].split(",")
 
 
+def test_nor_is_the_pause_of_a_pool_or_a_provider(store: Mortal):
+    """Pool p tells its workers, coingecko two coins, from 00:00 to 05:00 and from 18:00 to 23:00; in between they are
+    paused: 12 slots of 12, of each coin. Coinmarketcap tells the same, and nobody had paused it: 24 of 48."""
+    hours = [*range(6), *range(18, 24)]
+    told = [
+        rows("market_data", hours, source=source, coin_id=coin, price_usd=50.0, quality=1.0)
+        for source in ("coingecko", "coinmarketcap")
+        for coin in ("bitcoin", "litecoin")
+    ]
+    workers = [
+        rows("pool_performance", at, day, pool_id="p", worker_id="acc.a", algorithm="scrypt", status="online")
+        for at, day in ((range(24), DAY - DAY_S), (hours, DAY))
+    ]
+    arrive(store, *told, *workers)
+    for source in ("p", "coingecko"):
+        store.write([
+            rows("source_event", [6, 18], host="h", source=source, kind=["override_began", "override_ended"],
+                 severity="info", new=["paused by hand until 18:00 by response: rate limit", None]),
+        ])  # fmt: skip
+    derive_source_quality(store, INTERVALS, EVENING)
+    pool, gecko, cap = (stored(store)[key] for key in
+                        (("pool", "p"), ("price", "coingecko"), ("price", "coinmarketcap")))  # fmt: skip
+    assert (pool["rows_due"], pool["rows"], pool["completeness"], pool["timeliness"]) == (12, 12, 1.0, 1.0)
+    assert (gecko["rows_due"], gecko["rows"], gecko["completeness"], gecko["lag_worst_s"]) == (24, 24, 1.0, 3_600)
+    assert "gap" not in f"{pool['reason']},{gecko['reason']}".split(",")
+    assert (cap["rows_due"], cap["rows"], cap["completeness"]) == (48, 24, 0.5)
+
+
 def test_a_day_that_was_paused_as_a_whole_has_no_completeness(store: Mortal):
     arrive(store, polls(range(23), day=DAY - DAY_S), polls(range(24), "new"))
     began = rows("miner_event", [23], DAY - DAY_S, miner_id="a", kind="override_began", subject="miner",
