@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
@@ -75,7 +77,8 @@ async def kept_or_asked(
     if kept is not None:
         return Reply(200, kept.data, "", 0, {}, path, kept.received_ms, 0, slot - kept.received_ms / 1000)
     reply = await ask()
-    await asyncio.to_thread(cache.keep, key, reply.data, reply.received_ms)
+    with suppress(ValueError):  # of its masked text, since it may repeat the key; a mask may have cut it as JSON
+        await asyncio.to_thread(cache.keep, key, json.loads(reply.text), reply.received_ms)
     return reply
 
 

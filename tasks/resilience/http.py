@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any, NoReturn, Protocol
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import SecretStr
@@ -241,8 +242,7 @@ class Api:
 
     def _refuse(self, what: str, response: httpx.Response, content: bytes, readable: bool) -> NoReturn:
         status = response.status_code
-        moved = response.headers.get("location", "") if response.is_redirect else ""
-        to = f" to {self.masked(moved)[:_SHOWN]}, which is not followed" if moved else ""
+        to = self._other_host(response)
         text = f"{what}: status {status}{to}, {self._beginning(content)!r}"
         wait = self._asked_wait(response)
         if status == httpx.codes.TOO_MANY_REQUESTS:
@@ -256,6 +256,16 @@ class Api:
         if status in (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY) or status >= 500:
             raise SourceFailure(SourceFailureKind.SERVER_ERROR, text, retry_after_s=wait)
         raise SourceFailure(SourceFailureKind.UNEXPECTED, text, retry_after_s=wait)
+
+    def _other_host(self, response: httpx.Response) -> str:
+        """Where an answer leads to, in words; of its address the host alone: the key may stand anywhere in the rest."""
+        if not response.has_redirect_location:
+            return ""
+        try:
+            host = urlsplit(response.headers["location"]).hostname
+        except ValueError:
+            host = None
+        return f" to {self.masked(host)[:_SHOWN]}, which is not followed" if host else ""
 
     def masked(self, text: str) -> str:
         """``text`` without this account's secrets."""

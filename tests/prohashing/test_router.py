@@ -235,24 +235,3 @@ async def test_a_frozen_router_is_noticed_and_comes_back(
             await heard.until(lambda: heard.rows("pool_performance"))
     assert "no snapshot by f_all_miner_updates" in caplog.text, "without the pool's side nobody answers calls"
     no_secret(heard, caplog.text)
-
-
-async def test_a_router_that_restarts_is_joined_again(router: Router, tmp_path: Path) -> None:
-    timing = replace(QUICK, longest_wait_s=1.0)
-    async with listening(tmp_path, {"preset": "live", "url": router.url}, key=KEY, timing=timing) as heard:
-        async with pool_side(router.url, "mining") as pool:
-            await pool.offer_all()
-            await heard.until_state(lambda: heard.link.live)
-            await pool.publish(f"miner_update_diffs_{KEY}", WORKERS)
-            await heard.until(lambda: heard.rows("pool_performance"))
-            await asyncio.to_thread(router.kill)
-            await heard.until_state(lambda: not heard.link.live)
-            assert not heard.link.covers(Subject.WORKERS), "HTTP may ask at once"
-        before = len(heard.rows("pool_performance"))
-        await asyncio.to_thread(router.start)
-        async with pool_side(router.url, "mining") as pool:
-            await pool.offer_all()
-            await heard.until_state(lambda: heard.link.live, within_s=60)
-            await pool.publish(f"miner_update_diffs_{KEY}", WORKERS)
-            await heard.until(lambda: len(heard.rows("pool_performance")) > before)
-            assert heard.link.covers(Subject.WORKERS)

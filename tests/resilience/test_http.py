@@ -141,9 +141,7 @@ async def test_a_redirect_is_not_followed_with_the_key() -> None:
         asked.append(request.url.host)
         return httpx.Response(302, headers={"location": f"https://elsewhere.example/?key={KEY}"})
 
-    with pytest.raises(
-        SourceFailure, match=r"status 302 to https://elsewhere.example/.*which is not followed"
-    ) as caught:
+    with pytest.raises(SourceFailure, match=r"status 302 to elsewhere\.example, which is not followed") as caught:
         await api(answer).get("/status")
     assert KEY not in str(caught.value)
     assert asked == ["pool.example"]
