@@ -135,7 +135,7 @@ def test_hours_in_which_nobody_was_read_are_not_taken_for_the_others(tmp_path: P
     assert found.this.coverage_percent == pytest.approx(100 * 11.1 / 24)
     said = as_markdown(found)
     assert "Only 12 of 24 hours are known" in said
-    assert "Reached 99.1% of the time that is known, hashing 99.1 %; 46.2% of the day is known." in said
+    assert "Reached 99.1% of the time that is known, hashing 99.1%; 46.2% of the day is known." in said
     assert "| Known of the time | 46.2% |" in said
 
 

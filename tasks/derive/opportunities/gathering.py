@@ -171,7 +171,7 @@ def _off(store: Store, hours: pd.DataFrame, stop: int) -> Off:
     paused = hours[hours["state_paused_seconds"] > _PAUSED_S]
     found = set(zip(paused["miner_id"], paused["at"].tolist(), strict=True))
     for one in stretches_by_hand(store, stop - WEEK_S, stop):
-        found |= {(one.miner_id, at) for at in range(window_of(one.start, HOUR_S), one.stop, HOUR_S)}
+        found |= {(one.subject, at) for at in range(window_of(one.start, HOUR_S), one.stop, HOUR_S)}
     return frozenset(found)
 
 
