@@ -89,7 +89,7 @@ FINANCIAL_SUMMARY = Measurement(
     "money of the fleet, a model or a site, the sum of its miners; of a pool what it credited for one of its days",
     (
         Tag("scope", "fleet, model, site or pool"),
-        Tag("key", "which model, site or pool; 'fleet' of the fleet"),
+        Tag("key", "which model, site or pool; 'fleet' of the fleet, '(no site)' of miners without one"),
         _PERIOD,
     ),
     (

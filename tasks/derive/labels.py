@@ -75,13 +75,20 @@ class Labels:
         return [self.pairs[number][0] if number >= 0 else "" for number in newest.tolist()]
 
     def groups(self) -> dict[Group, Bools]:
-        """Where (miners x hours) a miner is in the fleet, each model and each site. One without a site is in none."""
+        """Where (miners x hours) a miner is in the fleet, each model and each site. Where some have one, those without
+        are a group too (:func:`key_of`), so that groups of a scope add up to the fleet."""
         found: dict[Group, Bools] = {("fleet", "fleet"): self.there}
         for place, scope in enumerate(("model", "site")):
-            for key in sorted({pair[place] for pair in self.pairs if pair[place]}):
-                those = [number for number, pair in enumerate(self.pairs) if pair[place] == key]
-                found[scope, key] = np.isin(self.numbers, those)
+            names = sorted({pair[place] for pair in self.pairs})
+            for name in names if any(names) else ():
+                those = [number for number, pair in enumerate(self.pairs) if pair[place] == name]
+                found[scope, key_of(scope, name)] = np.isin(self.numbers, those)
         return found
+
+
+def key_of(scope: str, name: str) -> str:
+    """What a group is called: its model or site; where there is none, that. Not every store keeps an empty tag."""
+    return name or f"(no {scope})"
 
 
 def read_s(telemetry: pa.Table) -> Floats:

@@ -20,6 +20,7 @@ from storage.downsample.rollup import DAY_S, HOUR_S
 from storage.downsample.windows import unix_seconds
 from storage.errors import NeedsHuman
 from storage.store import Store
+from tasks.derive.labels import key_of
 
 By = Literal["fleet", "model", "site", "miner"]
 Every = Literal["hour", "day", "period"]
@@ -138,6 +139,7 @@ def _returns(store: Store, stop: int, by: By, cut: _Cut) -> pd.DataFrame:
     rows = table.select(["miner_id" if by == "miner" else "key", *_RETURNS]).to_pandas()
     times = unix_seconds(table)
     rows.columns = pd.Index(["of", *_RETURNS])
+    rows["of"] = rows["of"].where(rows["of"] != key_of(by, ""), "")
     rows["at"] = cut.periods(times)
     order = pd.Series(times).sort_values(kind="stable").index
     return rows.loc[order].drop_duplicates(["at", "of"], keep="last")

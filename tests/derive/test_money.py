@@ -115,7 +115,7 @@ def test_what_comes_late_or_is_configured_otherwise_is_taken_in(store: Counting)
 
 
 SITES = Fleet(
-    {"a": ("S19", "yard"), "b": ("S19", "hall")},
+    {"a": ("S19", "yard"), "b": ("S19", "hall"), "c": ("S19", "")},
     ElectricitySettings.model_validate(
         {"tariffs": [{"sites": ["hall"], "usd_per_kwh": 0.05}, {"sites": ["yard"], "usd_per_kwh": 0.1}]}
     ),
@@ -131,6 +131,7 @@ def test_a_miner_that_moves_counts_at_each_site_in_its_hours_and_sites_add_up_to
     ):
         hour = MIDNIGHT + (0, 1, 1, 2)[number] * HOUR_S
         arrive(store, [*readings(hour, minutes, site=site)[:1], value(hour)], delivery=number)
+    arrive(store, readings(MIDNIGHT, EVERY, "c", site="", power_w=None)[:1])
     for hour in range(3):  # as the flow does, an hour at a time
         now = MIDNIGHT + (hour + 1) * HOUR_S + GRACE_S
         roll_up(store, now, measurements=["miner_telemetry"])
@@ -143,6 +144,7 @@ def test_a_miner_that_moves_counts_at_each_site_in_its_hours_and_sites_add_up_to
     once = {(row["time"], row["key"]): row["miners"] for row in rows(store, name="financial_summary")}
     assert [once.get((hour, "hall")) for hour in range(3)] == [2, 2, 1]
     assert [once.get((hour, "yard")) for hour in range(3)] == [None, None, 1]
+    assert [once.get((hour, "(no site)")) for hour in range(3)] == [1, 1, 1]
     midnight = MIDNIGHT + DAY_S + GRACE_S
     derive_financial(store, SITES, midnight)
     for period in ("1h", "1d"):

@@ -20,6 +20,7 @@ OTHER_PRESET = 0.02
 """Relative change of what a preset promises from which it is another one, and its history begins anew."""
 
 _HASHES = frozenset({"mining", "degraded", "failed"})
+_IDLE = frozenset({"paused", "stopped", "starting"})
 _UNIT_FLAGS = ("unit_suspect", "implausible:hashrate_hs")
 _told = attrgetter(
     "hashrate_hs", "hashrate_nominal_hs", "chip_temp_max_c", "pcb_temp_max_c", "power_w", "power_limit_w",
@@ -56,6 +57,8 @@ def take(memory: Memory, slot: int, rows: NDArray[np.int64], records: Sequence[M
         ],
         dtype=bool,
     )
+    idle = np.array([record.reachable and record.state in _IDLE for record in records], dtype=bool)
+    of["settled_at"][rows[idle]] = slot + SETTLES_S  # its chips are cold when it goes on, however long it has been up
     working &= slot >= of["settled_at"][rows]
     of["working"][rows] = working
     unbroken = (of["since"][rows] > 0) & (slot - of["heard_at"][rows] < HOUR_S)

@@ -20,7 +20,8 @@ VALUES = 3
 STEPS = (0.0, 1.0, 0.0)
 """Resolution of their sensors: ratio, degrees Celsius, ratio."""
 SETTLES_S = 900
-"""A miner that started so many seconds ago, or was off by hand until then, has not settled: it warms up and tunes."""
+"""A miner that started so many seconds ago, or was paused, stopped or off by hand until then, has not settled: it warms
+up and tunes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,14 @@ def test_a_miner_that_is_off_by_hand_is_not_judged_nor_while_it_settles(watch: W
     assert [event.kind for event in began] == ["anomaly_began"], "after that it is judged as ever"
 
 
+def test_a_miner_that_was_paused_is_not_judged_while_it_warms_up(watch: Watch) -> None:
+    """A pause does not end its uptime, and ten minutes after it the chips are still cold."""
+    paused = {"state": "paused", "hashrate_hs": 0.0, "power_w": 50, "chip_temp_max_c": 25}
+    assert events(watch, range(SETTLED, SETTLED + 1_800, 60), lambda _: paused) == []
+    assert events(watch, range(SETTLED + 1_800, SETTLED + 2_400, 60), lambda _: {"chip_temp_max_c": 30}) == []
+    assert events(watch, range(SETTLED + 2_400, SETTLED + 3_600, 60)) == []
+
+
 def test_an_anomaly_lasts_over_a_pause(watch: Watch) -> None:
     events(watch, range(SETTLED, SETTLED + 600, 60), lambda _: {"boards_mining": 2})
     for slot in range(SETTLED + 600, SETTLED + 1_200, 60):
