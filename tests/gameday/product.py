@@ -25,6 +25,7 @@ from tasks.miners.collection import LANE
 from tasks.miners.report import TickReport
 from tasks.shift.baton import Baton
 from tasks.shift.journal import Journal
+from tests.gameday.wall_clock import WallClock
 from tests.influx.server import InfluxServer
 
 ROOT = str(Path(__file__).parents[2])
@@ -45,6 +46,7 @@ class Product:
         self.folder = folder
         self.data = data
         self.influx = InfluxServer(folder / "influxd") if influx else None
+        self.clock = WallClock(folder)
         self.config = folder / "config"
         self.lines: list[str] = []
         self.ports = {"page": free_port(), "prefect": free_port()}
@@ -111,7 +113,7 @@ class Product:
     def environ(self) -> dict[str, str]:
         """The environment of ``lodeline``."""
         own = {name: value for name, value in os.environ.items() if not name.startswith(("LODELINE_", "PYTEST_"))}
-        own |= {"LODELINE_DATA_DIRECTORY": str(self.data), "PYTHONPATH": ROOT}
+        own |= {"LODELINE_DATA_DIRECTORY": str(self.data), "PYTHONPATH": ROOT, **self.clock.environ}
         return own | ({} if self.influx is None else {"LODELINE_INFLUX__URL": self.influx.url})
 
     def lodeline(self, *arguments: str) -> tuple[int, str]:

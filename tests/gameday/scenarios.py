@@ -21,6 +21,8 @@ from tests.gameday.product import EVERY_S, Product
 
 HANGS_S = 80
 """More than the minute by which miners remember themselves, less than the 95 s after which Prefect calls a run dead."""
+STEP_S = 400
+"""Of a clock: more than a slot, so that slots come twice."""
 Scenario = Callable[[Product, Play], None]
 
 
@@ -276,12 +278,27 @@ def configuration_broken(product: Product, play: Play) -> None:
     play.over_s = 0.0
 
 
-def clock_stepped(_product: Product, _play: Play) -> None:
-    """Nothing here can set the clock of a running process."""
-    raise Skipped(
-        "faketime is not installed, and a time namespace moves the monotonic clock only; tests/shift sets the clock "
-        "of a shift without a process"
-    )
+def clock_stepped(product: Product, play: Play) -> None:
+    """The clock of the host is set ahead and, by whoever notices, back."""
+    if product.clock.lacks is not None:
+        raise Skipped(product.clock.lacks)
+    if product.influx is None:
+        raise Skipped("without a database there is no other clock on loopback to compare with")
+    before = product.tick()
+    assert before is not None
+    play.does(f"the clock of lodeline's host jumps {STEP_S} s ahead", lambda: product.clock.set(STEP_S))
+    try:
+        noticed_by_alert(product, play, "clock_off", "")
+        now = product.tick()
+        assert now is not None
+        if now.slot < before.slot + STEP_S:
+            raise Miss("no tick has come since")
+        play.itself = f"polls on; {now.polled - now.failed} miners read in the newest tick"
+    finally:
+        play.mends(lambda: product.clock.set(0))
+        back = time.time()
+    play.ends("ticks at the right time", lambda: (now := product.tick()) is not None and back < now.slot < time.time())
+    resolved(product, play, "clock_off", "")
 
 
 THEFT = {"kind": "pool_changed", "url": "elsewhere.invalid:3333", "user": "stranger.x"}
