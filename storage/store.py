@@ -14,6 +14,18 @@ if TYPE_CHECKING:  # pyarrow comes with the extra [lake]; an edge host that only
 Where = Mapping[str, str | Sequence[str]]
 """Tag conditions: tag name to one value or several (any of them)."""
 
+AHEAD_S = 60
+"""A row may be dated so much later than now and still tell of now: clocks of hosts differ by seconds."""
+
+
+def credible(now: float) -> int:
+    """Unix second from which on rows are misdated: ``before`` of :meth:`Store.newest` for whoever asks how things are.
+
+    A clock that was ahead for a while leaves rows in the future. They would be the newest ones until that time has
+    come, whatever is read meanwhile.
+    """
+    return int(now) + AHEAD_S
+
 
 class Store(Protocol):
     """Reads all tiers and writes roll-ups.
@@ -68,8 +80,13 @@ class Store(Protocol):
         """
         ...
 
-    def newest(self, measurement: Measurement, since: int, *, where: Where | None = None) -> pa.Table:
-        """The newest raw row of every series with ``time >= since``, whole: a null in it stays null."""
+    def newest(
+        self, measurement: Measurement, since: int, *, before: int | None = None, where: Where | None = None
+    ) -> pa.Table:
+        """The newest raw row of every series with ``time >= since``, whole: a null in it stays null.
+
+        ``before``: rows from then on are passed over, see :func:`credible`.
+        """
         ...
 
     def replace(self, measurement: Measurement, tier: Tier, start: int, stop: int, rows: pa.Table) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from storage.declaration import MEASUREMENTS
 from storage.downsample.rollup import DAY_S, HOUR_S
 from storage.errors import NeedsHuman
-from storage.store import Store
+from storage.store import Store, credible
 from tasks.health.status import Status, read_status
 from tasks.sources.standing import RequestStanding
 
@@ -74,7 +74,9 @@ def read_machines(store: Store, now: float) -> Machines:
     """
 
     def newest(name: str, since_s: int) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = store.newest(MEASUREMENTS[name], int(now) - since_s).to_pylist()
+        rows: list[dict[str, Any]] = store.newest(
+            MEASUREMENTS[name], int(now) - since_s, before=credible(now)
+        ).to_pylist()
         return rows
 
     volumes = newest("pipeline_volume", _VOLUME_S)

@@ -10,7 +10,7 @@ from deployments.page.configured import Configured
 from storage.declaration import MEASUREMENTS
 from storage.downsample.rollup import DAY_S, HOUR_S
 from storage.records.market import MarketData
-from storage.store import Store
+from storage.store import Store, credible
 from tasks.derive.source_gaps import SourceGap, source_gaps
 from tasks.derive.worth import worth
 from tasks.market.coins import COINS
@@ -53,12 +53,12 @@ def read_market(store: Store, configured: Configured, now: float) -> Market:
         TryAgain: the store does not answer.
     """
     told: dict[str, list[MarketData]] = {}
-    for row in store.newest(MEASUREMENTS["market_data"], int(now) - _TOLD_S).to_pylist():
+    for row in store.newest(MEASUREMENTS["market_data"], int(now) - _TOLD_S, before=credible(now)).to_pylist():
         fields = {name: row[name] for name in MarketData.__struct_fields__ if name in row}
         one = MarketData(**fields | {"time": int(row["time"].timestamp())})
         told.setdefault(one.coin_id, []).append(one)
     indicators: dict[str, list[Row]] = {}
-    for row in store.newest(MEASUREMENTS["market_indicator"], int(now) - _CLOSES_S).to_pylist():
+    for row in store.newest(MEASUREMENTS["market_indicator"], int(now) - _CLOSES_S, before=credible(now)).to_pylist():
         indicators.setdefault(row["coin_id"], []).append(row)
     stop = int(now) // HOUR_S * HOUR_S
     values: dict[str, Row] = {}

@@ -37,7 +37,7 @@ from storage.declaration.miner import (
     MINER_POOL,
     MINER_TELEMETRY,
 )
-from storage.store import Store
+from storage.store import Store, credible
 from tasks.miners.report import MinerStanding, newest_reports
 from tasks.normalize.interpolation import LONGEST_GAP, NEEDED, interpolated_rows
 from tasks.overrides.file import OverrideWatch
@@ -208,13 +208,15 @@ class PageReader:
 
     def _newest_telemetry(self, now: float) -> list[Row]:
         recent_s = max(2 * STALE_INTERVALS * self._interval_s, 900)
-        return rows_of(self._store().newest(MINER_TELEMETRY, int(now - recent_s)))
+        return rows_of(self._store().newest(MINER_TELEMETRY, int(now - recent_s), before=credible(now)))
 
     def _long_ago(self) -> list[Row]:
-        return rows_of(self._store().newest(MINER_TELEMETRY, int(self._clock()) - _LOOK_BACK_S))
+        now = int(self._clock())
+        return rows_of(self._store().newest(MINER_TELEMETRY, now - _LOOK_BACK_S, before=credible(now)))
 
     def _configurations(self) -> list[Row]:
-        return rows_of(self._store().newest(MINER_CONFIGURATION, int(self._clock()) - _LOOK_BACK_S))
+        now = int(self._clock())
+        return rows_of(self._store().newest(MINER_CONFIGURATION, now - _LOOK_BACK_S, before=credible(now)))
 
     def _nominal(self) -> list[Row]:
         """Newest expected hashrate of each miner in the last day; rows come sorted by time within a miner."""
@@ -281,7 +283,8 @@ class PageReader:
         seen = line.time if line.time is not None else int(judged_at)
 
         def newest(measurement: Measurement, since: int) -> list[Row]:
-            return rows_of(self._store().newest(measurement, since, where={"miner_id": line.miner_id}))
+            before, where = credible(judged_at), {"miner_id": line.miner_id}
+            return rows_of(self._store().newest(measurement, since, before=before, where=where))
 
         telemetry = newest(MINER_TELEMETRY, seen)
         configuration = newest(MINER_CONFIGURATION, int(judged_at) - _LOOK_BACK_S)

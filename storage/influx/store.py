@@ -104,13 +104,15 @@ class InfluxStore:
         statement = influxql.window_aggregates(measurement, aggregates, every_s, tags, conditions)
         return self._query(bucket_of(measurement, Tier.RAW), statement, tags, asked)
 
-    def newest(self, measurement: Measurement, since: int, *, where: Where | None = None) -> pa.Table:
+    def newest(
+        self, measurement: Measurement, since: int, *, before: int | None = None, where: Where | None = None
+    ) -> pa.Table:
         """See :class:`storage.store.Store`."""
         asked = columns_of(field_types(measurement, Tier.RAW), None)
         if _matches_nothing(where):
             return schema(measurement.tag_names, asked).empty_table()
         names = [column.name for column in asked]
-        conditions = influxql.conditions(measurement, since, None, where or {})
+        conditions = influxql.conditions(measurement, since, before, where or {})
         statement = influxql.newest_rows(measurement, Tier.RAW, names, conditions)
         return self._query(bucket_of(measurement, Tier.RAW), statement, measurement.tag_names, asked)
 

@@ -110,10 +110,12 @@ class EmbeddedStore:
         selection = Selection.of(measurement, Tier.RAW, start, stop, where)
         return self._answer(selection, schema, lambda parts: window_rows(selection, parts, every_s, sqls, by))
 
-    def newest(self, measurement: Measurement, since: int, *, where: Where | None = None) -> pa.Table:
+    def newest(
+        self, measurement: Measurement, since: int, *, before: int | None = None, where: Where | None = None
+    ) -> pa.Table:
         """See :meth:`storage.store.Store.newest`."""
         schema = answer_schema(measurement, Tier.RAW)
-        selection = Selection.of(measurement, Tier.RAW, since, END_OF_TIME_S, where)
+        selection = Selection.of(measurement, Tier.RAW, since, END_OF_TIME_S if before is None else before, where)
         fields = [field.name for field in measurement.fields]
         return self._answer(selection, schema, lambda parts: newest_rows(selection, parts, fields))
 

@@ -23,7 +23,7 @@ from storage.declaration.pipeline import (
 )
 from storage.declaration.pool import POOL_ACCOUNT, POOL_PERFORMANCE, WORKER_MATCH
 from storage.errors import NeedsHuman
-from storage.store import Store
+from storage.store import Store, credible
 from tasks.alerts.behind import behind
 from tasks.health.status import Status, read_status
 from tasks.miners.settings import MinerSettings
@@ -84,6 +84,7 @@ class Facts:
             last hour.
         volumes: of pipeline_volume, last day.
         hosts, deliveries, exports: of pipeline_host, pipeline_delivery and export_state, last day.
+        hosts_misdated: the newest of pipeline_host that no right clock can have dated.
         behind: by ``measurement`` that is rolled up or derived by the hour and behind with it: ``late_s``, since the
             oldest hour that waits could have been done.
         pool_ids: of the configuration.
@@ -108,6 +109,7 @@ class Facts:
     rates: pd.DataFrame
     volumes: pd.DataFrame
     hosts: pd.DataFrame
+    hosts_misdated: pd.DataFrame
     deliveries: pd.DataFrame
     exports: pd.DataFrame
     behind: pd.DataFrame
@@ -159,8 +161,10 @@ def gather(
     longest_s = max((float(seconds) for seconds in roster["interval_s"]), default=0.0)
     since = int(now - max(_LEAST_LOOK_BACK_S, 2 * STALE_INTERVALS * longest_s))
 
-    def newest(measurement: Measurement, after: int) -> pd.DataFrame:
-        return _with_age(_empty(measurement) if store is None else store.newest(measurement, after).to_pandas(), now)
+    def newest(measurement: Measurement, after: int, before: int | None = credible(now)) -> pd.DataFrame:
+        if store is None:
+            return _with_age(_empty(measurement), now)
+        return _with_age(store.newest(measurement, after, before=before).to_pandas(), now)
 
     standing = judged(roster, newest(MINER_TELEMETRY, since))
     fans = newest(MINER_FAN, since)
@@ -191,6 +195,7 @@ def gather(
         rates=_rates(requests, now),
         volumes=newest(PIPELINE_VOLUME, int(now) - _DAY_S),
         hosts=newest(PIPELINE_HOST, int(now) - _DAY_S),
+        hosts_misdated=newest(PIPELINE_HOST, credible(now), None),
         deliveries=newest(PIPELINE_DELIVERY, int(now) - _DAY_S),
         exports=newest(EXPORT_STATE, int(now) - _DAY_S),
         behind=behind(store, now),

@@ -16,7 +16,7 @@ from storage.declaration.pipeline import SOURCE_QUALITY
 from storage.declaration.pool import POOL_RECONCILIATION
 from storage.downsample.rollup import DAY_S, HOUR_S, window_of
 from storage.downsample.windows import unix_seconds
-from storage.store import Store
+from storage.store import Store, credible
 from tasks.alerts.facts import STALE_INTERVALS, judged, roster_of
 from tasks.derive.uptimes import wanted_hours
 from tasks.health.fleet import FleetHealth, QualityOfSource
@@ -144,7 +144,7 @@ def _qualities(store: Store, now: int) -> tuple[QualityOfSource, ...]:
 
 
 def _newest(store: Store, measurement: Measurement, since: int, now: int) -> pd.DataFrame:
-    table = store.newest(measurement, since)
+    table = store.newest(measurement, since, before=credible(now))
     rows: pd.DataFrame = table.to_pandas()
     rows["age_s"] = float(now) - unix_seconds(table)
     return rows

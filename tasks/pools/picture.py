@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from storage.arrow_schema import ANSWER_TIME
 from storage.declaration import MEASUREMENTS
-from storage.store import Store
+from storage.store import Store, credible
 from tasks.pools.stored import stored_rows
 from tasks.pools.summary import DAY_S
 
@@ -87,7 +87,7 @@ def picture(store: Store, now: int, pool_ids: Sequence[str], days: int, *, every
 
 def _accounts(store: Store, now: int, pool_ids: Sequence[str]) -> list[dict[str, Any]]:
     """The newest row of each coin of each pool; a pool that told nothing has a row that says so."""
-    told = store.newest(MEASUREMENTS["pool_account"], now - FRESH_S).to_pylist()
+    told = store.newest(MEASUREMENTS["pool_account"], now - FRESH_S, before=credible(now)).to_pylist()
     found = []
     for pool_id in sorted(pool_ids):
         own = [row for row in told if row["pool_id"] == pool_id]

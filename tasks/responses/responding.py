@@ -22,7 +22,7 @@ from storage.declaration.event import RESPONSE_EVENT
 from storage.declaration.miner import MINER_BOARD, MINER_CONFIGURATION, MINER_FAN, MINER_TELEMETRY
 from storage.errors import NeedsHuman, TryAgain
 from storage.frame import Frame, build_frame
-from storage.store import Store
+from storage.store import Store, credible
 from tasks.alerts.book import Book, Look
 from tasks.alerts.facts import STALE_INTERVALS
 from tasks.alerts.life_cycle import Alert
@@ -276,7 +276,9 @@ class Responder:
             return frozenset(), None
         longest_s = max(self._stale_s(miner) for miner in miners)
         try:
-            rows = self._read().newest(MINER_TELEMETRY, int(now - longest_s), where={"miner_id": sorted(miners)})
+            rows = self._read().newest(
+                MINER_TELEMETRY, int(now - longest_s), before=credible(now), where={"miner_id": sorted(miners)}
+            )
         except (TryAgain, NeedsHuman) as error:
             self.close()
             return frozenset(), str(error)
@@ -295,13 +297,13 @@ class Responder:
         if response.act not in OF_MINERS:
             return found
         where = {"miner_id": response.subject}
-        since = int(now) - _EVIDENCE_S
+        since, before = int(now) - _EVIDENCE_S, credible(now)
         try:
             store = self._read()
             found["readings"] = store.read(MINER_TELEMETRY, Tier.RAW, since, int(now) + 1, where=where).to_pylist()
             for measurement in (MINER_BOARD, MINER_FAN):
-                found[measurement.name] = store.newest(measurement, since, where=where).to_pylist()
-            configured = store.newest(MINER_CONFIGURATION, int(now) - _CONFIGURATION_S, where=where)
+                found[measurement.name] = store.newest(measurement, since, before=before, where=where).to_pylist()
+            configured = store.newest(MINER_CONFIGURATION, int(now) - _CONFIGURATION_S, before=before, where=where)
             found["configuration"] = configured.to_pylist()
         except (TryAgain, NeedsHuman) as error:
             self.close()

@@ -34,10 +34,10 @@ class Shelf:
         rows = [row for row in rows if all(row.get(tag) == value for tag, value in (where or {}).items())]
         return _table(measurement, rows, columns)
 
-    def newest(self, measurement: Measurement, since: int) -> pa.Table:
+    def newest(self, measurement: Measurement, since: int, *, before: int | None = None) -> pa.Table:
         found: dict[tuple[Value, ...], dict[str, Value]] = {}
         for key, row in sorted(self._rows.get(measurement.name, {}).items(), key=lambda item: str(item[0][-1])):
-            if int(str(key[-1])) >= since:
+            if since <= int(str(key[-1])) < (before or 2**62):
                 found[key[:-1]] = row
         return _table(measurement, list(found.values()), None)
 

@@ -67,6 +67,17 @@ def test_what_rules_find_at_a_host(world: World, fields: dict[str, Value], found
     assert {name: finding.message for name, findings in said.items() for finding in findings} == found
 
 
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [(T - 200, []), (T - 500, ["the clock of pi is 395 s ahead"])],  # T + 400 is 395 s from now
+    ids=["set right since", "ahead still"],
+)
+def test_rows_that_a_clock_left_in_the_future(world: World, told: int, found: list[str]) -> None:
+    world.put("pipeline_host", WELL | {"time": told}, WELL | {"time": T + 400})
+    findings = RULES["clock_off"].find(world.facts(), RULES["clock_off"].limit).findings
+    assert [finding.message for finding in findings] == found
+
+
 def test_of_a_host_that_fell_silent_nothing_is_known(world: World) -> None:
     world.put("pipeline_host", WELL | {"time": T - 950})
     for name in ("host_memory_low", "host_hot", "host_under_voltage", "clock_off"):

@@ -118,6 +118,12 @@ def test_of_a_miner_that_does_not_answer_nothing_is_known(world: World) -> None:
     assert world.unknown("miner_unreachable", T + 151.0) == {"m1"}
 
 
+def test_a_reading_that_a_clock_dated_ahead_hides_none_of_now(world: World) -> None:
+    world.telemetry(**WELL | {"time": T + 400})
+    world.telemetry(**dict.fromkeys(WELL) | AWAY)
+    assert world.find("miner_unreachable") == {"m1": "does not answer: connect timeout"}
+
+
 def test_a_miner_that_was_never_polled_is_stale(world: World) -> None:
     assert world.find("miner_stale") == {"m1": "no reading in reach; it is polled every 60 s"}
 

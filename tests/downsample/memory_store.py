@@ -83,7 +83,9 @@ class MemoryStore:
     ) -> pa.Table:
         raise NotImplementedError("no test of the roll-up asks for windows")
 
-    def newest(self, measurement: Measurement, since: int, *, where: Where | None = None) -> pa.Table:
+    def newest(
+        self, measurement: Measurement, since: int, *, before: int | None = None, where: Where | None = None
+    ) -> pa.Table:
         raise NotImplementedError("no test of the roll-up asks for the newest row")
 
     def replace(self, measurement: Measurement, tier: Tier, start: int, stop: int, rows: pa.Table) -> None:

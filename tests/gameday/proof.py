@@ -55,7 +55,7 @@ def proof(product: Product) -> dict[str, Any]:
         if name == "miner_telemetry":  # what was filled in afterwards is of no tick
             counted["filled_in"] = sum(_filled(row) for row in rows)
         if name == "anomaly_score":
-            by_slot.update(_tick_of_window(row, sorted(stored)) for row in rows if row["time_period"] != "1h")
+            by_slot.update(_tick_of_window(row, list(reports)) for row in rows if row["time_period"] != "1h")
         else:
             by_slot.update(row["time"] for row in rows if not _filled(row))
         counted[name] = len(rows)
@@ -85,7 +85,10 @@ def proof(product: Product) -> dict[str, Any]:
 
 
 def _tick_of_window(row: Mapping[str, Any], slots: Sequence[int]) -> int:
-    """The tick that brought a score of the stream, which bears the start of its window: the first after its end."""
+    """The tick that brought a score of the stream, which bears the start of its window: the first after its end.
+
+    ``slots`` in the order in which they were ticked, which a clock that is set changes.
+    """
     end = row["time"] + int(row["time_period"].removesuffix("s"))
     return next((slot for slot in slots if slot >= end), 0)
 

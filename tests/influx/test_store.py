@@ -238,6 +238,8 @@ def test_newest_is_whole_and_null_stays_null(sink, store) -> None:
     )
     assert newest["on"]["hashrate_hs"] == 1e13
     assert store.newest(TELEMETRY, T - 3600, where={"miner_id": ["on", "x"]})["miner_id"].to_pylist() == ["on"]
+    credible = {row["miner_id"]: row for row in store.newest(TELEMETRY, T - 3600, before=T + 60).to_pylist()}
+    assert credible["off"]["hashrate_hs"] == 2e13
 
 
 def test_windows_without_data_have_no_row_and_nulls_are_per_field(sink, store) -> None:

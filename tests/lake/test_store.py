@@ -50,6 +50,8 @@ def test_the_newest_row_is_merged_from_its_duplicates_but_never_from_older_rows(
     store.write([fan_frame([(NOON + 120, "a", None)])])
     (row,) = store.newest(FAN, 0).to_pylist()
     assert (row["speed_rpm"], row["speed_percent"], row["status"]) == (None, None, "ok")
+    (row,) = store.newest(FAN, 0, before=NOON + 120).to_pylist()
+    assert (row["speed_rpm"], row["speed_percent"], row["status"]) == (2, 20.0, "lost")
 
 
 def test_duplicates_give_the_same_answer_every_time(store):

@@ -106,9 +106,11 @@ class FramesStore:
             rows.append(found)
         return _table(rows, by, {f"{field}_{aggregate}": pa.float64() for field, aggregate in aggregates.items()})
 
-    def newest(self, measurement: Measurement, since: int, *, where: Where | None = None) -> pa.Table:
+    def newest(
+        self, measurement: Measurement, since: int, *, before: int | None = None, where: Where | None = None
+    ) -> pa.Table:
         newest: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for row in self._rows(measurement, since, 2**62, where):
+        for row in self._rows(measurement, since, before or 2**62, where):
             newest[tuple(row.get(tag, "") for tag in measurement.tag_names)] = row
         fields = {field.name: _ARROW[field.type] for field in measurement.fields}
         return _table(list(newest.values()), measurement.tag_names, fields)

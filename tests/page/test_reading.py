@@ -91,9 +91,9 @@ async def test_many_browsers_cost_one_question(tmp_path, clock):
     asked = []
 
     class Counting(FramesStore):
-        def newest(self, measurement, since, *, where=None):
+        def newest(self, measurement, since, *, before=None, where=None):
             asked.append(measurement.name)
-            return super().newest(measurement, since, where=where)
+            return super().newest(measurement, since, before=before, where=where)
 
     write(tmp_path / "store", [*configurations_at(T), *frames_at(T)])
     reader = PageReader(lambda: Counting(tmp_path / "store"), tmp_path / "state", patience_s=60, clock=clock)

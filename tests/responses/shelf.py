@@ -27,9 +27,14 @@ class Shelf(_Shelf):
         return _where(super().read(measurement, tier, start, stop, columns=columns), where)
 
     def newest(
-        self, measurement: Measurement, since: int, *, where: Mapping[str, str | Sequence[str]] | None = None
+        self,
+        measurement: Measurement,
+        since: int,
+        *,
+        before: int | None = None,
+        where: Mapping[str, str | Sequence[str]] | None = None,
     ) -> pa.Table:
-        return _where(super().newest(measurement, since), where)
+        return _where(super().newest(measurement, since, before=before), where)
 
 
 def _where(table: pa.Table, where: Mapping[str, str | Sequence[str]] | None) -> pa.Table:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tasks.alerts.facts import Facts
 from tasks.alerts.rule import About, Finding, Found, Level, Rule, missing, said
 from tasks.health.rows import LANES_OF_THE_PAST, waiting_s
+from tasks.health.sampling import ROW_S
 from tasks.quantity import age
 
 if TYPE_CHECKING:  # rules are declared, and configured, without pandas
@@ -15,13 +16,16 @@ if TYPE_CHECKING:  # rules are declared, and configured, without pandas
 
 TOLD_S = 900.0
 """A host tells of itself every five minutes; a row older than three of them says nothing of now."""
+LATE_S = 60.0
+"""What a row of a host may be late by."""
 LEAST_REQUESTS = 6
 """Fewer requests in an hour than this make no rate."""
 
 
-def _of_hosts(facts: Facts, wrong: Callable[[pd.DataFrame], pd.Series], words: Callable[[pd.Series], str]) -> Found:
-    """Hosts whose newest row ``wrong`` holds for; of those that fell silent nobody knows."""
-    rows = facts.hosts
+def _of_hosts(
+    rows: pd.DataFrame, wrong: Callable[[pd.DataFrame], pd.Series], words: Callable[[pd.Series], str]
+) -> Found:
+    """Hosts whose newest row, of ``rows``, ``wrong`` holds for; of those that fell silent nobody knows."""
     told = rows["age_s"] <= TOLD_S
     fresh = rows[told]
     found = fresh[wrong(fresh).fillna(False).astype(bool)]
@@ -40,7 +44,7 @@ def _free(rows: pd.DataFrame) -> pd.Series:
 
 def _memory_low(facts: Facts, limit: float | None) -> Found:
     return _of_hosts(
-        facts,
+        facts.hosts,
         lambda rows: _free(rows) < (limit or 0.0),
         lambda row: (
             f"{row['host']} had {row['memory_available'] / 2**20:,.0f} MiB of "
@@ -56,7 +60,7 @@ def _hot(facts: Facts, limit: float | None) -> Found:
         return f"{row['host']} {state}{degrees}"
 
     return _of_hosts(
-        facts,
+        facts.hosts,
         lambda rows: (
             (rows["temperature_c"].astype("float64") >= (limit or 0.0)) | rows["throttled"].eq(True).fillna(False)
         ),
@@ -66,22 +70,31 @@ def _hot(facts: Facts, limit: float | None) -> Found:
 
 def _under_voltage(facts: Facts, _limit: float | None) -> Found:
     return _of_hosts(
-        facts,
+        facts.hosts,
         lambda rows: rows["under_voltage"].eq(True),
         lambda row: f"the power supply of {row['host']} gives too little voltage",
     )
 
 
 def _clock_off(facts: Facts, limit: float | None) -> Found:
-    """By the clock of InfluxDB, and by rows that are dated later than now, which no delay can explain."""
-    ahead = -facts.hosts["age_s"].astype("float64")
-    apart = facts.hosts["clock_offset_s"].astype("float64").where(ahead <= (limit or 0.0), ahead)
+    """By the clock of InfluxDB, and by rows that are dated later than now, which no delay can explain.
+
+    What a clock left in the future counts while its host tells nothing of the present.
+    """
+    import pandas as pd
+
+    present = facts.hosts[facts.hosts["age_s"] <= ROW_S + LATE_S]
+    lost = facts.hosts_misdated[~facts.hosts_misdated["host"].isin(present["host"])]
+    silent = facts.hosts[~facts.hosts["host"].isin([*present["host"], *lost["host"]])]
+    rows = pd.concat([present, lost, silent], ignore_index=True)
+    ahead = -rows["age_s"].astype("float64")
+    apart = rows["clock_offset_s"].astype("float64").where(ahead <= (limit or 0.0), ahead)
 
     def words(row: pd.Series) -> str:
         seconds = float(apart[row.name])
         return f"the clock of {row['host']} is {abs(seconds):,.0f} s {'ahead' if seconds > 0 else 'behind'}"
 
-    return _of_hosts(facts, lambda rows: apart[rows.index].abs() > (limit or 0.0), words)
+    return _of_hosts(rows, lambda told: apart[told.index].abs() > (limit or 0.0), words)
 
 
 def _delivery_late(facts: Facts, limit: float | None) -> Found:
