@@ -94,7 +94,7 @@ def open_coingecko(
         taken=_TAKEN,
         transport=transport,
     )
-    return CoinGecko(settings, api, pace, prices, cache)
+    return CoinGecko(settings, api, prices, cache)
 
 
 class CoinGecko:
@@ -104,9 +104,7 @@ class CoinGecko:
     are asked for most often wait.
     """
 
-    def __init__(
-        self, settings: CoinGeckoSettings, api: Api, pace: SourcePace, prices: PriceMemory, cache: AnswerCache
-    ) -> None:
+    def __init__(self, settings: CoinGeckoSettings, api: Api, prices: PriceMemory, cache: AnswerCache) -> None:
         self.name = NAME
         self._coins = tuple(dict.fromkeys(settings.coins))
         self._currencies = ",".join(sorted({"usd", *settings.vs_currencies}, reverse=True))
@@ -119,7 +117,6 @@ class CoinGecko:
             Request(SIMPLE_PRICE, intervals.simple_price, cost=calls, rank=2, fresh_s=FRESH_S),
         )
         self._api = api
-        self._pace = pace
         self._prices = prices
         self._cache = cache
         self._told: dict[str, MarketData] = {}
@@ -187,7 +184,7 @@ class CoinGecko:
         def wrong(reply: Reply) -> SourceFailure | None:
             return failure_of(reply.status, reply.data, reply.received_ms / 1000, f"{NAME}: {path}")
 
-        return await get(self._api, self._pace, path, params, wrong)
+        return await get(self._api, path, params, wrong)
 
     def _of_slot(self, told: Sequence[MarketData]) -> list[MarketData]:
         """``told``, with what another request told at the same slot where it says nothing: they are one row."""

@@ -96,15 +96,13 @@ def open_coinmarketcap(
         taken=_TAKEN,
         transport=transport,
     )
-    return CoinMarketCap(settings, settings.coins or tuple(followed), api, pace, prices)
+    return CoinMarketCap(settings, settings.coins or tuple(followed), api, prices)
 
 
 class CoinMarketCap:
     """See :class:`tasks.sources.source.Source`."""
 
-    def __init__(
-        self, settings: CoinMarketCapSettings, coins: Sequence[str], api: Api, pace: SourcePace, prices: PriceMemory
-    ) -> None:
+    def __init__(self, settings: CoinMarketCapSettings, coins: Sequence[str], api: Api, prices: PriceMemory) -> None:
         self.name = NAME
         self._limit = settings.limit
         self._coins = tuple(dict.fromkeys(coins))
@@ -114,7 +112,6 @@ class CoinMarketCap:
             Request(GLOBAL_METRICS, intervals.global_metrics, cost=1.0, rank=1),
         )
         self._api = api
-        self._pace = pace
         self._prices = prices
         self._noticed: frozenset[str] = frozenset()
 
@@ -160,7 +157,7 @@ class CoinMarketCap:
             what = f"{NAME}: {path}"
             return failure_of(reply.status, mapping(reply.data, what), reply.received_ms / 1000, what)
 
-        return await get(self._api, self._pace, path, params, wrong)
+        return await get(self._api, path, params, wrong)
 
     def _missing(self, told: Sequence[MarketData]) -> list[str]:
         """Coins without a price here, said when it changes and not every time."""

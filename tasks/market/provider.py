@@ -13,7 +13,6 @@ from tasks.normalize.number import number
 from tasks.resilience.http import Api, Reply
 from tasks.sources.cache import AnswerCache
 from tasks.sources.failure import SourceFailure, SourceFailureKind
-from tasks.sources.pace import SourcePace
 from tasks.sources.source import Answer
 
 MINUTE_S = 60.0
@@ -82,25 +81,19 @@ async def kept_or_asked(
     return reply
 
 
-async def get(api: Api, pace: SourcePace, path: str, params: Mapping[str, str | int], judge: Judge) -> Reply:
+async def get(api: Api, path: str, params: Mapping[str, str | int], judge: Judge) -> Reply:
     """The answer of ``path``, which ``judge`` finds nothing wrong with.
-
-    Where the provider says that it was asked too fast, all processes of this host wait, since it counts them as one.
 
     Raises:
         SourceFailure: no JSON came, or ``judge`` says what is wrong with it.
     """
-    try:
-        reply = await api.get(path, dict(params))
-        failure = judge(reply)
-        if failure is None:
-            return reply
-        failure.args = (api.masked(str(failure)),)  # it quotes the provider, who may quote the key
-        if failure.kind is SourceFailureKind.RATE_LIMITED:
-            asked = number(reply.headers.get("retry-after")) or 0.0
-            failure.retry_after_s = max(asked, failure.retry_after_s or MINUTE_S)
-        raise failure
-    except SourceFailure as failure:
-        if failure.kind is SourceFailureKind.RATE_LIMITED:
-            await asyncio.to_thread(pace.close_for, failure.retry_after_s or MINUTE_S)
-        raise
+    reply = await api.get(path, dict(params))
+    failure = judge(reply)
+    if failure is None:
+        return reply
+    failure.args = (api.masked(str(failure)),)  # it quotes the provider, who may quote the key
+    if failure.kind is SourceFailureKind.RATE_LIMITED:
+        asked = number(reply.headers.get("retry-after")) or 0.0
+        failure.retry_after_s = max(asked, failure.retry_after_s or MINUTE_S)
+        await api.slow_down(failure.retry_after_s)
+    raise failure

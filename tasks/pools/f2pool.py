@@ -100,9 +100,10 @@ class F2pool:
         if holds in data or not data.keys() - {"currency"}:
             return reply
         said = self._api.masked(str(data.get("msg") or "no reason given"))[:100]
-        raise SourceFailure(
-            _kind(whole(data.get("code")), said), f"{what}: code {data.get('code')!r:.20}, {said}, no {holds}"
-        )
+        kind = _kind(whole(data.get("code")), said)
+        if kind is SourceFailureKind.RATE_LIMITED:
+            await self._api.slow_down(None)
+        raise SourceFailure(kind, f"{what}: code {data.get('code')!r:.20}, {said}, no {holds}")
 
 
 def _kind(code: int | None, said: str) -> SourceFailureKind:

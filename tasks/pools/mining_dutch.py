@@ -137,7 +137,9 @@ class MiningDutch:
             return reply
         told = f"{self.name}: {path}: {self._api.masked(said)[:100]}"
         if limit := _TOO_FAST.search(said):
-            raise SourceFailure(SourceFailureKind.RATE_LIMITED, told, retry_after_s=float(limit[1]) + 1.0)
+            wait = float(limit[1]) + 1.0
+            await self._api.slow_down(wait)
+            raise SourceFailure(SourceFailureKind.RATE_LIMITED, told, retry_after_s=wait)
         if len(answer) == 1 or not answer.get("success", True):
             raise SourceFailure(SourceFailureKind.SERVER_ERROR, told)
         return reply

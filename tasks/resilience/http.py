@@ -30,6 +30,8 @@ MOST_BYTES = 8 << 20
 
 DEADLINE_S = 20.0
 TRIES = 3
+SLOWED_S = 60.0
+"""What a service is left alone for that says that it was asked too fast, and not for how long."""
 LONGEST_WAIT_S = 10.0
 """A longer wait that a service asks for is not slept here: the request is due again when it is over."""
 
@@ -56,6 +58,10 @@ class Pace(Protocol):
         Raises:
             SourceFailure: the wait would be too long.
         """
+        ...
+
+    def close_for(self, seconds: float) -> None:
+        """Let nobody who shares it send for ``seconds``: the service said so."""
         ...
 
 
@@ -150,6 +156,14 @@ class Api:
         """
         return await self._request("POST", path, params, headers, body)
 
+    async def slow_down(self, seconds: float | None) -> None:
+        """The service said that it was asked too fast: for ``seconds``, or SLOWED_S, nobody who shares the pace asks.
+
+        It counts by key or by address, so other accounts of this host would only be told the same.
+        """
+        if self._pace is not None:
+            await asyncio.to_thread(self._pace.close_for, seconds or SLOWED_S)
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
@@ -183,6 +197,8 @@ class Api:
             try:
                 return await self._once(request, address, tries)
             except SourceFailure as failure:
+                if failure.kind is SourceFailureKind.RATE_LIMITED:
+                    await self.slow_down(failure.retry_after_s)
                 wait = failure.retry_after_s or self._backoff.wait_s(tries, self._random)
                 passes = failure.kind in _REPEATABLE or isinstance(failure, _Outage)
                 if not passes or tries >= TRIES or wait > LONGEST_WAIT_S:

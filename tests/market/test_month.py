@@ -22,7 +22,6 @@ from tasks.resilience.http import Api, Reply
 from tasks.sources.budget import Account, Budget
 from tasks.sources.cache import AnswerCache
 from tasks.sources.failure import SourceFailure, SourceFailureKind
-from tasks.sources.pace import HostPace
 from tasks.sources.paces import Paces
 from tasks.sources.pacing import is_due, wait_after
 from tasks.sources.standing import RequestStanding
@@ -107,9 +106,8 @@ class Month:
 async def test_coinmarketcap_takes_what_its_intervals_say(tmp_path: Path) -> None:
     month = Month()
     budget = Budget(tmp_path, "coinmarketcap", 10_000, clock=lambda: month.now)
-    pace = HostPace(tmp_path, "coinmarketcap", per_minute=30)
     settings = CoinMarketCapSettings(api_key=SecretStr(CMC_KEY))
-    source = CoinMarketCap(settings, COINS, cast("Api", month), pace, PriceMemory(tmp_path))
+    source = CoinMarketCap(settings, COINS, cast("Api", month), PriceMemory(tmp_path))
     account = await month.run(source, budget)
     assert account.by_request == {"listings": 2_976, "global_metrics": 744}
     assert account.used == month.sent == 3_720
@@ -121,9 +119,9 @@ async def test_coingecko_with_a_demo_key_stays_within_its_credits(tmp_path: Path
     """12,028 credits would be taken at these intervals: prices wait, markets and closes do not."""
     month = Month()
     budget = Budget(tmp_path, "coingecko", 10_000, clock=lambda: month.now)
-    pace, cache = HostPace(tmp_path, "coingecko", per_minute=30), AnswerCache(tmp_path, "coingecko")
+    cache = AnswerCache(tmp_path, "coingecko")
     settings = CoinGeckoSettings(api_key=SecretStr(KEY))
-    source = CoinGecko(settings, cast("Api", month), pace, PriceMemory(tmp_path), cache)
+    source = CoinGecko(settings, cast("Api", month), PriceMemory(tmp_path), cache)
     account = await month.run(source, budget)
     assert month.sent == sum(month.taken.values()) == pytest.approx(account.used, abs=1)
     assert 9_900 < month.sent <= 10_000

@@ -15,6 +15,9 @@ class NoPace:
     async def wait(self) -> None:
         """Return at once."""
 
+    def close_for(self, seconds: float) -> None:
+        """Stay open."""
+
 
 def rows(gathered: Gathered, measurement: str) -> list[dict[str, Any]]:
     """The rows of ``measurement`` with their times."""

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from tasks.resilience.backoff import Backoff
 from tasks.resilience.http import TRIES, Api
 from tasks.sources.failure import SourceFailure, SourceFailureKind
+from tasks.sources.pace import HostPace
 
 KEY = "k3y-of-the-account"
 NOW = 1_800_000_000.0
@@ -119,8 +120,25 @@ async def test_a_failure_that_passes_costs_a_try_and_its_pace() -> None:
             nonlocal waits
             waits += 1
 
+        def close_for(self, seconds: float) -> None:
+            raise AssertionError
+
     reply = await api(lambda _: left.pop(0), pace=Counting()).get("")
     assert (reply.data, reply.tries, waits) == ([1], 2, 2)
+
+
+@pytest.mark.parametrize(("said", "wait"), [({"retry-after": "40"}, 40), ({}, 60)])
+async def test_who_is_told_to_slow_down_slows_down_all_that_share_the_pace(
+    tmp_path: Path, said: dict[str, str], wait: int
+) -> None:
+    """A pool counts requests by address: its other accounts of this host would only be told the same."""
+
+    def pace() -> HostPace:
+        return HostPace(tmp_path, "somepool", per_minute=6_000, burst=100, clock=lambda: NOW)
+
+    with pytest.raises(SourceFailure):
+        await api(lambda _: httpx.Response(429, headers=said), pace=pace()).get("")
+    assert pace().take() == wait
 
 
 async def test_a_long_wait_is_not_slept_here() -> None:
