@@ -14,12 +14,14 @@ _WELCOME = [2, 4711, {"roles": {"broker": {}, "dealer": {}}, "realm": "realm1", 
 
 
 class FakeRouter:
-    """Answers HELLO and SUBSCRIBE. ``sessions`` counts those that joined; ``silent``: no answer to anything."""
+    """Answers HELLO and SUBSCRIBE. ``sessions`` counts those that joined; ``silent``: no answer to anything;
+    ``refused``: topics that nobody may subscribe to."""
 
     def __init__(self) -> None:
         self.url = ""
         self.sessions = 0
         self.silent = False
+        self.refused: set[str] = set()
         self._now: ServerConnection | None = None
         self._topics: dict[str, int] = {}
 
@@ -48,6 +50,8 @@ class FakeRouter:
                 self._now = connection
                 self._topics = {}
                 self.sessions += 1
+            elif kind == 32 and rest[2] in self.refused:
+                await connection.send(json.dumps([8, 32, rest[0], {}, "wamp.error.not_authorized"]))
             elif kind == 32:
                 number = len(self._topics) + 1
                 self._topics[rest[2]] = number

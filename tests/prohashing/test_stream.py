@@ -77,6 +77,24 @@ async def test_a_router_that_answers_pings_and_says_nothing_is_left(
     assert "it answers pings, but nothing came for 0.4 s" in caplog.text
 
 
+async def test_a_topic_that_is_refused_costs_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A key may be good for prices and not for workers: HTTP is asked for these, WAMP brings those."""
+    async with fake_router() as router, listening(tmp_path, {"url": router.url}, key=KEY) as heard:
+        router.refused = {WORKER}
+        await heard.until_state(lambda: heard.link.live)
+        await router.publish(PROFIT, PRICES)
+        await heard.until(lambda: heard.rows("pool_profitability"))
+        assert heard.link.covers(Subject.PROFITABILITY)
+        assert not heard.link.covers(Subject.WORKERS)
+        assert f"no subscription to {WORKER}: wamp.error.not_authorized" in caplog.text
+        router.refused = {WORKER, PROFIT}
+        await router.cut()
+        await heard.until_state(lambda: "again in 300 s, it needs somebody to act" in caplog.text)
+        with pytest.raises(Noticed, match=r"no subscription: wamp\.error\.not_authorized") as caught:
+            heard.link.check()
+        assert caught.value.kind is SourceFailureKind.REFUSED
+
+
 async def test_a_stream_that_is_left_is_not_live_and_no_trouble(tmp_path: Path) -> None:
     """As while the pool is paused by hand: nobody says that it is connected, and nobody that it failed."""
     async with fake_router() as router:

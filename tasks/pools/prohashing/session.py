@@ -45,7 +45,11 @@ for _name in ("autobahn", "txaio", f"{__name__}.Inner"):
 
 
 class CallFailed(Exception):
-    """The router or the procedure answered with an error, and the session lives."""
+    """The router or the procedure answered with an error, and the session lives. ``refused``: it may not be had."""
+
+    def __init__(self, reason: str, *, refused: bool) -> None:
+        super().__init__(reason)
+        self.refused = refused
 
 
 class Lost(Exception):
@@ -87,7 +91,7 @@ class Session:
         self._timing = timing
 
     async def subscribe(self, topic: str, hear: Callable[[Any], None]) -> None:
-        """Let ``hear`` have the payload of every event of ``topic``. Raises Lost."""
+        """Let ``hear`` have the payload of every event of ``topic``. Raises Lost, or CallFailed."""
 
         def on_event(*positional: Any, **named: Any) -> None:
             hear(positional[0] if positional else named)
@@ -108,9 +112,9 @@ class Session:
         except (TimeoutError, TransportLost) as error:
             raise loss_of(error) from error
         except ApplicationError as error:
-            if self.over.done() or error.error in _REFUSALS:
+            if self.over.done():
                 raise loss_of(error) from error
-            raise CallFailed(str(error.error)) from error
+            raise CallFailed(str(error.error), refused=error.error in _REFUSALS) from error
 
 
 @asynccontextmanager

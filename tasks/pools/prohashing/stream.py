@@ -106,16 +106,12 @@ class ProhashingStream:
 
     async def _one_session(self) -> None:
         """From connecting to the loss. Always raises Lost, unless cancelled."""
-        from tasks.pools.prohashing.session import joined, loss_of
+        from tasks.pools.prohashing.session import joined
 
         async with joined(self._wamp, self._timing) as session:
             self._feed.hold()
             try:
-                for topic in self._wamp.subscriptions:
-                    try:
-                        await session.subscribe(self._in_full(topic), self._hearing(subject_of(topic)))
-                    except Exception as error:
-                        raise loss_of(error) from error
+                await self._subscribe(session)
                 await self._fill(session, self._told_whole)
             finally:
                 self._feed.release()
@@ -123,6 +119,23 @@ class ProhashingStream:
             self._link.joined()
             _log.info("%s: WAMP: joined %s at %s", self.name, self._wamp.realm, self._wamp.url)
             await self._watch(session)
+
+    async def _subscribe(self, session: Session) -> None:
+        """Subscribe to the topics. One that the router does not give is done without; raises Lost if it gives none."""
+        from tasks.pools.prohashing.session import CallFailed, Lost, Rejected, loss_of
+
+        failed: list[CallFailed] = []
+        for topic in self._wamp.subscriptions:
+            try:
+                await session.subscribe(self._in_full(topic), self._hearing(subject_of(topic)))
+            except CallFailed as error:
+                failed.append(error)
+                _log.warning("%s: WAMP: no subscription to %s: %s", self.name, topic, error)
+            except Exception as error:
+                raise loss_of(error) from error
+        if failed and len(failed) == len(self._wamp.subscriptions):
+            refused = all(one.refused for one in failed)
+            raise (Rejected if refused else Lost)(f"no subscription: {failed[0]}")
 
     async def _watch(self, session: Session) -> None:
         """Return never; raise when the session is over, or silent though it should not be."""
