@@ -35,6 +35,16 @@ def settled_until(root: LakeLocation, view: FeatureView) -> int | None:
     return Books(root).settled(view)
 
 
+def first_known(root: LakeLocation, view: FeatureView) -> int | None:
+    """When (Unix seconds) the first row that is kept of ``view`` became known; None where there is none.
+
+    Raises:
+        StoreError, NeedsHuman: the lake cannot be read.
+    """
+    snapshot = feature_table(root, view).snapshot()
+    return min((int(part.low[KNOWN]) for part in snapshot.parts), default=None) if snapshot else None
+
+
 def rows_known_in(root: LakeLocation, view: FeatureView, after: int, until: int) -> pa.Table:
     """Rows that became known in ``(after, until]`` (Unix seconds), by known time, entity and event time.
 

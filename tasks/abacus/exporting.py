@@ -11,7 +11,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from storage.errors import LodelineError, NeedsHuman, TryAgain
-from storage.features.changes import rows_known_in, settled_until
+from storage.features.changes import first_known, rows_known_in, settled_until
 from storage.opening import lake_location, open_store
 from storage.progress import told
 from storage.settings import EXPORTS, StorageSettings
@@ -148,7 +148,8 @@ def _exported(
             tries=settings.data_ingestion.max_retries + 1,
             clock=clock,
         )
-        result.report = export.run(until, now - back)
+        oldest = first_known(root, definition.view)  # before it are only empty steps
+        result.report = export.run(until, now - back if oldest is None else max(now - back, oldest - 1))
         if result.report.batches and not registered.is_settled:  # its features are known only now: keys, units
             result.made += registry.register(definition)[1]
     except LodelineError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,23 +91,38 @@ def fetched_rows(
         for at in np.flatnonzero(those & ~gone).tolist()
     ]
     kept = np.flatnonzero(good & ~doubled)
-    leads = ends[kept] - started_at
-    columns: dict[str, list[Any]] = {
-        "prediction": [prediction.name] * len(kept),
-        "entity": entities.iloc[kept].tolist(),
-        "lead": [f"{hours}h" for hours in (leads // HOUR_S).tolist()],
-        "model": [model or UNKNOWN_MODEL] * len(kept),
-        "unit": [prediction.column.sent.unit] * len(kept),
-        "feature": [f"{definition.name}.{prediction.column.name}"] * len(kept),
-        "lead_s": leads.tolist(),
-        "batch": [batch] * len(kept),
-        "reason": np.where(np.isnan(values[kept]), NO_VALUE, "").tolist(),
-    }
-    for name, of in numbers.items():
-        columns[name] = nullable(of[kept])
-    return Fetched(
-        build_frame("prediction", ends[kept].tolist(), columns), rejected, len(table), int(past.sum()), int(gone.sum())
+    told = {name: of[kept] for name, of in numbers.items()}
+    frame = _frame(
+        prediction, entities.iloc[kept].tolist(), ends[kept], told, started_at=started_at, batch=batch, model=model
     )
+    return Fetched(frame, rejected, len(table), int(past.sum()), int(gone.sum()))
+
+
+def _frame(
+    prediction: Prediction,
+    entities: list[str],
+    ends: npt.NDArray[np.int64],
+    numbers: Mapping[str, npt.NDArray[np.float64]],
+    *,
+    started_at: int,
+    batch: str,
+    model: str | None,
+) -> Frame:
+    """Records of what is predicted of ``entities`` at ``ends``; NaN is null."""
+    count, leads = len(entities), ends - started_at
+    columns: dict[str, list[Any]] = {
+        "prediction": [prediction.name] * count,
+        "entity": entities,
+        "lead": [f"{hours}h" for hours in (leads // HOUR_S).tolist()],
+        "model": [model or UNKNOWN_MODEL] * count,
+        "unit": [prediction.column.sent.unit] * count,
+        "feature": [f"{prediction.definition.name}.{prediction.column.name}"] * count,
+        "lead_s": leads.tolist(),
+        "batch": [batch] * count,
+        "reason": np.where(np.isnan(numbers["value"]), NO_VALUE, "").tolist(),
+    }
+    columns |= {name: nullable(values) for name, values in numbers.items()}
+    return build_frame("prediction", ends.tolist(), columns)
 
 
 def _read(prediction: Prediction, content: bytes) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 from storage.downsample.run import roll_up
-from storage.features.changes import rows_known_in, settled_until
+from storage.features.changes import first_known, rows_known_in, settled_until
 from storage.features.online import OnlineStore
 from storage.features.publish import publish
 from storage.features.table import feature_table, published
@@ -25,6 +25,7 @@ def test_steps_of_an_export_are_every_version_once(tmp_path: Path) -> None:
         poll(store, ["m1", "m2", "m3"], T + hour * HOUR, 1e14, at=now - 200)
         poll(store, ["m1"], T + drawn.randrange(hour + 1) * HOUR, drawn.uniform(1e12, 2e14), at=now - 100)
         follow(store, tmp_path, now)
+        assert first_known(lake, HOURLY) == T - 3 * HOUR + HOUR + 1800  # backfilled: half an hour after its end
         if hour == 1:
             continue  # the export of this hour fails
         until = settled_until(lake, HOURLY)
@@ -71,6 +72,7 @@ def test_a_publication_that_stopped_early_settles_nothing(tmp_path: Path) -> Non
     with OnlineStore(tmp_path / "online.sqlite") as online:
         publish(store, lake, online, T + HOUR + 300, KEPT, views=[HOURLY], stop=lambda: True)
     assert settled_until(lake, HOURLY) is None
+    assert first_known(lake, HOURLY) is None
 
 
 def test_entities_of_several_tags_have_a_column_for_each(tmp_path: Path) -> None:
