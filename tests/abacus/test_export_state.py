@@ -187,7 +187,9 @@ def test_the_command_tells_it_while_the_service_is_away(fake, tmp_path):
     fake.faults.add(Fault("outage", times=99))
     away = runner.invoke(app, ["abacus", "status"])
     assert away.exit_code == 2
-    assert re.match(r"miner_telemetry:\n  batch: nothing is there, behind by 6 rows\n    failed 20", away.output), away.output
+    assert re.match(r"miner_telemetry:\n  batch: nothing is there, behind by 6 rows\n    failed 20", away.output), (
+        away.output
+    )
     fake.faults.clear()
     assert runner.invoke(app, ["abacus", "export"]).exit_code == 0
     (group,) = json.loads(runner.invoke(app, ["abacus", "status", "--json"]).output)
