@@ -23,10 +23,15 @@ async def maintain_lake(config: str | None = None) -> State[None]:
     await cut_trail_step(settings.storage.data_directory, settings.host, days["mining_audit"])
     if not settings.storage.lake.enabled:
         return Completed(name="Skipped", message="this host has no lake")
-    from tasks.lake.steps import in_words, maintain_step, tell_trail_step  # the lake's libraries are an extra
+    from tasks.lake.steps import in_words, maintain_step  # the lake's libraries are an extra
 
     if settings.retention.general.archive_base_path is not None:  # flow archive takes out what it has verified
         days = {name: days[name] for name, bucket in BUCKETS.items() if not bucket.in_influx}
-    report = await maintain_step(lake_location(settings.storage), days, settings.retention.bucket_tables())
-    await tell_trail_step(settings.storage.data_directory, settings.host, report)
+    report = await maintain_step(
+        lake_location(settings.storage),
+        settings.storage.data_directory,
+        settings.host,
+        days,
+        settings.retention.bucket_tables(),
+    )
     return Completed(message=in_words(report))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from storage.erasure.store import HonouringStore
 from storage.erasure.tombstones import HonouringSink, Tombstones
 from storage.errors import NeedsHuman
 from storage.influx.sink import InfluxSink
@@ -55,11 +56,11 @@ def open_store(settings: StorageSettings) -> Store:
         _require_lake("Reading needs Arrow")
         from storage.influx.store import InfluxStore  # reads into Arrow, which an edge host need not have
 
-        return InfluxStore(settings.influx)
+        return _honouring(InfluxStore(settings.influx), settings)
     _require_lake("The embedded store is used, since no InfluxDB is configured")
     from storage.lake.store import EmbeddedStore
 
-    return EmbeddedStore(lake_location(settings))
+    return _honouring(EmbeddedStore(lake_location(settings)), settings)
 
 
 def open_lake(settings: StorageSettings) -> Store | None:
@@ -73,7 +74,7 @@ def open_lake(settings: StorageSettings) -> Store | None:
     _require_lake("The lake is enabled")
     from storage.lake.store import EmbeddedStore
 
-    return EmbeddedStore(lake_location(settings))
+    return _honouring(EmbeddedStore(lake_location(settings)), settings)
 
 
 def open_past(settings: StorageSettings, as_of: int) -> Store:
@@ -108,6 +109,10 @@ def lake_location(settings: StorageSettings) -> LakeLocation:
         bucket, lake.region, lake.endpoint, lake.access_key_id, lake.secret_access_key, lake.session_token
     )
     return ObjectLocation(store, key)
+
+
+def _honouring(store: Store, settings: StorageSettings) -> Store:
+    return HonouringStore(store, Tombstones(settings.data_directory))
 
 
 def _require_lake(why: str) -> None:

@@ -35,7 +35,14 @@ class TableRetention(Section):
     the entity comes first in the order of its files."""
 
 
-class HourlyRetention(TableRetention):
+class SourceRetention(TableRetention):
+    """Data that is rolled up."""
+
+    retention_days: Annotated[int, Field(ge=2, le=36_525)]
+    """Days that it is kept. A window is rolled up after its end, of all its rows: the last of a day on the next day."""
+
+
+class HourlyRetention(SourceRetention):
     """Hourly roll-ups."""
 
     aggregation_interval: Literal["hourly"] = "hourly"
@@ -64,10 +71,14 @@ def _table(bucket: str, *partition_by: Part) -> TableRetention:
     return TableRetention(retention_days=BUCKETS[bucket].retention_days, partition_by=partition_by)
 
 
+def _source(bucket: str, *partition_by: Part) -> SourceRetention:
+    return SourceRetention(retention_days=BUCKETS[bucket].retention_days, partition_by=partition_by)
+
+
 class MinerTelemetryRetention(Section):
     """Telemetry of miners in its three tiers."""
 
-    high_resolution: TableRetention = _table("mining_raw", "date", "miner_id")
+    high_resolution: SourceRetention = _source("mining_raw", "date", "miner_id")
     medium_resolution: HourlyRetention = HourlyRetention(
         retention_days=BUCKETS["mining_hourly"].retention_days, partition_by=("year", "month", "miner_id")
     )
@@ -79,14 +90,14 @@ class MinerTelemetryRetention(Section):
 class PoolRetention(Section):
     """Data of pools."""
 
-    transaction_data: TableRetention = _table("mining_pool_detail", "date", "worker_id")
-    performance_data: TableRetention = _table("mining_pool", "year", "month", "worker_id")
+    transaction_data: SourceRetention = _source("mining_pool_detail", "date", "worker_id")
+    performance_data: SourceRetention = _source("mining_pool", "year", "month", "worker_id")
 
 
 class MarketRetention(Section):
     """Data of markets."""
 
-    price_data: TableRetention = _table("mining_price", "year", "month", "coin_id")
+    price_data: SourceRetention = _source("mining_price", "year", "month", "coin_id")
     technical_data: TableRetention = _table("mining_technical", "year", "coin_id")
 
 

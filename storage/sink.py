@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from storage.declaration import MEASUREMENTS
+from storage.errors import NeedsHuman
+from storage.frame import Frame
 from storage.spool.record import SpoolRecord
 
 
@@ -42,3 +45,21 @@ class Sink(Protocol):
             NeedsHuman: they are held and an alarm is raised until somebody acts.
         """
         ...
+
+
+def refuse_undeclared(record: SpoolRecord, frame: Frame) -> None:
+    """Check that this version of Lodeline knows the measurement of ``frame`` and all its columns: another may have
+    written the record, and what it knew is not to be dropped.
+
+    Raises:
+        NeedsHuman: it does not.
+    """
+    declared = MEASUREMENTS.get(frame.measurement)
+    known = () if declared is None else (*declared.tag_names, *declared.field_by_name)
+    unknown = [name for name in frame.columns if name not in known]
+    if declared is None or unknown:
+        raise NeedsHuman(
+            f"record {record.sequence} of lane {record.lane} holds {frame.measurement}"
+            f"{f' with {unknown}' if declared is not None else ''}, which this version of Lodeline does not declare",
+            remedy="Deliver this spool with the version that wrote it, or a newer one",
+        )

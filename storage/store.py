@@ -53,6 +53,7 @@ class Store(Protocol):
     ) -> pa.Table:
         """Rows with ``start <= time < stop`` (Unix seconds). ``columns`` are fields to read, all by default.
 
+        A row in which all of ``columns`` are null may be left out: InfluxDB knows of no row but by its fields.
         Where one series and time was delivered more than once the row is merged field by field, newest non-null value
         first, which is what InfluxDB does with duplicate points.
         """

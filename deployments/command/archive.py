@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from deployments.settings import Settings
     from storage.archive.catalogue import Catalogue
     from storage.archive.part import ArchivedPart
-    from storage.audit.entry import Detail
+
+ACTOR = "lodeline archive"
 
 
 class Action(StrEnum):
@@ -135,7 +136,7 @@ def _verify(
     trail.record(
         AuditKind.VERIFIED,
         str(catalogue.root),
-        actor="lodeline archive",
+        actor=ACTOR,
         detail={"files": report.files, "bytes": report.bytes, "faults": len(report.faults)},
     )
     if as_json:
@@ -160,17 +161,20 @@ def _restore(settings: Settings, catalogue: Catalogue, parts: Sequence[ArchivedP
     lake = settings.host.data_directory / FOLDER
     erased = Tombstones(settings.host.data_directory)
     files = itertools.count(1)
+    trail = Trail.open(settings.host.data_directory, socket.gethostname())
     with progress("restoring", as_json=as_json) as show:
+
+        def told(part: ArchivedPart) -> None:
+            trail.record(AuditKind.RESTORED, part.path, actor=ACTOR, detail={"rows": part.rows})
+            show(next(files), len(parts), part.path)
+
         report = restore(
             catalogue,
             parts,
             lake,
             without=lambda part, rows: erased.without_erased_rows(part.declared, rows),
-            told=lambda part: show(next(files), len(parts), part.path),
+            told=told,
         )
-    trail = Trail.open(settings.host.data_directory, socket.gethostname())
-    for part in report.parts:
-        trail.record(AuditKind.RESTORED, part.path, actor="lodeline archive", detail={"rows": part.rows})
     if as_json:
         typer.echo(json.dumps({"files": len(report.parts), "rows_written": report.rows, "lake": str(lake)}))
     else:
@@ -178,6 +182,7 @@ def _restore(settings: Settings, catalogue: Catalogue, parts: Sequence[ArchivedP
 
 
 def _run(settings: Settings, root: Path) -> None:
+    import socket
     import time
 
     from storage.archive.moving import ArchiveReport
@@ -187,26 +192,15 @@ def _run(settings: Settings, root: Path) -> None:
     total = ArchiveReport()
     with (
         progress("archiving") as show,
-        due_work(settings.host, root, settings.retention, int(time.time())) as due,
+        due_work(
+            settings.host, root, settings.retention, int(time.time()), host=socket.gethostname(), actor=ACTOR
+        ) as due,
     ):
         for number, (name, work) in enumerate(due):
             show(number, len(due), name)
             total |= work(lambda: False)
-    _tell_trail(settings, total.moved)
     typer.echo(in_words(total))
     for trouble in total.troubles:
         typer.echo(trouble)
     if total.troubles:
         raise typer.Exit(1)
-
-
-def _tell_trail(settings: Settings, moved: Sequence[ArchivedPart]) -> None:
-    import socket
-
-    from storage.audit.entry import AuditKind
-    from storage.audit.trail import Trail
-
-    trail = Trail.open(settings.host.data_directory, socket.gethostname())
-    for part in moved:
-        detail: dict[str, Detail] = {"rows": part.rows, "bytes": part.bytes, "sha256": part.sha256}
-        trail.record(AuditKind.ARCHIVED, part.path, actor="lodeline archive", detail=detail)

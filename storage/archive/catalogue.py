@@ -107,6 +107,14 @@ class Catalogue:
             self._write(folder, [other for other in _read(folder) if other.path != part.path])
             self.path(part).unlink(missing_ok=True)
 
+    def strays(self) -> list[Path]:
+        """Files beside a catalogue that it does not name: a kill left them, on their way in or out."""
+        found: list[Path] = []
+        for file in sorted(self.root.rglob(FILE_NAME)):
+            named = {Path(part.path).name for part in _read(file.parent)}
+            found += [path for path in sorted(file.parent.glob("*.parquet")) if path.name not in named]
+        return found
+
     def mark(self, part: ArchivedPart, state: State) -> ArchivedPart:
         """``part`` with another ``state``, entered."""
         marked = msgspec.structs.replace(part, state=state)

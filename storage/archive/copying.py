@@ -17,6 +17,7 @@ from cronsim import CronSim
 
 from storage.archive.catalogue import Catalogue
 from storage.archive.moving import ArchiveReport
+from storage.archive.part import ArchivedPart
 from storage.archive.reading import ArchiveReader
 from storage.archive.writing import enter_rows
 from storage.arrow_schema import INGEST_MS, INGEST_VERSION, file_schema, integers
@@ -67,11 +68,13 @@ def copy_table(
     span: tuple[int, int],
     *,
     compare: bool = True,
+    told: Callable[[ArchivedPart], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> ArchiveReport:
     """Copy what ``store`` has in ``span`` (Unix seconds of two midnights) and the archive has not.
 
-    A period that is in trouble is named, the others are copied. ``stop`` is asked between periods.
+    A period that is in trouble is named, the others are copied. ``stop`` is asked between periods, ``told`` hears of
+    every file.
     """
     report = ArchiveReport()
     catalogue = Catalogue.open(archive)
@@ -95,6 +98,7 @@ def copy_table(
                 break  # the store is away: no need to wait for that at every period
         else:
             if part is not None:
+                told(part)
                 report.moved.append(part)
                 report.files += 1
                 report.rows += part.rows

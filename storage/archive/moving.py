@@ -1,8 +1,8 @@
 """From the lake into the archive: partitions past their retention, file by file, each safe before it leaves.
 
-Order of every file: copied → read back → in the catalogue → out of the lake → marked as moved. Killed anywhere, the
-next run goes on: a copy that is in the catalogue is not made again, and whether its removal was committed is told by a
-transaction of the table's own log. Compaction is kept away meanwhile by the lock of the lake's upkeep.
+Order of every file: copied → read back → in the catalogue → out of the lake → told → marked as moved. Killed
+anywhere, the next run goes on: a copy that is in the catalogue is not made again, and whether its removal was committed
+is told by a transaction of the table's own log. Compaction is kept away meanwhile by the lock of the lake's upkeep.
 """
 
 from __future__ import annotations
@@ -77,21 +77,23 @@ def archive_table(
     before: int,
     *,
     compare: bool = True,
+    told: Callable[[ArchivedPart], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> ArchiveReport:
     """Move what of one table lies in periods that ended at or before ``before`` (Unix seconds).
 
-    Call it inside :func:`away_from_upkeep`. ``stop`` is asked between files.
+    Call it inside :func:`away_from_upkeep`. ``stop`` is asked between files. ``told`` hears of every file that was
+    moved, once it has left the lake and before that is noted: after a kill a second time rather than never.
     """
     report = ArchiveReport()
     table = LakeTable(lake, measurement, tier)
     catalogue = Catalogue.open(archive)
     try:
-        _finish(catalogue, table)
-        for date, parts in _due(table, before).items():
+        _finish(catalogue, table, told)
+        for parts in _due(table, before).values():
             if stop():
                 break
-            _move(catalogue, table, date, parts, report, compare=compare)
+            _move(catalogue, table, parts, report, told, compare=compare)
     except LodelineError as error:
         report.troubles.append(str(error))
     return report
@@ -109,14 +111,20 @@ def _due(table: LakeTable, before: int) -> dict[str, list[Part]]:
 
 
 def _move(
-    catalogue: Catalogue, table: LakeTable, date: str, parts: Sequence[Part], report: ArchiveReport, *, compare: bool
+    catalogue: Catalogue,
+    table: LakeTable,
+    parts: Sequence[Part],
+    report: ArchiveReport,
+    told: Callable[[ArchivedPart], None],
+    *,
+    compare: bool,
 ) -> None:
-    del date
     snapshot = table.snapshot()
     version = snapshot.version if snapshot else 0
     copies = [(part, write_part(catalogue, table, part, version, compare=compare)) for part in parts]
     for part, copy in copies:
         if _take_out(table, part):
+            told(copy)
             report.moved.append(catalogue.mark(copy, State.MOVED))
             report.files += 1
             report.rows += copy.rows
@@ -142,7 +150,7 @@ def _take_out(table: LakeTable, part: Part) -> bool:
         return False
 
 
-def _finish(catalogue: Catalogue, table: LakeTable) -> None:
+def _finish(catalogue: Catalogue, table: LakeTable, told: Callable[[ArchivedPart], None]) -> None:
     """Bring copies of an interrupted run to their end.
 
     A copy whose source is still live is taken up again by the run. One whose removal is in the log was moved. One whose
@@ -157,6 +165,7 @@ def _finish(catalogue: Catalogue, table: LakeTable) -> None:
         if copy.source in live:
             continue
         if snapshot is not None and snapshot.handle.transaction_version(_app(copy.source)) is not None:
+            told(copy)
             catalogue.mark(copy, State.MOVED)
         else:
             catalogue.drop(copy)

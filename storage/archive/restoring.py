@@ -12,7 +12,9 @@ from storage.archive.catalogue import Catalogue
 from storage.archive.part import ArchivedPart, State
 from storage.archive.writing import fault_of, order_of, pieces_of
 from storage.arrow_schema import row_schema
+from storage.declaration import Tier
 from storage.errors import NeedsHuman
+from storage.lake.replacement import merge_rows
 from storage.lake.table import LakeTable
 
 FOLDER = "restored"
@@ -61,7 +63,11 @@ def restore(
         schema = row_schema(part.declared, part.tier)
         for number, piece in enumerate(pieces_of(path)):
             rows = piece if without is None else without(part, piece)
-            report.rows += table.append([(number, _fitted(rows, schema))], app=f"restore/{part.source}")
+            rows, app = _fitted(rows, schema), f"restore/{part.source}"
+            if part.tier is Tier.RAW:
+                report.rows += table.append([(number, rows)], app=app)
+            else:  # several parts may have a row of one key, and nothing merges rows of a roll-up when they are read
+                report.rows += merge_rows(table, rows, app=app, sequence=number)
         report.parts.append(part)
         told(part)
     return report

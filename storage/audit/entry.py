@@ -34,6 +34,7 @@ class AuditKind(StrEnum):
     VACUUMED = "vacuumed"
     SCRUBBED = "scrubbed"
     SET_ASIDE = "set_aside"
+    PUT_BACK = "put_back"
     EXPIRED = "expired"
     ARCHIVED = "archived"
     VERIFIED = "verified"

@@ -46,6 +46,8 @@ def take_moment(copier: Copier, spool: Place, lake: Place | None, archive: Place
         OSError: a disk fails or is full.
     """
     with contextlib.ExitStack() as upkeep:
+        if archive is not None and os.access(archive.source, os.W_OK):
+            upkeep.enter_context(locked(archive.source / ".lock"))  # before the lake's, as who archives takes them
         if lake is not None:
             upkeep.enter_context(locked(lake.source / UPKEEP_LOCK))
         marks = {lane: _marks(lane) for lane in _lanes(spool.source)}

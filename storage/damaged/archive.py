@@ -32,4 +32,5 @@ def case_of(catalogue: Catalogue, part: ArchivedPart) -> Case | None:
         sha256=found,
         entities={tag: (low, part.high[tag]) for tag, low in part.low.items() if low or part.high[tag]},
         archived=True,
+        entry=part,
     )

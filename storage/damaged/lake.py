@@ -1,22 +1,32 @@
-"""Damaged files of the lake's tables, and taking one out: by a commit of its table, as any file leaves it."""
+"""Damaged files of the lake's tables; taking one out and putting it back by commits of its table, as any file comes
+and goes. A transaction with the file's name counts them: after an odd number it is out."""
 
 from __future__ import annotations
 
+import json
 import time as clock
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+import pyarrow as pa
 from deltalake import Transaction
+from deltalake.transaction import AddAction
 
+from storage.arrow_schema import PARTITION, numbers
 from storage.damaged.case import Case
+from storage.declaration import Tier
 from storage.errors import NeedsHuman
 from storage.features.table import feature_table
 from storage.features.views import VIEWS
 from storage.lake.layout import declared_tables
-from storage.lake.location import LakeLocation
+from storage.lake.location import LakeLocation, make_folder, put, sync
+from storage.lake.merge import without_keys_of
+from storage.lake.parquet import read_file
 from storage.lake.registry import SCHEMA_REGISTRY
 from storage.lake.scrub import FILE_CHECKSUM, known_checksums, read_back
-from storage.lake.snapshot import Part
+from storage.lake.snapshot import Part, Snapshot
 from storage.lake.table import LakeTable
+from storage.warehouse.books import BUILT
 from storage.warehouse.star import STAR
 from storage.warehouse.table import WarehouseTable
 
@@ -29,7 +39,7 @@ def tables_of(root: LakeLocation) -> Iterator[LakeTable]:
     for table in (
         *(LakeTable(root, *declared) for declared in declared_tables()),
         *(feature_table(root, view) for view in VIEWS.values()),
-        *(WarehouseTable(root, star) for star in STAR),
+        *(WarehouseTable(root, star) for star in (*STAR, BUILT)),
         SCHEMA_REGISTRY.of(root),
         FILE_CHECKSUM.of(root),
     ):
@@ -89,17 +99,105 @@ def take_out(table: LakeTable, part: Part) -> None:
         snapshot = table.opened_for_writing()
         live = [other for other in snapshot.parts if other.path == part.path]
         if live:
-            mark = Transaction(_app(part.path.name), 1, clock.time_ns() // 1_000_000)
-            table.commit(snapshot.handle, [], live, [mark])
+            table.commit(snapshot.handle, [], live, [_next_turn(snapshot, part.path.name)])
 
     table.exclusively(remove)
 
 
-def was_taken_out(table: LakeTable, name: str) -> bool:
-    """Whether :func:`take_out` ever committed the file ``name``."""
-    snapshot = table.snapshot(fresh=True)
-    return snapshot is not None and snapshot.handle.transaction_version(_app(name)) is not None
+def put_rows(table: LakeTable, name: str, rows: pa.Table) -> None:
+    """Commit ``rows`` (file schema) of the file ``name``, which was taken out, durably. Again is once.
+
+    Of a tier that is rolled up, rows that were made anew meanwhile stay as they are.
+
+    Raises:
+        NeedsHuman: another file of that time is damaged, or the table's log is torn.
+        StoreError: others were always faster, or the disk failed.
+    """
+
+    def add() -> None:
+        snapshot = table.opened_for_writing()
+        if is_out(snapshot, name):
+            new = rows if table.tier is Tier.RAW else without_keys_of(rows, _there(table, snapshot, rows), table.order)
+            added = table.write(new) if new.num_rows else []
+            table.commit(snapshot.handle, added, [], [_next_turn(snapshot, name)])
+
+    table.exclusively(add)
 
 
-def _app(name: str) -> str:
-    return f"set-aside/{name}"
+def put_file(table: LakeTable, case: Case, content: pa.Buffer) -> None:
+    """Commit the damaged file of ``case`` with the bytes that it had, at the path that it had, durably. Again is once.
+
+    Raises:
+        NeedsHuman: its windows were made anew meanwhile, so rows would be there twice.
+        StoreError: others were always faster, or the disk failed.
+    """
+    date, name = case.path.rsplit("/", 2)[1:]
+    low = {tag: ends[0] for tag, ends in case.entities.items() if ends[0]}
+    high = {tag: ends[1] for tag, ends in case.entities.items() if ends[1]}
+    # How many tags are null is not kept: none, some, or all.
+    nulls = {tag: 1 if tag in high else case.rows for tag in table.measurement.tag_names if tag not in low}
+    times = [str(np.datetime_as_string(np.datetime64(at, "s"), timezone="UTC")) for at in (case.first, case.last)]
+    said = {
+        "numRecords": case.rows,
+        "minValues": {"time": times[0], **low},
+        "maxValues": {"time": times[1], **high},
+        "nullCount": nulls,
+    }
+
+    def add() -> None:
+        snapshot = table.opened_for_writing()
+        if not is_out(snapshot, name):
+            return
+        if case.tier not in (None, Tier.RAW) and any(_overlaps(part, case) for part in snapshot.parts):
+            raise NeedsHuman(
+                f"{table.name} has rows of the time of {name} that were made anew since",
+                remedy="Leave it set aside; a whole copy can be put back",
+            )
+        folder = table.folder / date
+        make_folder(folder)
+        put(folder / name, content)
+        for durable in (folder / name, folder, table.folder):
+            sync(durable)
+        action = AddAction(
+            path=f"{date}/{name}",
+            size=content.size,
+            partition_values={PARTITION: date.removeprefix(f"{PARTITION}=")},
+            modification_time=clock.time_ns() // 1_000_000,
+            data_change=True,
+            stats=json.dumps(said, separators=(",", ":")),
+        )
+        table.commit(snapshot.handle, [action], [], [_next_turn(snapshot, name)])
+
+    table.exclusively(add)
+
+
+def is_out(snapshot: Snapshot, name: str) -> bool:
+    """Whether the file ``name`` was taken out of the table by :func:`take_out`, and not put back since."""
+    return _turns(snapshot, name) % 2 == 1
+
+
+def was_put_back(snapshot: Snapshot, name: str) -> bool:
+    """Whether :func:`put_rows` or :func:`put_file` was the last to do anything with the file ``name``."""
+    return _turns(snapshot, name) > 0 and not is_out(snapshot, name)
+
+
+def _turns(snapshot: Snapshot, name: str) -> int:
+    """How often the file was taken out and put back: the version of a transaction that has its name."""
+    return snapshot.handle.transaction_version(f"set-aside/{name}") or 0
+
+
+def _next_turn(snapshot: Snapshot, name: str) -> Transaction:
+    return Transaction(f"set-aside/{name}", _turns(snapshot, name) + 1, clock.time_ns() // 1_000_000)
+
+
+def _there(table: LakeTable, snapshot: Snapshot, rows: pa.Table) -> pa.Table:
+    """Rows of the table in files that overlap with the time of ``rows``."""
+    times = numbers(rows["time"]) // 1_000_000
+    files = [
+        part for part in snapshot.parts if part.first <= times.max(initial=0) and part.last >= times.min(initial=0)
+    ]
+    return pa.concat_tables([rows.slice(0, 0), *(read_file(part.path, table.schema) for part in files)])
+
+
+def _overlaps(part: Part, case: Case) -> bool:
+    return part.first <= case.last and part.last >= case.first

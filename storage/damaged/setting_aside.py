@@ -1,8 +1,9 @@
 """Taking a damaged file out of its table, when no whole copy of it can be had: what touches its time goes on then.
 
-Order: bytes and note copied into ``<data>/damaged`` → roll-ups of that time held → out of the table → audit trail.
-Killed anywhere, the same call again goes on: until the commit the file is live and damaged as before, afterwards the
-note and the table's own log tell that it was this that took it out. Nothing is deleted but what the copy has.
+Order: bytes and note copied into ``<data>/damaged`` → roll-ups of that time held, days of the warehouse made due → out
+of the table → audit trail. Killed anywhere, the same call again goes on: until the commit the file is live and damaged
+as before, afterwards the note and the table's own log tell that it was this that took it out. Nothing is deleted but
+what the copy has; putting_back.py takes it back.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from pathlib import Path
 
 from storage.archive.catalogue import Catalogue
 from storage.archive.part import ArchivedPart
-from storage.audit.entry import AuditKind, Detail
-from storage.audit.trail import Trail
+from storage.audit.entry import AuditKind
 from storage.damaged import archive as archived
 from storage.damaged import lake
-from storage.damaged.case import Case, keep, kept
+from storage.damaged.case import Case, cases_kept, keep, kept
+from storage.damaged.telling import tell
 from storage.declaration import MEASUREMENTS, Measurement, Tier
 from storage.downsample.holes import hold, make_anew, windows_made
 from storage.downsample.rollup import DAY_S, window_of
@@ -28,6 +29,7 @@ from storage.lake.location import LakeLocation
 from storage.lake.snapshot import Part
 from storage.lake.table import LakeTable
 from storage.store import Store
+from storage.warehouse.remaking import make_days_due, nothing_built
 from storage.warehouse.table import WarehouseTable
 
 
@@ -53,12 +55,13 @@ Place = InLake | InArchive
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of it: the copy (None: there were no bytes), windows whose roll-up stays as it is, and windows that
-    the next roll-up makes anew."""
+    """What became of it: the copy (None: there were no bytes), windows whose roll-up stays as it is, windows that the
+    next roll-up makes anew, and days of facts that the next build of the warehouse does."""
 
     copy: Path | None
     held: int = 0
     anew: int = 0
+    days: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ class Damage:
         """What is lost with the file at ``place``.
 
         Raises:
-            NeedsHuman: it is whole, or it can be had again otherwise.
+            NeedsHuman: it is whole.
         """
         if isinstance(place, InArchive):
             case = archived.case_of(place.catalogue, place.part)
@@ -129,16 +132,19 @@ class Damage:
             raise NeedsHuman(
                 "this file is whole: nothing is to be set aside", remedy="lodeline damage list names those"
             )
-        if isinstance(place, InLake) and isinstance(place.table, WarehouseTable):
-            raise NeedsHuman(
-                f"{place.table.name} is made of the tiers: one file less would stay a hole in it",
-                remedy=f"Move the folder {place.table.folder.parent} aside; the next build makes all of it anew",
-            )
         return case
+
+    def is_of_warehouse(self, place: Place) -> bool:
+        """Whether the file at ``place`` is made of the tiers, so that nothing is lost with it."""
+        return isinstance(place, InLake) and isinstance(place.table, WarehouseTable)
+
+    def set_aside_by_now(self) -> list[Case]:
+        """Files that were set aside and not put back, nor made anew."""
+        return [case for case, _ in cases_kept(self.data) if self.is_out(case)]
 
     def windows(self, case: Case) -> set[int]:
         """Windows that were made of the rows of ``case`` and stay as they are."""
-        if self.store is None or case.archived or (rolled := _rolled(case)) is None:
+        if self.store is None or case.archived or (rolled := rolled_of(case)) is None:
             return set()
         return windows_made(self.store, *rolled, case.first, case.last)
 
@@ -147,21 +153,29 @@ class Damage:
 
         Raises:
             NeedsHuman: the disk is full, the table's log is torn, or a book of the roll-up is damaged: that file first.
-            TryAgain: the disk, or an object store, does not answer. The same call again goes on.
+            TryAgain: the disk, or an object store, does not answer, or the warehouse is being built. The same call
+                again goes on.
         """
+        source = place.catalogue.path(place.part) if isinstance(place, InArchive) else place.part.path
+        copy = keep(self.data, case, source)
+        kept_copy = copy if case.sha256 else None
         if isinstance(place, InArchive):
-            copy = keep(self.data, case, place.catalogue.path(place.part))
             place.catalogue.drop(place.part)
-            self._tell(case, why, actor)
-            return Done(copy if case.sha256 else None)
-        copy = keep(self.data, case, place.part.path)
-        held, anew = self.windows(case), set[int]()
-        if self.store is not None and (rolled := _rolled(case)) is not None:
-            hold(self.store, *rolled, held, case.path)
-            anew = make_anew(self.store, *rolled, max(case.first, self._horizon(*rolled, now)), case.last)
-        lake.take_out(place.table, place.part)
-        self._tell(case, why, actor)
-        return Done(copy if case.sha256 else None, len(held), len(anew))
+            done = Done(kept_copy)
+        elif isinstance(place.table, WarehouseTable):
+            with nothing_built(place.root):
+                days = make_days_due(place.root, place.table.star, case.first, case.last)
+                lake.take_out(place.table, place.part)
+            done = Done(kept_copy, days=days)
+        else:
+            held, anew = self.windows(case), set[int]()
+            if self.store is not None and (rolled := rolled_of(case)) is not None:
+                hold(self.store, *rolled, held, case.path)
+                anew = make_anew(self.store, *rolled, max(case.first, self._horizon(*rolled, now)), case.last)
+            lake.take_out(place.table, place.part)
+            done = Done(kept_copy, len(held), len(anew))
+        tell(self.data, self.host, AuditKind.SET_ASIDE, case, why=why, actor=actor)
+        return done
 
     def finish(self, path: str, *, why: str, actor: str) -> tuple[Case, Path | None]:
         """End what was killed after the commit: the case of ``path``, which is no longer live, and its copy.
@@ -170,34 +184,29 @@ class Damage:
             NeedsHuman: nobody set it aside.
         """
         found = kept(self.data, path)
-        if found is None or not self._was_taken_out(found[0]):
+        if found is None or not self.is_out(found[0]):
             raise NeedsHuman(
                 f"{path} is no file that a table of the lake, or the archive, has now",
                 remedy="Name one as lodeline damage list does",
             )
-        self._tell(found[0], why, actor)
+        tell(self.data, self.host, AuditKind.SET_ASIDE, found[0], why=why, actor=actor)
         return found[0], found[1] if found[0].sha256 else None
 
-    def _was_taken_out(self, case: Case) -> bool:
-        if case.archived or self.lake is None:
-            return case.archived
-        name = Path(case.path).name
-        return any(table.name == case.table and lake.was_taken_out(table, name) for table in lake.tables_of(self.lake))
+    def is_out(self, case: Case) -> bool:
+        """Whether it was this that took the file of ``case`` out, and nobody put it back since."""
+        if case.archived:
+            return self.archive is not None and all(
+                str(self.archive.path(part)) != case.path for part in self.archive.parts()
+            )
+        table = self.table(case)
+        snapshot = None if table is None else table.snapshot(fresh=True)
+        return snapshot is not None and lake.is_out(snapshot, Path(case.path).name)
 
-    def _tell(self, case: Case, why: str, actor: str) -> None:
-        trail = Trail.open(self.data, self.host)
-        if any(entry.kind == AuditKind.SET_ASIDE and entry.subject == case.path for entry in trail.entries()):
-            return
-        detail: dict[str, Detail] = {
-            "table": case.table,
-            "rows": case.rows,
-            "first_s": case.first,
-            "last_s": case.last,
-            "written": case.written,
-            "sha256": case.sha256,
-            "why": why,
-        }
-        trail.record(AuditKind.SET_ASIDE, case.path, actor=actor, detail=detail)
+    def table(self, case: Case) -> LakeTable | None:
+        """The table of the lake that had the file of ``case``; None where it is no longer there."""
+        if self.lake is None:
+            return None
+        return next((table for table in lake.tables_of(self.lake) if table.name == case.table), None)
 
     def _horizon(self, measurement: Measurement, tier: Tier, now: int) -> int:
         """From where on all rows are kept that ``tier`` is made of, as the roll-up reckons."""
@@ -214,7 +223,7 @@ def _noted(troubles: list[str]) -> Iterator[None]:
         troubles.append(str(error))
 
 
-def _rolled(case: Case) -> tuple[Measurement, Tier] | None:
+def rolled_of(case: Case) -> tuple[Measurement, Tier] | None:
     """Measurement and tier of ``case``; None where nothing of it is rolled up."""
     if case.tier is None or case.measurement not in ROLLED_MEASUREMENTS:
         return None

@@ -80,7 +80,7 @@ WINDOW_HELD = Measurement(
     "an hour or day whose roll-up stays as it is whatever comes late, since rows that it was made of are gone from the "
     "store; its time is the window's start",
     (Tag("measurement", "measurement rolled up"), Tag("tier", "hourly or daily")),
-    (text("path", "damaged file that was set aside"),),
+    (text("path", "damaged file that was set aside; empty: it was put back, and the window is held no longer"),),
     {Tier.RAW: "mining_operational"},
 )
 

@@ -40,6 +40,44 @@ class RollupColumn:
     type: Type
     value: str | None = None
 
+    @property
+    def unit(self) -> str:
+        """Unit of the column."""
+        if self.aggregate.endswith("count"):
+            return "count"
+        if self.aggregate.endswith("seconds") or self.aggregate == "last_at":
+            return "s"
+        if self.aggregate == "integral":
+            return _INTEGRATED.get(self.field.unit, f"{self.field.unit} x s")
+        return self.field.unit
+
+    @property
+    def meaning(self) -> str:
+        """What it tells, in words that begin with the aggregate."""
+        value = f" {self.value}," if self.value else ""
+        return f"{_OF[self.aggregate]}{value} {self.field.meaning}"
+
+
+_OF = {
+    "mean": "mean of",
+    "min": "least",
+    "max": "greatest",
+    "sum": "sum of",
+    "count": "rows that have",
+    "last": "newest",
+    "last_at": "Unix time of the newest",
+    "inc": "growth of",
+    "integral": "value x seconds of",
+    "seconds": "seconds in which was known:",
+    "true_count": "rows in which it holds:",
+    "true_seconds": "seconds in which it held:",
+    "value_count": "rows in that state:",
+    "value_seconds": "seconds in that state:",
+}
+
+_INTEGRATED = {"W": "J", "H/s": "hashes"}
+"""Unit of value x seconds."""
+
 
 def rollup_columns(measurement: Measurement) -> tuple[RollupColumn, ...]:
     """Columns of the hourly and daily tiers of ``measurement``, in declared order."""

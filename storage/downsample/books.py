@@ -38,7 +38,8 @@ def rolled_windows(store: Store, measurement: Measurement, tier: Tier, start: in
 def held_windows(store: Store, measurement: Measurement, tier: Tier, start: int, stop: int) -> set[int]:
     """Windows of ``tier`` in ``[start, stop)`` whose roll-up stays as it is: rows that it was made of are gone."""
     where = {"measurement": measurement.name, "tier": tier.value}
-    return set(unix_seconds(store.read(WINDOW_HELD, Tier.RAW, start, stop, where=where)).tolist())
+    held = store.read(WINDOW_HELD, Tier.RAW, start, stop, where=where)
+    return {window for window, path in zip(unix_seconds(held).tolist(), held["path"].to_pylist(), strict=True) if path}
 
 
 def _pairs(table: pa.Table, column: str) -> Iterable[tuple[int, int]]:

@@ -11,7 +11,8 @@ is not what its roll-up ``covered``. The order of writes makes a kill harmless:
 
 Killed after 1 or 2, the hour is still due and gives the same rows again.
 
-A window that ``window_held`` names is never due, and none that is due is done together with it.
+A window that ``window_held`` names is never due, and none that is due is done together with it. It is held before its
+rows go, so what was read is believed only when none of it is held afterwards.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from storage.downsample.growth import COUNTER_MEMORY_S
 from storage.downsample.rollup import DAY_S, HOUR_S, days_of_hours, hours_of_raw, window_of
 from storage.downsample.touch import ROLLED_MEASUREMENTS
 from storage.downsample.windows import unix_seconds
+from storage.errors import TryAgain
 from storage.frame import build_frame
 from storage.store import Store
 
@@ -113,6 +115,8 @@ def _rolled_up(
     while due and not stop():
         part = _next_part(due, slice_s, held)
         raw = store.read(measurement, Tier.RAW, part[0], part[-1] + HOUR_S)
+        if held_windows(store, measurement, Tier.HOURLY, part[0], part[-1] + HOUR_S) - held:
+            raise TryAgain(f"rows of {measurement.name} were set aside while they were rolled up; the next run goes on")
         slice_s = _slice_for(raw.num_rows, len(range(part[0], part[-1] + HOUR_S, HOUR_S)))
         hourly, put_off = _roll_up_hours(store, measurement, raw, part, covered, held_days=held_days)
         del raw
@@ -128,6 +132,8 @@ def _rolled_up(
         if mark != REDO or day in held_days or day + DAY_S + GRACE_S > now or stop():
             continue
         daily = days_of_hours(measurement, store.read(measurement, Tier.HOURLY, day, day + DAY_S))
+        if held_windows(store, measurement, Tier.DAILY, day, day + DAY_S):
+            continue
         store.replace(measurement, Tier.DAILY, day, day + DAY_S, daily)
         _mark(store, measurement, {Tier.DAILY: {day: DONE}})
         report.days[measurement.name] = report.days.get(measurement.name, 0) + 1

@@ -27,7 +27,8 @@ class ArchiveErased:
 
 
 def erase_from_archive(root: Path, entity: Entity) -> ArchiveErased:
-    """Take ``entity`` out of every archived file under ``root``. Killed anywhere, the same call again finishes.
+    """Take ``entity`` out of every archived file under ``root``. Killed anywhere, the same call again finishes. Nobody
+    else may write there meanwhile: what no catalogue names goes, since it may hold the entity.
 
     A file is read twice, to tell whether it holds any and to write it anew, and held a group of rows at a time.
 
@@ -52,7 +53,7 @@ def erase_from_archive(root: Path, entity: Entity) -> ArchiveErased:
             done.files_deleted += 1
         else:
             done.files_rewritten += 1
-    for leftover in root.rglob(".*.parquet.new"):  # of a run that was killed while it wrote
+    for leftover in (*root.rglob(".*.parquet.new"), *catalogue.strays()):  # of runs that were killed
         leftover.unlink()
     return done
 

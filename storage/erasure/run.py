@@ -27,6 +27,7 @@ from storage.erasure.proof import Proof, search
 from storage.erasure.spool import erase_from_spool
 from storage.erasure.tombstones import Tombstones
 from storage.influx.settings import InfluxSettings
+from storage.lake.disk import locked
 from storage.progress import told
 from storage.settings import EXPORTS, ONLINE_FEATURES, REPORTS, SERIES_EXPORTS
 
@@ -132,41 +133,44 @@ def erase(
 
 
 def _erase_from_stores(places: Places, entity: Entity, host: str, done: Erasure) -> None:
-    with contextlib.ExitStack() as held:
-        if find_spec("deltalake") is not None and places.lake is not None:
-            from storage.features.turn import nothing_published
-
-            held.enter_context(nothing_published(places.lake))
-        _erase_from_each_store(places, entity, host, done)
-
-
-def _erase_from_each_store(places: Places, entity: Entity, host: str, done: Erasure) -> None:
-    if find_spec("deltalake") is not None:
-        from storage.erasure.lake import erase_from_lake
-
-        lakes: tuple[tuple[str, LakeLocation | None], ...]
-        lakes = (("lake", places.lake), ("restored", places.data / "restored"))
-        for name, root in lakes:
-            if root is not None:
-                erased = erase_from_lake(root, entity, host=host if name == "lake" else None)
-                _count(done, name, erased)
-                for table, totals in erased.others.items():
-                    known = done.others.setdefault(f"{name}/{table}", [0, 0, 0.0, 0.0])
-                    done.others[f"{name}/{table}"] = [a + b for a, b in zip(known, totals, strict=True)]
-        from storage.erasure.features import erase_from_online
-
-        _count(done, "features", erase_from_online(places.data / ONLINE_FEATURES, entity))
+    """Out of lake, features, archive and InfluxDB, while nothing is made of one for another."""
+    with contextlib.ExitStack() as alone:
         if places.archive is not None and places.archive.is_dir():
-            from storage.erasure.archive import erase_from_archive
+            alone.enter_context(locked(places.archive / ".lock"))  # an archive of InfluxDB's rows is a copy of them
+        if find_spec("deltalake") is not None:
+            from storage.features.turn import nothing_published
+            from storage.warehouse.remaking import nothing_built
 
-            _count(done, "archive", erase_from_archive(places.archive, entity))
-    if places.influx is not None:
-        from storage.erasure.influx import erase_from_influx
+            if places.lake is not None:
+                alone.enter_context(nothing_published(places.lake))
+                alone.enter_context(nothing_built(places.lake))
+            _erase_from_files(places, entity, host, done)
+        if places.influx is not None:
+            from storage.erasure.influx import erase_from_influx
 
-        said = erase_from_influx(places.influx, entity, host)
-        _count(done, "influx", said)
-        done.left_in_influx = said.left
-        done.impossible = [said.impossible] if said.impossible else []
+            said = erase_from_influx(places.influx, entity, host)
+            _count(done, "influx", said)
+            done.left_in_influx = said.left
+            done.impossible = [said.impossible] if said.impossible else []
+
+
+def _erase_from_files(places: Places, entity: Entity, host: str, done: Erasure) -> None:
+    from storage.erasure.lake import erase_from_lake
+
+    for name, root in (("lake", places.lake), ("restored", places.data / "restored")):
+        if root is not None:
+            erased = erase_from_lake(root, entity, host=host if name == "lake" else None)
+            _count(done, name, erased)
+            for table, totals in erased.others.items():
+                known = done.others.setdefault(f"{name}/{table}", [0, 0, 0.0, 0.0])
+                done.others[f"{name}/{table}"] = [a + b for a, b in zip(known, totals, strict=True)]
+    from storage.erasure.features import erase_from_online
+
+    _count(done, "features", erase_from_online(places.data / ONLINE_FEATURES, entity))
+    if places.archive is not None and places.archive.is_dir():
+        from storage.erasure.archive import erase_from_archive
+
+        _count(done, "archive", erase_from_archive(places.archive, entity))
 
 
 def _count(done: Erasure, place: str, found: object) -> None:

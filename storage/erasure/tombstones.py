@@ -49,9 +49,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         wanted = None if entity.measurements is None else sorted(entity.measurements)
         return same and self.start == entity.start and self.measurements == wanted
 
-    def holds(self, measurement: str, tags: dict[str, str], time_s: int) -> bool:
-        """Whether a row was erased and must not come again."""
-        if not self.start <= time_s < self.stop:
+    def holds(self, measurement: str, tags: dict[str, str], time_s: int, width_s: int = 1) -> bool:
+        """Whether a row was erased and must not come again. A window of ``width_s`` that the range cuts may: it is made
+        of what is left."""
+        if not self.start <= time_s <= self.stop - width_s:
             return False
         if self.measurements is not None and measurement not in self.measurements:
             return False
@@ -136,22 +137,26 @@ class Tombstones:
                     dropped.add(row)
         return without_rows(frame, dropped) if dropped else frame
 
-    def without_erased_rows(self, measurement: Measurement, rows: pa.Table) -> pa.Table:
-        """``rows`` (tags, and ``time`` as a timestamp) without those that were erased; what a restore writes."""
+    def without_erased_rows(self, measurement: Measurement, rows: pa.Table, width_s: int = 1) -> pa.Table:
+        """``rows`` (tags, and ``time`` as a timestamp) without those that were erased; ``width_s``: they are windows so
+        long, see :meth:`Case.holds`. The very same ones where none was."""
         cases = self.cases()
         if not cases:
             return rows
         known = {said for case in cases for said in case.tags.values()}
-        columns = {name: rows[name].cast("string").to_pylist() for name in measurement.tag_names}
+        there = [name for name in measurement.tag_names if name in rows.column_names]
+        columns = {name: rows[name].cast("string").to_pylist() for name in there}
         words = {word for values in columns.values() for word in values if word is not None}
         if not any(digest(case.salt, word) in known for case in cases for word in words):
             return rows
         times = [at.timestamp() // 1 for at in rows["time"].to_pylist()]
         keep = [
-            not any(case.holds(measurement.name, tags_of(measurement, columns, row), int(at)) for case in cases)
+            not any(
+                case.holds(measurement.name, tags_of(measurement, columns, row), int(at), width_s) for case in cases
+            )
             for row, at in enumerate(times)
         ]
-        return rows.filter(keep)
+        return rows if all(keep) else rows.filter(keep)
 
     def _write(self, case: Case) -> Case:
         made = not self.folder.is_dir()

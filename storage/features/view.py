@@ -126,23 +126,6 @@ class FeatureView:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
-_OF = {
-    "mean": "mean of",
-    "min": "least",
-    "max": "greatest",
-    "sum": "sum of",
-    "count": "rows that have",
-    "last": "newest",
-    "inc": "growth of",
-    "integral": "value x seconds of",
-    "seconds": "seconds in which was known:",
-    "true_count": "rows in which it holds:",
-    "true_seconds": "seconds in which it held:",
-    "value_count": "rows in that state:",
-    "value_seconds": "seconds in that state:",
-}
-
-
 def features_of(measurement: Measurement, tier: Tier, columns: Mapping[str, str]) -> tuple[Feature, ...]:
     """Features by the column of the tier (or the tag) that they are; type, unit and meaning are the declaration's.
 
@@ -159,20 +142,7 @@ def features_of(measurement: Measurement, tier: Tier, columns: Mapping[str, str]
             declared = measurement.field_by_name[of]
             made.append(Feature(name, declared.type, declared.unit, declared.meaning, of))
         elif of in rolled:
-            column = rolled[of]
-            unit = column.field.unit
-            if column.aggregate.endswith("count"):
-                unit = "count"
-            elif column.aggregate.endswith("seconds"):
-                unit = "s"
-            elif column.aggregate == "integral":
-                unit = _INTEGRATED.get(unit, unit)
-            value = f" {column.value}," if column.value else ""
-            made.append(Feature(name, column.type, unit, f"{_OF[column.aggregate]}{value} {column.field.meaning}", of))
+            made.append(Feature(name, rolled[of].type, rolled[of].unit, rolled[of].meaning, of))
         else:
             raise ValueError(f"{measurement.stored_name(tier)} has no column {of!r}")
     return tuple(made)
-
-
-_INTEGRATED = {"W": "J", "H/s": "hashes"}
-"""Unit of value x seconds."""

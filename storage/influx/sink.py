@@ -9,13 +9,11 @@ from collections.abc import Sequence
 
 from storage.declaration import MEASUREMENTS, Tier
 from storage.downsample.touch import touched_frame
-from storage.errors import NeedsHuman
-from storage.frame import Frame
 from storage.influx.connection import Connection
 from storage.influx.settings import InfluxSettings
 from storage.influx.writing import LineWriter, RefusedLine
 from storage.line_protocol import encode
-from storage.sink import DeadLetter, Receipt
+from storage.sink import DeadLetter, Receipt, refuse_undeclared
 from storage.spool.record import SpoolRecord
 
 LINES_PER_REQUEST = 5_000
@@ -46,9 +44,10 @@ class InfluxSink:
                 declared = MEASUREMENTS.get(frame.measurement)
                 if declared is not None and not declared.in_influx:
                     continue
+                refuse_undeclared(record, frame)
+                bucket = MEASUREMENTS[frame.measurement].buckets[Tier.RAW]
                 for part in frame.parts(LINES_PER_REQUEST):  # lines of a long frame are three times as large as it is
-                    bucket, lines = _lines(record, part)
-                    waiting[bucket] += lines
+                    waiting[bucket] += encode(part)
                     while len(waiting[bucket]) >= LINES_PER_REQUEST:
                         refused += self._writer.write(bucket, waiting[bucket][:LINES_PER_REQUEST])
                         del waiting[bucket][:LINES_PER_REQUEST]
@@ -74,17 +73,6 @@ class InfluxSink:
         """Close the connections."""
         self._writer.close()
         self._connection.close()
-
-
-def _lines(record: SpoolRecord, frame: Frame) -> tuple[str, list[bytes]]:
-    try:
-        return MEASUREMENTS[frame.measurement].buckets[Tier.RAW], encode(frame)
-    except KeyError as error:
-        raise NeedsHuman(
-            f"record {record.sequence} of lane {record.lane} holds {frame.measurement} with {error}, "
-            "which this version of Lodeline does not declare",
-            remedy="Deliver this spool with the version that wrote it, or a newer one",
-        ) from error
 
 
 def _dead_letter(refused: RefusedLine) -> DeadLetter:

@@ -38,6 +38,15 @@ def merged(rows: pa.Table, tags: Sequence[str]) -> pa.Table:
     return pa.Table.from_arrays([_newest(column, starts) for column in rows.columns], schema=rows.schema)
 
 
+def without_keys_of(rows: pa.Table, others: pa.Table, tags: Sequence[str]) -> pa.Table:
+    """``rows`` whose key, ``tags`` and time, no row of ``others`` (same schema) has."""
+    both = pa.concat_tables([others, rows]).unify_dictionaries()
+    keys = np.stack([_series_codes(both, tags), numbers(both["time"])])
+    numbered = np.unique(keys, axis=1, return_inverse=True)[1].reshape(-1)
+    known, asked = numbered[: others.num_rows], numbered[others.num_rows :]
+    return rows.take(integers(np.flatnonzero(~np.isin(asked, known))))
+
+
 def _newest(column: pa.ChunkedArray, starts: Codes) -> pa.ChunkedArray:
     """Last value of each group that is not null; the group's first row, a null, where there is none."""
     filled = np.where(_valid(column), np.arange(len(column)), -1)

@@ -17,7 +17,7 @@ from storage.errors import FrameError
 from storage.frame import Frame
 from storage.lake.location import LakeLocation, require_usable
 from storage.lake.table import LakeTable
-from storage.sink import DeadLetter, Receipt
+from storage.sink import DeadLetter, Receipt, refuse_undeclared
 from storage.spool.record import SpoolRecord
 
 _TABLES_AT_ONCE = 4
@@ -42,11 +42,12 @@ class LakeSink:
     def deliver(self, records: Sequence[SpoolRecord]) -> Receipt:
         """Commit ``records`` (one lane, rising sequence), then mark the hours they touched.
 
-        Rows that do not fit the declaration, which only a change of version can bring, are dead-lettered.
+        Rows with a value of another type than declared, which only a change of version can bring, are dead-lettered.
 
         Raises:
             TryAgain: no outcome or an unknown one; the same records may come again.
-            NeedsHuman: a table is damaged, or the disk is full or forbidden.
+            NeedsHuman: a table is damaged, the disk is full or forbidden, or another version of Lodeline wrote records
+                with what this one does not declare.
         """
         if not records:
             return Receipt(0)
@@ -56,6 +57,7 @@ class LakeSink:
         batches: dict[str, list[tuple[int, pa.Table]]] = {}
         for record in records:
             for frame in record.batch.frames:
+                refuse_undeclared(record, frame)
                 table, refused = _fitting(frame)
                 dead += refused
                 if table is not None:

@@ -52,7 +52,25 @@ class Books:
         if all(self._marks.get(key) == state for key, state in new.items()):  # none, or none that is new
             return
         self._marks |= new
-        first, after = Period.YEAR.window(min(marks))[0], Period.YEAR.window(max(marks))[1]
+        self._save(min(marks), max(marks))
+
+    def forget(self, table: StarTable, first: int | None = None, last: int | None = None) -> int:
+        """Take the marks of a table away, or those of days in ``[first, last]`` (Unix seconds): they are due then.
+        Durable on return; their number."""
+        gone = [
+            (name, day)
+            for name, day in self._marks
+            if name == table.name and (first is None or day >= first) and (last is None or day <= last)
+        ]
+        for key in gone:
+            del self._marks[key]
+        if gone:
+            self._save(min(day for _, day in gone), max(day for _, day in gone))
+        return len(gone)
+
+    def _save(self, earliest: int, latest: int) -> None:
+        """Write the marks of all years from that of ``earliest`` to that of ``latest``."""
+        first, after = Period.YEAR.window(earliest)[0], Period.YEAR.window(latest)[1]
         rows = [
             {"time": dt.datetime.fromtimestamp(day, dt.UTC), "table_name": name, "state": state}
             for (name, day), state in self._marks.items()

@@ -37,6 +37,7 @@ from storage.warehouse.hours import hours_of_months
 from storage.warehouse.keys import Versions
 from storage.warehouse.members import Coin, Members
 from storage.warehouse.miners import History, sightings_of, steady
+from storage.warehouse.remaking import BUILD_LOCK
 from storage.warehouse.star import DIM_COIN, DIM_MINER, DIM_POOL, DIM_TIME, FACTS, STAR, VERSIONED, Fact, Source
 from storage.warehouse.table import FOLDER, WarehouseTable, schema
 
@@ -95,7 +96,7 @@ def build(
         TryAgain: the store or the lake cannot answer; whatever was not marked stays due.
         NeedsHuman: a table of the warehouse is damaged.
     """
-    with locked_if_free(root / FOLDER / ".build.lock") as ours:
+    with locked_if_free(root / FOLDER / BUILD_LOCK) as ours:
         if not ours:
             return BuildReport(skipped=True)
         return _Build(store, root, now, surroundings, stop).run()

@@ -82,17 +82,6 @@ _SQL = {
     Type.BOOLEAN: ColumnType.BOOLEAN,
     Type.STRING: ColumnType.TEXT,
 }
-_OF = {
-    "mean": "mean of",
-    "min": "least",
-    "max": "greatest",
-    "sum": "sum of",
-    "count": "rows that have",
-    "last": "newest",
-    "inc": "growth of",
-    "true_count": "rows in which it holds:",
-    "value_count": "rows in that state:",
-}
 
 
 def _tags(source: Source, *names: str) -> tuple[Column, ...]:
@@ -108,14 +97,9 @@ def _measures(source: Source, **columns: str) -> tuple[Column, ...]:
             Column(name, _SQL[fields[of].type], fields[of].meaning, fields[of].unit, of) for name, of in columns.items()
         )
     rolled = {column.name: column for column in rollup_columns(source.measurement)}
-    made = []
-    for name, of in columns.items():
-        column = rolled[of]
-        unit = "count" if column.aggregate.endswith("count") else column.field.unit
-        value = f" {column.value}" if column.value else ""
-        meaning = f"{_OF[column.aggregate]}{value} {column.field.meaning}"
-        made.append(Column(name, _SQL[column.type], meaning, unit, of))
-    return tuple(made)
+    return tuple(
+        Column(name, _SQL[rolled[of].type], rolled[of].meaning, rolled[of].unit, of) for name, of in columns.items()
+    )
 
 
 _TELEMETRY = Source(MEASUREMENTS["miner_telemetry"], Tier.HOURLY)

@@ -6,15 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 from prefect.artifacts import acreate_markdown_artifact
 
 from storage.archive.moving import ArchiveReport
 from storage.archive.running import Stop, due_work
-from storage.audit.entry import AuditKind, Detail
-from storage.audit.trail import Trail
 from storage.errors import StoreError
 from storage.progress import told
 from storage.retention_settings import RetentionSettings
@@ -43,7 +40,7 @@ async def archive_step(
     ``archiving.notification_email`` by one of ``channels``.
 
     Raises:
-        StoreError: tables were in trouble, each named; all others were archived.
+        StoreError: tables were in trouble, each named; all others were archived. Other errors likewise.
     """
     jobs = asyncio.Semaphore(retention.archiving.parallel_jobs)
     total, done = ArchiveReport(), 0
@@ -58,29 +55,21 @@ async def archive_step(
         done += 1
         told(done, len(due), name)
 
-    alone = due_work(storage, archive, retention, int(time.time()))
+    alone = due_work(storage, archive, retention, int(time.time()), host=host, actor=ACTOR)
     due = await asyncio.to_thread(alone.__enter__)
     try:
         async with progress_artifact("progress-archive", "archive"):
-            await asyncio.gather(*(one(*job) for job in due))
-    finally:
+            ended = await asyncio.gather(*(one(*job) for job in due), return_exceptions=True)
+    finally:  # once nobody is at it
         await asyncio.to_thread(alone.__exit__, None, None, None)
-    trail = Trail.open(storage.data_directory, host)
-    for part in total.moved:
-        detail: dict[str, Detail] = {
-            "rows": part.rows,
-            "bytes": part.bytes,
-            "sha256": part.sha256,
-            "first": part.first,
-            "last": part.last,
-        }
-        await asyncio.to_thread(partial(trail.record, AuditKind.ARCHIVED, part.path, actor=ACTOR, detail=detail))
     to = retention.archiving.notification_email
     mailed = None if to is None else await asyncio.to_thread(mail, total, to, channels)
     if mailed is not None and mailed.trouble is not None:
         _log.warning("%s", mailed)
     text = in_full(total, "" if mailed is None else str(mailed))
     await acreate_markdown_artifact(text, key="archive", description="The weekly archive")
+    for failure in filter(None, ended):
+        raise failure
     if total.troubles:
         raise StoreError("; ".join(total.troubles))
     return total

@@ -138,11 +138,7 @@ def _columns(declared: Measurement, asked: Asked) -> list[Column]:
 
 def _column(declared: Measurement, name: str, rolled: RollupColumn | None, tier: Tier) -> Column:
     if rolled is not None:
-        unit = "count" if rolled.aggregate.endswith("count") else rolled.field.unit
-        unit = {"seconds": "s", "integral": f"{unit} x s", "last_at": "s"}.get(rolled.aggregate, unit)
-        if rolled.aggregate.endswith("_seconds"):
-            unit = "s"
-        return Column(name, ARROW_TYPES[rolled.type], unit, f"{rolled.aggregate} of the window: {rolled.field.meaning}")
+        return Column(name, ARROW_TYPES[rolled.type], rolled.unit, rolled.meaning)
     of = declared.field_by_name[name]
     stands_for_it = representatives(declared)[name]
     word = {"mean": "mean", "last": "newest"}[stands_for_it.aggregate]

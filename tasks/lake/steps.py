@@ -21,6 +21,9 @@ from storage.lake.location import LakeLocation
 from storage.lake.maintenance import MaintenanceReport, maintain
 from storage.lake.scrub import ScrubReport, scrub
 from storage.retention_settings import TableRetention
+from storage.warehouse.books import BUILT
+from storage.warehouse.star import STAR
+from storage.warehouse.table import WarehouseTable
 from tasks.resilience.interruptible import interruptible
 from tasks.resilience.steps import as_task
 
@@ -31,10 +34,13 @@ CHECK = "flow check-lake"
 
 async def maintain_step(
     root: LakeLocation,
+    data_directory: Path,
+    host: str,
     retention_days: Mapping[str, int] | None = None,
     tables: Mapping[str, TableRetention] | None = None,
 ) -> MaintenanceReport:
-    """Keep every table under ``root`` in shape, see storage.lake.maintenance.
+    """Keep every table under ``root`` in shape, see storage.lake.maintenance. What each try did is told to the audit
+    trail of ``host``.
 
     Raises:
         StoreError: tables were in trouble, each named; all others were kept.
@@ -42,6 +48,7 @@ async def maintain_step(
 
     def work(stop: Callable[[], bool]) -> MaintenanceReport:
         report = maintain(root, int(time.time()), retention_days=retention_days, tables=tables, stop=stop)
+        _tell_trail(Trail.open(data_directory, host), report)
         if report.troubles:
             raise StoreError("; ".join(report.troubles))
         return report
@@ -55,26 +62,23 @@ async def maintain_step(
     )
 
 
-async def tell_trail_step(data_directory: Path, host: str, report: MaintenanceReport) -> None:
-    """Record in the audit trail what was merged, expired and deleted, and new schemas; nothing where nothing was."""
+def _tell_trail(trail: Trail, report: MaintenanceReport) -> None:
+    """Record what was merged, expired and deleted, and new schemas; nothing where nothing was."""
     done = (
         (AuditKind.COMPACTED, report.files_merged),
         (AuditKind.EXPIRED, report.files_expired),
         (AuditKind.VACUUMED, report.files_deleted),
     )
-    trail = Trail.open(data_directory, host)
     for kind, files in done:
         if files:
-            note = partial(trail.record, kind, "lake", actor=ACTOR, detail={"files": files})
-            await asyncio.to_thread(note)
+            trail.record(kind, "lake", actor=ACTOR, detail={"files": files})
     for schema in report.schemas:
         detail: dict[str, Detail] = {
             "version": schema.version,
             "fingerprint": schema.fingerprint,
             "lodeline": schema.lodeline,
         }
-        note = partial(trail.record, AuditKind.SCHEMA_CHANGED, schema.table, actor=ACTOR, detail=detail)
-        await asyncio.to_thread(note)
+        trail.record(AuditKind.SCHEMA_CHANGED, schema.table, actor=ACTOR, detail=detail)
 
 
 async def check_step(root: LakeLocation, data_directory: Path, host: str) -> ScrubReport:
@@ -86,8 +90,11 @@ async def check_step(root: LakeLocation, data_directory: Path, host: str) -> Scr
     reports: list[ScrubReport] = []
 
     def work(stop: Callable[[], bool]) -> ScrubReport:
-        features = [feature_table(root, view) for view in VIEWS.values()]  # as they were known: nothing makes them anew
-        return scrub(root, int(time.time()), others=features, stop=stop)
+        others = [
+            *(feature_table(root, view) for view in VIEWS.values()),
+            *(WarehouseTable(root, star) for star in (*STAR, BUILT)),
+        ]
+        return scrub(root, int(time.time()), others=others, stop=stop)
 
     @task(name="check", cache_policy=NO_CACHE, persist_result=False)
     async def run() -> State[None]:
@@ -98,7 +105,7 @@ async def check_step(root: LakeLocation, data_directory: Path, host: str) -> Scr
         if report.damaged or report.troubles:
             raise NeedsHuman(
                 "; ".join([*report.damaged, *report.troubles]),
-                remedy="Restore these files from a backup; docs/operations.md says how",
+                remedy="Restore these files from a backup, or see lodeline damage list; docs/operations.md says how",
             )
         return Completed(message=checked_in_words(report))
 

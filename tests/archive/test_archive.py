@@ -71,6 +71,31 @@ def host(tmp_path: Path) -> Host:
     return made
 
 
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("at", ["told", "marked"])
+def test_what_left_the_lake_is_told_even_after_a_kill(host: Host, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    heard: list[str] = []
+
+    def told(part: Any) -> None:
+        if at == "told" and len(heard) == 1:
+            raise Killed
+        heard.append(part.source)
+
+    moved = [path.name for path in live_paths(host.lake)]
+    with monkeypatch.context() as patch:
+        if at == "marked":
+            patch.setattr(Catalogue, "mark", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            host.run(told=told)
+    at = ""
+    host.run(told=told)
+    assert set(heard) == set(moved)
+    assert live_paths(host.lake) == []
+
+
 def test_what_moved_reads_the_same_and_is_gone_from_the_lake(host: Host) -> None:
     host.correct(rpm=4242)
     before = host.read("lake")

@@ -88,6 +88,28 @@ def test_rows_that_came_late_are_copied_and_count(host: Host) -> None:
     assert host.run().files == 0
 
 
+def test_roll_ups_that_were_copied_twice_are_restored_once(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+
+    def rolled(sequence: int, *rows: tuple[int, str, int]) -> pa.Table:
+        host.write(*rows)
+        touched = touched_frame([record(sequence, fan_frame(rows))], "host", sequence)
+        assert touched is not None
+        host.store.write([touched])
+        roll_up(host.store, NOON + 2 * DAY, measurements=[FAN.name])
+        assert copy_table(host.store, host.archive, FAN, Tier.HOURLY, SPAN).troubles == []
+        return host.store.read(FAN, Tier.HOURLY, *SPAN)
+
+    rolled(1, (NOON, "m0", 100), (NOON, "m1", 100), (NOON + 3600, "m0", 100))
+    after = rolled(2, (NOON + 60, "m0", 300))  # late: the hour of m0 is another, and all of the slice is copied again
+    assert [part.rows for part in host.catalogue.parts(FAN, Tier.HOURLY)] == [3, 3]
+    for _ in range(2):
+        restore(host.catalogue, host.catalogue.parts(), tmp_path / "restored")
+        restored = EmbeddedStore(tmp_path / "restored").read(FAN, Tier.HOURLY, *SPAN)
+        assert restored["speed_rpm_mean"].to_pylist() == [200.0, 100.0, 100.0]
+        assert restored.equals(after)
+
+
 def test_what_the_store_has_dropped_stays_archived(host: Host, tmp_path: Path) -> None:
     host.run()
     _, archived = host.both()

@@ -64,6 +64,27 @@ def test_a_file_is_named_shown_asked_about_and_set_aside(lake: Path) -> None:
     assert (again["copy"], again["case"]["rows"]) == (str(kept), 3)
 
 
+def test_a_whole_copy_is_put_back(lake: Path) -> None:
+    whole = {path: path.read_bytes() for path in live_paths(lake)}
+    path = damaged(lake)
+    copy = lake.parent / "copy.parquet"
+    copy.write_bytes(whole[path])
+    lodeline("damage", "set-aside", str(path), "--yes")
+    said = lodeline("damage", "list").stdout
+    assert "0 damaged\nset aside:\n" in said
+    assert str(path) in said
+    assert "is not what was written" in lodeline("damage", "put-back", str(path), code=2).stderr
+    assert (
+        "back: 3 rows of mining_raw/miner_fan" in lodeline("damage", "put-back", str(path), "--copy", str(copy)).stdout
+    )
+    assert lodeline("damage", "put-back", str(path), "--copy", str(copy)).stdout == "it is back already\n"
+    assert len(stored_rows(lake)) == 9
+    lodeline("damage", "set-aside", str(damaged(lake)), "--yes")
+    (aside,) = json.loads(lodeline("damage", "list", "--json").stdout)["set_aside"]
+    assert "back as it was, damaged" in lodeline("damage", "put-back", aside["path"], "--as-it-is").stdout
+    lodeline("damage", "list", code=1)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
 import pytest
 
 import storage.damaged.lake as damaged_lake
@@ -14,88 +14,34 @@ from storage.archive.catalogue import Catalogue
 from storage.archive.moving import archive_table
 from storage.archive.reading import ArchiveReader
 from storage.archive.verifying import verify
-from storage.audit.entry import AuditKind
 from storage.audit.trail import Trail
-from storage.damaged.case import Case
 from storage.damaged.elsewhere import elsewhere
 from storage.damaged.lake import live_parts
-from storage.damaged.setting_aside import Damage
-from storage.declaration import MEASUREMENTS, Tier
-from storage.downsample.run import DECLARED_DAYS, RollupReport, roll_up
-from storage.errors import NeedsHuman
+from storage.declaration import Measurement, Tier
+from storage.downsample.run import DECLARED_DAYS
+from storage.errors import NeedsHuman, TryAgain
 from storage.features.table import feature_table
 from storage.features.views import VIEWS
 from storage.lake.maintenance import maintain
 from storage.lake.scrub import FILE_CHECKSUM, scrub
-from storage.lake.sink import LakeSink
 from storage.lake.store import EmbeddedStore
 from storage.lake.table import LakeTable
-from storage.warehouse.star import STAR
-from storage.warehouse.table import WarehouseTable
+from tests.damaged.host import (
+    DAY,
+    HOUR,
+    LATER,
+    TELEMETRY,
+    Host,
+    Killed,
+    damaged_file,
+    flip,
+    hours,
+    rolled_up,
+    second,
+    telemetry,
+)
 from tests.downsample.test_run import polls
-from tests.lake.rows import FAN, NOON, live_paths, record, tick
-
-HOUR, DAY = 3600, 86_400
-LATER = NOON + DAY
-TELEMETRY = MEASUREMENTS["miner_telemetry"]
-
-
-class Host:
-    """A host whose lake is its store: three ticks of fans in the hour after noon, one in the hour after that."""
-
-    def __init__(self, folder: Path) -> None:
-        self.data, self.lake, self.archive = folder, folder / "lake", folder / "archive"
-        self.sink = LakeSink(self.lake, "host")
-        for sequence in (1, 2, 3):
-            self.sink.deliver([tick(sequence)])
-        self.sink.deliver([tick(4, time=NOON + HOUR)])
-
-    @property
-    def damage(self) -> Damage:
-        """As each command opens it anew."""
-        store = EmbeddedStore(self.lake)
-        return Damage(self.data, "host", self.lake, store, Catalogue.open(self.archive), DECLARED_DAYS)
-
-    def cases(self, measurement: str | None = None) -> list[Case]:
-        troubles: list[str] = []
-        found = [case for case in self.damage.search(measurement, None, None, troubles) if case is not None]
-        assert troubles == []
-        return found
-
-    def set_aside(self, path: Path, now: int = LATER) -> None:
-        damage = self.damage
-        if (live := damage.live(str(path))) is None:
-            damage.finish(str(path), why="disk", actor="test")
-        else:
-            damage.set_aside(live, damage.case(live), why="disk", actor="test", now=now)
-
-    def told(self) -> list[str | None]:
-        entries = Trail.open(self.data, "host").entries()
-        return [entry.subject for entry in entries if entry.kind == AuditKind.SET_ASIDE]
-
-    def speeds(self) -> list[int]:
-        """Each tick's rows tell its number."""
-        rows = EmbeddedStore(self.lake).read(FAN, Tier.RAW, 0, NOON * 2)
-        return sorted(set(rows["speed_rpm"].to_pylist()))
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Host:
-    return Host(tmp_path)
-
-
-def flip(path: Path) -> bytes:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0x20
-    path.write_bytes(content)
-    return bytes(content)
-
-
-def second(host: Host) -> Path:
-    """The file of the second tick."""
-    (path,) = (part.path for part in live_parts(LakeTable(host.lake, FAN, Tier.RAW)) if part.first == NOON + 120)
-    assert isinstance(path, Path)
-    return path
+from tests.lake.rows import FAN, NOON, live_paths, record
 
 
 def test_a_damaged_file_is_named_with_what_the_log_says_of_it(host: Host) -> None:
@@ -179,10 +125,6 @@ def test_behind_a_file_that_the_disk_does_not_give_the_others_are_read(
     assert f"{paths[0]}: [Errno 5] Input/output error" in troubles[0]
 
 
-class Killed(BaseException):
-    pass
-
-
 @pytest.mark.parametrize("at", ["note", "storage.damaged.setting_aside.hold", "commit before", "commit after", "told"])
 def test_killed_anywhere_the_same_again_goes_on(host: Host, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
     path = second(host)
@@ -263,24 +205,6 @@ def test_killed_between_catalogue_and_trail_the_archive_goes_on(host: Host, monk
     assert host.told() == [str(path)]
 
 
-def telemetry(host: Host) -> tuple[list[Path], EmbeddedStore]:
-    """Two files of noon (100 and 300 H/s), one of the next hour; all rolled up."""
-    for sequence, (second_, rate) in enumerate([(0, 100.0), (60, 300.0), (HOUR, 500.0)], start=11):
-        host.sink.deliver([record(sequence, polls([("m0", NOON + second_, rate, 1)]))])
-    store = EmbeddedStore(host.lake)
-    rolled_up(store)
-    parts = sorted(live_parts(LakeTable(host.lake, TELEMETRY, Tier.RAW)), key=lambda part: part.first)
-    return [Path(str(part.path)) for part in parts], store
-
-
-def rolled_up(store: EmbeddedStore, now: int = NOON + 2 * DAY) -> RollupReport:
-    return roll_up(store, now, measurements=[TELEMETRY.name])
-
-
-def hours(store: EmbeddedStore) -> list[float]:
-    return store.read(TELEMETRY, Tier.HOURLY, 0, NOON * 2)["hashrate_hs_mean"].to_pylist()  # type: ignore[no-any-return]
-
-
 def test_what_was_rolled_up_of_its_rows_stays_whatever_comes_late(host: Host) -> None:
     paths, store = telemetry(host)
     assert hours(store) == [200.0, 500.0]  # (100 + 300) / 2, and 500
@@ -298,6 +222,37 @@ def test_what_was_rolled_up_of_its_rows_stays_whatever_comes_late(host: Host) ->
     assert report.watermark["miner_telemetry"] > NOON + DAY
     days = EmbeddedStore(host.lake).read(TELEMETRY, Tier.DAILY, 0, NOON * 2)
     assert days["hashrate_hs_count"].to_pylist() == [1 + 1 + 2 + 2]
+
+
+@pytest.mark.parametrize("tier", [Tier.RAW, Tier.HOURLY])
+def test_what_is_set_aside_while_it_is_rolled_up_spoils_no_roll_up(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tier: Tier
+) -> None:
+    paths, store = telemetry(host)
+    before = [store.read(TELEMETRY, of, 0, NOON * 2) for of in (Tier.HOURLY, Tier.DAILY)]
+    parts = live_parts(LakeTable(host.lake, TELEMETRY, Tier.HOURLY))
+    path = paths[1] if tier is Tier.RAW else next(Path(str(part.path)) for part in parts if part.first == NOON)
+    late = NOON + 120 if tier is Tier.RAW else NOON + 8 * HOUR
+    host.sink.deliver([record(20, polls([("m0", late, 700.0, 1)]))])
+    read = EmbeddedStore.read
+
+    def meanwhile(self: EmbeddedStore, measurement: Measurement, of: Tier, start: int, *rest: Any, **more: Any) -> Any:
+        whole_day = tier is Tier.RAW or (start % DAY == 0 and "columns" not in more)
+        if (measurement.name, of) == (TELEMETRY.name, tier) and whole_day and path.exists():
+            monkeypatch.setattr(EmbeddedStore, "read", read)
+            flip(path)
+            host.set_aside(path, NOON + 40 * DAY)  # too late to make hours anew of raw
+            path.unlink()
+        return read(self, measurement, of, start, *rest, **more)
+
+    monkeypatch.setattr(EmbeddedStore, "read", meanwhile)
+    if tier is Tier.RAW:
+        with pytest.raises(TryAgain, match="were set aside while"):
+            rolled_up(EmbeddedStore(host.lake))
+    rolled_up(EmbeddedStore(host.lake))
+    after = [EmbeddedStore(host.lake).read(TELEMETRY, of, 0, NOON * 2) for of in (Tier.HOURLY, Tier.DAILY)]
+    assert after[1].equals(before[1])
+    assert tier is Tier.HOURLY or after[0].equals(before[0])
 
 
 def test_an_hour_that_was_not_rolled_up_is_made_of_what_is_left(host: Host) -> None:
@@ -347,21 +302,6 @@ def test_where_else_the_rows_are(host: Host) -> None:
     ]
 
 
-def one_row(schema: pa.Schema) -> pa.Table:
-    """A row of ``schema`` at noon, with a 1 in each column."""
-    columns = [
-        pa.array([NOON * 1_000_000 if field.name == "time" else 1], pa.int64()).cast(field.type) for field in schema
-    ]
-    return pa.Table.from_arrays(columns, schema=schema)
-
-
-def damaged_file(table: LakeTable) -> Path:
-    table.append([(0, one_row(table.schema))])
-    (part,) = live_parts(table)
-    flip(path := Path(str(part.path)))
-    return path
-
-
 def test_a_file_of_features_is_taken_out(host: Host) -> None:
     table = feature_table(host.lake, VIEWS["miner_hourly"])
     path = damaged_file(table)
@@ -370,13 +310,6 @@ def test_a_file_of_features_is_taken_out(host: Host) -> None:
     host.set_aside(path)
     assert live_parts(table) == ()
     assert host.told() == [str(path)]
-
-
-def test_of_the_warehouse_it_says_what_to_do_instead(host: Host) -> None:
-    path = damaged_file(WarehouseTable(host.lake, STAR[0]))
-    assert [case.path for case in host.cases()] == [str(path)]
-    with pytest.raises(NeedsHuman, match="the next build makes all of it anew"):
-        host.set_aside(path)
 
 
 def test_a_damaged_book_of_checksums_is_found_and_taken_out_as_well(host: Host) -> None:

@@ -69,6 +69,8 @@ ELSEWHERE: tuple[tuple[str, str], ...] = (
      "tests/command/test_provision.py::test_makes_what_is_missing_with_the_retention_of_the_configuration"),
     (r"lodeline damage set-aside",
      "tests/command/test_damage.py::test_a_file_is_named_shown_asked_about_and_set_aside"),
+    (r"lodeline damage put-back",
+     "tests/command/test_damage.py::test_a_whole_copy_is_put_back"),
     (r"lodeline discover .*--dry-run", "tests/command/test_discover.py::test_a_dry_run_writes_nothing"),
     (r"lodeline discover", "tests/command/test_discover.py::test_what_is_found_is_listed_and_written"),
     (r"lodeline pools --pool", "tests/command/test_pools.py::test_one_pool"),

@@ -23,6 +23,7 @@ from storage.store import Store
 from tests.downsample.reckoning import check_equal, reckoned
 from tests.downsample.test_run import DAY, HOUR, ONLY, TELEMETRY, T, deliver
 from tests.influx.server import InfluxServer
+from tests.memory import memory_folder
 
 Row = dict[str, Any]
 Delivery = list[Row]
@@ -31,13 +32,6 @@ STOP = 26 * HOUR
 """Rows lie in the first 26 hours: one day is whole, the next has begun."""
 APART = 40 * DAY
 """Between examples in one store: further than raw is kept, so none sees another."""
-
-
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    opened = EmbeddedStore(tmp_path_factory.mktemp("lake"))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -136,10 +130,11 @@ _SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.
 
 @settings(max_examples=12, deadline=None, suppress_health_check=_SLOW)
 @given(deliveries, st.randoms(use_true_random=False))
-def test_the_lake_equals_an_independent_computation(
-    embedded: Store, parts: list[Delivery], chance: random.Random
-) -> None:
-    check(embedded, parts, chance)
+def test_the_lake_equals_an_independent_computation(parts: list[Delivery], chance: random.Random) -> None:
+    with memory_folder() as folder:
+        store = EmbeddedStore(folder)
+        check(store, parts, chance)
+        store.close()
 
 
 @pytest.mark.influx

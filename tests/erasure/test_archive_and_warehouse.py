@@ -10,7 +10,6 @@ import pytest
 
 from storage.archive.catalogue import Catalogue
 from storage.archive.moving import archive_table
-from storage.archive.part import ArchivedPart
 from storage.archive.reading import ArchiveReader
 from storage.archive.restoring import restore
 from storage.archive.verifying import verify
@@ -77,19 +76,27 @@ def test_nothing_of_it_is_left_and_all_of_the_others(host: Path) -> None:
     assert files == {part.path for part in catalogue.parts()}
 
 
-def test_killed_before_the_old_file_is_dropped_the_next_run_ends_it(
-    host: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("at", ["its entry is dropped", "it is deleted"])
+def test_killed_before_the_old_file_is_gone_the_next_run_ends_it(
+    host: Path, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     class Killed(BaseException):
         pass
 
-    def die(_: Catalogue, part: ArchivedPart) -> None:
-        raise Killed
+    real = Path.unlink
 
-    monkeypatch.setattr(Catalogue, "drop", die)
-    with pytest.raises(Killed):
-        run(host)
-    monkeypatch.undo()
+    def die(path: Path, **more: bool) -> None:
+        if path.suffix == ".parquet" and path.is_relative_to(host / "archive"):
+            raise Killed
+        real(path, **more)
+
+    with monkeypatch.context() as patch:
+        if at == "it is deleted":
+            patch.setattr(Path, "unlink", die)
+        else:
+            patch.setattr(Catalogue, "drop", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            run(host)
     done = run(host)
     assert done.is_done, done
     assert archived(host).num_rows == 61 * 3

@@ -123,11 +123,9 @@ def test_parquet_knows_its_units(folder: Path, tmp_path: Path) -> None:
     schema = pq.read_schema(file)
     units = {field.name: field.metadata[b"unit"].decode() for field in schema}
     assert units == dict.fromkeys([*TAGS, "quality_flags"], "") | {
-        "power_w": "W", "power_w_max": "W", "power_w_integral": "W x s", "state_mining_seconds": "s",
+        "power_w": "W", "power_w_max": "W", "power_w_integral": "J", "state_mining_seconds": "s",
     }  # fmt: skip
-    assert (
-        schema.field("power_w_max").metadata[b"meaning"] == b"max of the window: power drawn, as the miner reports it"
-    )
+    assert schema.field("power_w_max").metadata[b"meaning"] == b"greatest power drawn, as the miner reports it"
     assert schema.metadata[b"lodeline.tier"] == b"hourly"
 
 

@@ -154,7 +154,7 @@ def run(folder: Path, url: str, names: list[str], kills: int, longest_s: float) 
 
 
 def test_every_accepted_point_has_one_place_after_110_kills(tmp_path):
-    run(tmp_path, "", ["sqlite", "files"], 110, 0.25)
+    run(tmp_path, "", ["sqlite", "files"], 110, 0.1)
 
 
 @pytest.mark.influx
@@ -166,6 +166,6 @@ def test_the_same_with_influxdb_and_the_lake(tmp_path):
     try:
         for bucket in BUCKETS:
             server.query(f'CREATE DATABASE "{bucket}"')
-        run(tmp_path, server.url, ["influx", "lake"], 40, 1.0)
+        run(tmp_path, server.url, ["influx", "lake"], 40, 0.4)
     finally:
         server.stop()

@@ -111,16 +111,23 @@ async def test_the_lake_is_kept(lake):
     assert "tables" in state.message
 
 
-async def test_a_table_in_trouble_fails_the_upkeep_with_its_reason(lake, monkeypatch):
+async def test_a_table_in_trouble_fails_the_upkeep_with_its_reason_and_the_trail_has_the_rest(
+    lake, tmp_path, monkeypatch
+):
     from flows.maintain_lake import maintain_lake
+    from storage.audit.trail import Trail
     from storage.lake.maintenance import MaintenanceReport
     from tasks.lake import steps
 
-    monkeypatch.setattr(steps, "maintain", lambda root, now, **_: MaintenanceReport(troubles=["table x is torn"]))
+    reports = (MaintenanceReport(files_merged=merged, troubles=["table x is torn"]) for merged in (7, 0, 2))
+    monkeypatch.setattr(steps, "maintain", lambda root, now, **_: next(reports))
     monkeypatch.setattr(steps, "FIRST_DELAY_S", 0)
     state = await maintain_lake(return_state=True)
     assert state.is_failed()
     assert "table x is torn" in str(state.message)
+    (path,) = (tmp_path / "audit").glob("*.jsonl")
+    told = [entry.detail for entry in Trail.open(tmp_path, path.stem).entries() if entry.kind == "compacted"]
+    assert told == [{"files": 7}, {"files": 2}], "what each of three tries did to the others"
 
 
 async def test_a_host_without_a_lake_has_nothing_to_keep(lake, monkeypatch):

@@ -6,6 +6,8 @@ import pytest
 
 from storage.declaration import BUCKETS
 from storage.influx.settings import InfluxSettings
+from storage.influx.sink import InfluxSink
+from storage.influx.store import InfluxStore
 from tests.influx.server import InfluxServer
 
 
@@ -21,6 +23,17 @@ def influx_server(tmp_path_factory) -> Iterator[InfluxServer]:
 @pytest.fixture
 def influx(influx_server: InfluxServer) -> InfluxSettings:
     """Settings of a server whose declared databases exist, empty and without retention (fixed dates would age out)."""
+    return emptied(influx_server)
+
+
+@pytest.fixture(scope="module")
+def influx_of_module(influx_server: InfluxServer) -> InfluxSettings:
+    """The same, emptied once: for tests that look at what no other one of the module writes."""
+    return emptied(influx_server)
+
+
+def emptied(influx_server: InfluxServer) -> InfluxSettings:
+    """Empty the declared databases, those that are not empty."""
     asked = "; ".join(["SHOW DATABASES", *(f'SHOW MEASUREMENTS ON "{name}"' for name in BUCKETS)])
     listed, *measurements = influx_server.query(asked)["results"]
     existing = {row[0] for row in listed["series"][0].get("values", ())}
@@ -28,3 +41,17 @@ def influx(influx_server: InfluxServer) -> InfluxSettings:
     for name in set(BUCKETS) - (existing & empty):
         influx_server.query(f'DROP DATABASE "{name}"; CREATE DATABASE "{name}"')
     return InfluxSettings(url=influx_server.url)
+
+
+@pytest.fixture
+def store(influx: InfluxSettings) -> Iterator[InfluxStore]:
+    one = InfluxStore(influx)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def sink(influx: InfluxSettings) -> Iterator[InfluxSink]:
+    one = InfluxSink(influx, "host-1")
+    yield one
+    one.close()

@@ -1,5 +1,6 @@
 import errno
 import multiprocessing
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -104,16 +105,28 @@ def test_two_hours_utc_of_a_november_night_in_new_york_belong_to_the_utc_day(tmp
 
 def test_rows_that_no_longer_fit_are_dead_lettered_and_the_others_stored(tmp_path):
     frame = Frame("miner_fan", [NOON, NOON], {"miner_id": ["a", "b"], "speed_rpm": [1, 1.9]})
-    gone = Frame("miner_wing", [NOON], {"miner_id": ["a"], "span_m": [2.0]})
-    receipt = LakeSink(tmp_path, "host").deliver([record(1, frame, gone)])
+    receipt = LakeSink(tmp_path, "host").deliver([record(1, frame)])
     assert receipt.stored == 1
     assert [(dead.measurement, dead.reason) for dead in receipt.dead] == [
         ("miner_fan", "miner_fan.speed_rpm row 0: expected integer, got 1.9"),
-        ("miner_wing", "measurement 'miner_wing' is not declared; see docs/data-dictionary.md"),
     ]
     assert '"speed_rpm":1.9' in receipt.dead[0].line
-    assert LakeSink(tmp_path, "host").deliver([record(1, frame, gone)]) == receipt
+    assert LakeSink(tmp_path, "host").deliver([record(1, frame)]) == receipt
     assert values(tmp_path) == [1]
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        (Frame("miner_wing", [NOON], {"miner_id": ["a"], "span_m": [2.0]}), "holds miner_wing, which this version"),
+        (Frame("miner_fan", [NOON], {"miner_id": ["a"], "pitch": [2.0]}), "holds miner_fan with ['pitch'], which"),
+    ],
+)
+def test_what_another_version_wrote_is_held_and_not_given_up(tmp_path, frame, said):
+    known = Frame("miner_fan", [NOON], {"miner_id": ["b"], "speed_rpm": [1]})
+    with pytest.raises(NeedsHuman, match=re.escape(said)):
+        LakeSink(tmp_path, "host").deliver([record(1, known, frame)])
+    assert not LakeTable(tmp_path, FAN, Tier.RAW).exists()
 
 
 def test_touched_hours_are_written_after_the_data(tmp_path, monkeypatch):

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from deployments.settings import load_settings
 from storage.archive.moving import ArchiveReport
-from storage.declaration import BUCKETS
+from storage.declaration import BUCKETS, MEASUREMENTS, Tier
 from storage.errors import ConfigurationError
 from storage.influx.provision import provision
 from storage.influx.settings import InfluxSettings
@@ -35,6 +35,26 @@ def nested(key: str, value: object) -> dict[str, Any]:
         value = {word: value}
     assert isinstance(value, dict)
     return value
+
+
+SOURCES = {
+    measurement.buckets[finer]
+    for measurement in MEASUREMENTS.values()
+    for finer, coarser in ((Tier.RAW, Tier.HOURLY), (Tier.HOURLY, Tier.DAILY))
+    if coarser in measurement.buckets
+}
+"""Buckets that are rolled up."""
+
+
+@pytest.mark.parametrize("bucket", sorted(BUCKET_KEYS))
+def test_what_is_rolled_up_is_kept_until_its_last_hour_can_be(bucket: str) -> None:
+    """A day's last hour is rolled up on the next day, of rows that are all kept then: so not of one day."""
+    document = nested(BUCKET_KEYS[bucket], {"retention_days": 1})
+    if bucket in SOURCES:
+        with pytest.raises(ValidationError, match="greater than or equal to 2"):
+            RetentionSettings.model_validate(document)
+    else:
+        assert RetentionSettings.model_validate(document).bucket_days()[bucket] == 1
 
 
 @pytest.mark.parametrize("bucket", IN_INFLUX)
