@@ -54,9 +54,11 @@ class HonouringStore:
         """See :meth:`storage.store.Store.windows`."""
         return self._store.windows(measurement, start, stop, every_s, aggregates=aggregates, by=by, where=where)
 
-    def newest(self, measurement: Measurement, since: int, *, where: Where | None = None) -> pa.Table:
+    def newest(
+        self, measurement: Measurement, since: int, *, before: int | None = None, where: Where | None = None
+    ) -> pa.Table:
         """See :meth:`storage.store.Store.newest`."""
-        return self._store.newest(measurement, since, where=where)
+        return self._store.newest(measurement, since, before=before, where=where)
 
     def replace(self, measurement: Measurement, tier: Tier, start: int, stop: int, rows: pa.Table) -> None:
         """See :meth:`storage.store.Store.replace`."""
