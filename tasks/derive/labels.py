@@ -41,14 +41,15 @@ class Labels:
         return Labels(pairs, np.repeat(np.array(usual, dtype=np.int64), grid.hours).reshape(-1, grid.hours))
 
     @staticmethod
-    def told(grid: HourGrid, telemetry: pa.Table, labels: Mapping[str, Pair]) -> Labels:
-        """By hourly rows of ``telemetry`` with :data:`READ`; where there is none as :meth:`configured`."""
+    def told(grid: HourGrid, telemetry: pa.Table, labels: Mapping[str, Pair], belonged: Bools) -> Labels:
+        """By hourly rows of ``telemetry`` with :data:`READ`; where there is none as :meth:`configured`, as far as a
+        miner ``belonged`` to the fleet (miners x hours)."""
         words = [pc.fill_null(telemetry[name], "") for name in ("model", "site")]
         texts = pc.binary_join_element_wise(*words, _BETWEEN).combine_chunks().dictionary_encode()
         named = [(model, site) for model, _, site in (one.partition(_BETWEEN) for one in texts.dictionary.to_pylist())]
         usual = Labels.configured(grid, labels)
         pairs = [*usual.pairs, *sorted(set(named) - set(usual.pairs))]
-        numbers = usual.numbers.reshape(-1).copy()
+        numbers = np.where(belonged, usual.numbers, -1).reshape(-1)
         codes = np.array([pairs.index(pair) for pair in named], dtype=np.int64)[np.asarray(texts.indices)]
         most_last = np.argsort(read_s(telemetry), kind="stable")
         places, codes = grid.places(telemetry)[most_last], codes[most_last]

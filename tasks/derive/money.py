@@ -43,6 +43,7 @@ from tasks.derive.hour_grid import (
     within_the_hour,
 )
 from tasks.derive.labels import Bools, Group, Labels, read_s
+from tasks.derive.membership import belonged
 from tasks.derive.returns import break_even_days, cumulative, roi_percent, trailing_mean
 from tasks.derive.tariff import usd_per_kwh
 from tasks.derive.windows import Inputs, Window, by_day, due_windows, mark_derived
@@ -113,7 +114,7 @@ def _day_frames(grid: HourGrid, hourly: Money, groups: Mapping[Group, Bools], fl
     unpriced = np.array([[name not in fleet.purchase_price_usd] for name in grid.miners])
     whole = of_whole_day(of_members(hourly, groups["fleet", "fleet"]))
     whole = replace(whole, lacks={**whole.lacks, "roi_percent:no_purchase_price": unpriced})
-    frames = [_miner_frame(grid, whole, np.ones((len(grid.miners), 1), dtype=np.bool_))]
+    frames = [_miner_frame(grid, whole, np.any(groups["fleet", "fleet"], axis=1, keepdims=True))]
     for at, by_hour in groups.items():
         there = np.any(by_hour, axis=1, keepdims=True)
         group = of_group(of_whole_day(of_members(hourly, by_hour)), there)
@@ -147,7 +148,7 @@ def hour_inputs(store: Store, fleet: Fleet, start: int, stop: int) -> tuple[Hour
     with model and site of each."""
     telemetry = store.read(_TELEMETRY, Tier.HOURLY, start, stop, columns=_READ)
     grid = HourGrid(sorted({*fleet.miners, *pc.unique(telemetry["miner_id"]).to_pylist()}), start, stop)
-    labels = Labels.told(grid, telemetry, fleet.miners)
+    labels = Labels.told(grid, telemetry, fleet.miners, belonged(store, NAME, "hours", grid, fleet.miners))
     places = grid.places(telemetry)
     of = within_the_hour({name: grid.laid_out(floats(telemetry[name]), places) for name in _READ})
     pools = credited_work(store, fleet.economics, grid)

@@ -20,6 +20,7 @@ from storage.store import Store
 from tasks.derive.by_hand import hours_by_hand, planned_by_hand, without_standing
 from tasks.derive.changed import write_changed
 from tasks.derive.hour_grid import Floats, HourGrid, floats, frame_of, known_seconds, ratio, within_the_hour
+from tasks.derive.membership import belonged
 from tasks.derive.operational import COOLING_WINDOWS, WINDOW_S, HourSums, operational_columns
 from tasks.derive.windows import Inputs, Window, by_day, due_windows, mark_derived
 from tasks.normalize.nameplates import algorithm_of, nameplate
@@ -82,14 +83,14 @@ def operational_frames(store: Store, miners: Mapping[str, str], windows: Sequenc
     grid, sums = hour_sums(store, miners, start, stop)
     if not grid.miners:
         return []
-    there = np.isin(grid.miners, list(miners))[:, None] | ~np.isnan(sums.seconds)
+    there = belonged(store, NAME, "coverage_percentage", grid, miners) | ~np.isnan(sums.seconds)
     hours = [one.start for one in windows if one.tier is Tier.HOURLY]
     frames = []
     if hours:
         wanted = there & np.isin(grid.starts(), hours)
         frames.append(frame_of(NAME, grid, operational_columns(sums, whole=False), wanted.reshape(-1)))
     if any(one.tier is Tier.DAILY for one in windows):
-        frames.append(frame_of(NAME, grid.as_one(), operational_columns(sums, whole=True)))
+        frames.append(frame_of(NAME, grid.as_one(), operational_columns(sums, whole=True), np.any(there, axis=1)))
     return frames
 
 

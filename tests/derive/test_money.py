@@ -223,6 +223,23 @@ def test_an_hour_in_which_nobody_was_read_is_an_hour_of_which_no_profit_is_known
     assert (told["hours_known"], told["hours"]) == (1, 6)
 
 
+def test_a_miner_that_is_added_was_not_there_before(store: Counting):
+    hour_of(store)
+    derive_financial(store, FLEET, DUE)
+    more = Fleet({**FLEET.miners, "new": ("S19", "hall")}, FLEET.electricity, FLEET.economics)
+    arrive(store, readings(MIDNIGHT + HOUR_S, EVERY, "new")[:1])
+    roll_up(store, DUE + 2 * HOUR_S, measurements=["miner_telemetry"])
+    derive_financial(store, more, DUE + 2 * HOUR_S)
+    assert [row["time"] for row in rows(store) if row["miner_id"] == "new"] == [1, 2]
+    fleet = [row for row in rows(store, name="financial_summary") if row["scope"] == "fleet"]
+    assert [row["miners"] for row in fleet] == [2, 3, 3]
+    # a gap of it that is filled afterwards is an hour of it
+    arrive(store, readings(MIDNIGHT, EVERY, "new")[:1], delivery=2)
+    roll_up(store, DUE + 2 * HOUR_S, measurements=["miner_telemetry"])
+    derive_financial(store, more, DUE + 2 * HOUR_S)
+    assert [row["time"] for row in rows(store) if row["miner_id"] == "new"] == [0, 1, 2]
+
+
 @pytest.mark.parametrize("since", ["", ", since: 2026-01-01"])
 def test_two_fees_of_a_pool_since_the_same_day_are_refused(tmp_path: Path, since: str):
     file = tmp_path / "data_collection_config.yaml"
