@@ -211,19 +211,8 @@ def test_work_that_no_pool_has_seen_says_so(store: Counting):
     assert rows(store)[0]["reason"] == "revenue:measured_by_miner,revenue:seen_by_no_pool"
 
 
-def test_an_hour_in_which_nobody_was_read_is_an_hour_of_which_no_profit_is_known(store: Counting):
-    hour_of(store)
-    derive_financial(store, FLEET, DUE + 2 * HOUR_S)
-    a = [row for row in rows(store) if row["miner_id"] == "a"]
-    assert [(row["time"], row["hours"]) for row in a] == [(0, 1), (1, 0), (2, 0)]
-    assert a[2]["reason"] == "revenue:no_work,revenue:no_hashprice,cost:no_power"
-    fleet = [row for row in rows(store, name="financial_summary") if row["scope"] == "fleet"]
-    assert [row["miners_known"] for row in fleet] == [1, 0, 0]
-    (told,) = profit(store, FLEET.miners, MIDNIGHT, MIDNIGHT + 3 * HOUR_S, every="period").to_pylist()
-    assert (told["hours_known"], told["hours"]) == (1, 6)
-
-
-def test_a_miner_that_is_added_was_not_there_before(store: Counting):
+def test_a_miner_that_is_added_was_not_there_before_and_of_a_dark_hour_no_profit_is_known(store: Counting):
+    """Two miners, one of which is read for an hour; then a third, which is read for an hour; then none is."""
     hour_of(store)
     derive_financial(store, FLEET, DUE)
     more = Fleet({**FLEET.miners, "new": ("S19", "hall")}, FLEET.electricity, FLEET.economics)
@@ -233,6 +222,11 @@ def test_a_miner_that_is_added_was_not_there_before(store: Counting):
     assert [row["time"] for row in rows(store) if row["miner_id"] == "new"] == [1, 2]
     fleet = [row for row in rows(store, name="financial_summary") if row["scope"] == "fleet"]
     assert [row["miners"] for row in fleet] == [2, 3, 3]
+    assert [row["miners_known"] for row in fleet] == [1, 0, 0], "of the second hour there is no price"
+    dark = next(row for row in rows(store) if (row["miner_id"], row["time"]) == ("a", 2))
+    assert (dark["hours"], dark["reason"]) == (0, "revenue:no_work,revenue:no_hashprice,cost:no_power")
+    (told,) = profit(store, more.miners, MIDNIGHT, MIDNIGHT + 3 * HOUR_S, every="period").to_pylist()
+    assert (told["hours_known"], told["hours"]) == (1, 8)
     # a gap of it that is filled afterwards is an hour of it
     arrive(store, readings(MIDNIGHT, EVERY, "new")[:1], delivery=2)
     roll_up(store, DUE + 2 * HOUR_S, measurements=["miner_telemetry"])

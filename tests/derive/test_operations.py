@@ -126,11 +126,12 @@ def test_a_run_killed_before_its_mark_leaves_what_a_whole_one_leaves(store: Coun
 
 
 def test_an_hour_in_which_nobody_was_read_has_rows_that_say_so_until_its_readings_come(store: Counting):
-    """Read from 00:00 to 01:00 and from 03:00 to 04:00."""
-    arrive(store, readings(MIDNIGHT, EVERY))
+    """Read from 00:00 to 01:00 and from 03:00 to 04:00; a miner that is configured no more in the first hour alone."""
+    arrive(store, [*readings(MIDNIGHT, EVERY), *readings(MIDNIGHT, EVERY, "sold")])
     arrive(store, readings(MIDNIGHT + 3 * HOUR_S, EVERY))
     end = MIDNIGHT + 4 * HOUR_S + GRACE_S
     assert derived(store, end).windows == 4
+    assert [hour for miner, hour in rows(store) if miner == "sold"] == [0]
     dark = {miner: rows(store)[miner, 2] for miner in MINERS}
     for row in dark.values():
         assert (row["coverage_percentage"], row["reason"]) == (0.0, "no_readings")
@@ -142,14 +143,6 @@ def test_an_hour_in_which_nobody_was_read_has_rows_that_say_so_until_its_reading
     assert (late["coverage_percentage"], late["uptime_percentage"]) == (100.0, 100.0)
     assert late["reason"] == "thermal_efficiency:air_assumed"
     assert rows(store)["b", 2]["reason"] == "no_readings"
-
-
-def test_a_miner_that_is_configured_no_more_has_rows_of_the_hours_in_which_it_was_read(store: Counting):
-    arrive(store, [*readings(MIDNIGHT, EVERY), *readings(MIDNIGHT, EVERY, "sold")])
-    arrive(store, readings(MIDNIGHT + 2 * HOUR_S, EVERY))
-    derived(store, MIDNIGHT + DAY_S + GRACE_S)  # all hours, and the day, at once
-    assert [hour for miner, hour in rows(store) if miner == "sold"] == [0]
-    assert rows(store, "1d")["sold", 0]["coverage_percentage"] == pytest.approx(100 * 1 / 24, rel=0.4)
 
 
 def test_late_readings_change_their_hour_as_if_they_had_been_there(store: Counting, tmp_path: Path):

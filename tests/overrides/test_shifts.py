@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from tasks.derive.anomaly.stream import Watch, Watched
 from tasks.miners.driver import Target as Asked
 from tasks.miners.fleet import Fleet
 from tasks.miners.memory import MemoryFile
@@ -58,6 +59,27 @@ async def test_a_miner_forced_to_a_state_is_asked_as_ever() -> None:
     outcome = await fleet_of(told, [miner(1), miner(2)], overrides=by_hand(forced)).tick(BASE)
     assert outcome.polled == 2
     assert rows(outcome, "miner_event")["m1"]["new"].startswith("maintenance by hand until")
+
+
+async def test_the_detector_of_anomalies_is_told_at_once_who_is_off_on_purpose() -> None:
+    class Listening(Watch):
+        def look(self, slot: int, records: Any, off: Any = ()) -> Watched:
+            seen.append((slot - BASE, sorted(off)))
+            return Watched()
+
+    seen: list[Any] = []
+    hands = [
+        override("m1", made=BASE + 60.0, until=BASE + 120.0),
+        override("m2", Kind.FORCE, made=BASE + 60.0, state="maintenance"),
+        override("m3", Kind.FORCE, made=BASE + 60.0, state="stopped"),
+        override("m4", Kind.FORCE, made=BASE + 60.0, state="failed"),
+        override("m5", Kind.REDETECT, made=BASE + 60.0),
+    ]
+    miners = [miner(number) for number in range(1, 6)]
+    fleet = fleet_of(Told(), miners, overrides=by_hand(*hands), watch=Listening([]))
+    for slot in range(BASE, BASE + 180, 60):
+        await fleet.tick(slot)
+    assert seen == [(0, []), (60, ["m1", "m2", "m3"]), (120, ["m2", "m3"])]
 
 
 async def test_where_all_are_paused_ticks_go_on_at_the_usual_interval() -> None:
