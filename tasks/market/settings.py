@@ -8,10 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from storage.configuration import ApiKey, PollingInterval, Section, WebAddress
+from tasks.market.coin_id import CoinId
 from tasks.market.network.settings import NetworkSettings
-
-Coin = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
-"""A provider's id of a coin or currency: lower case, e.g. ``bitcoin`` (not BTC)."""
 
 
 class CoinGeckoIntervals(Section):
@@ -37,7 +35,7 @@ class CoinGeckoSettings(Section):
     """Plan that the key is of: address, rate and credits of a month follow from it."""
     credits_a_month: Annotated[int, Field(ge=1)] | None = None
     """Credits of the account in a calendar month, in the place of the plan's; without a key there is no limit."""
-    coins: Annotated[tuple[Coin, ...], Field(min_length=1)] = ("bitcoin", "ethereum", "litecoin", "dogecoin")
+    coins: Annotated[tuple[CoinId, ...], Field(min_length=1)] = ("bitcoin", "ethereum", "litecoin", "dogecoin")
     """CoinGecko's ids of the coins to follow."""
     vs_currencies: Annotated[tuple[Literal["usd", "btc"], ...], Field(min_length=1)] = ("usd", "btc")
     """Currencies to price them in; USD is always among them. BTC is worked out of USD where it is not asked for."""
@@ -68,7 +66,7 @@ class CoinMarketCapSettings(Section):
     """Plan of the account, which says how many credits a month it has."""
     credits_a_month: Annotated[int, Field(ge=1)] | None = None
     """Credits of the account in a calendar month, in the place of the plan's."""
-    coins: Annotated[tuple[Coin, ...], Field(min_length=1)] | None = None
+    coins: Annotated[tuple[CoinId, ...], Field(min_length=1)] | None = None
     """Lodeline's ids of the coins to keep; those of market_data.coingecko where not set."""
     limit: Annotated[int, Field(ge=1, le=5000)] = 200
     """How many coins are listed, by market capitalisation; a credit for each 200 begun."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from storage.configuration import ApiKey, Name, PollingInterval, Section, WebAddress
-from tasks.market.coins import COINS
+from tasks.market.coins import COINS, by_symbol
 
 PoolKind = Literal["litecoinpool", "viabtc", "mining_dutch", "f2pool"]
 
@@ -59,7 +59,9 @@ class PoolSettings(Section):
     def _known_coins(cls, coins: tuple[str, ...]) -> tuple[str, ...]:
         for position, coin in enumerate(coins):
             if coin not in COINS:
-                raise ValueError(f"{coin!r} is no coin that Lodeline knows; one of {', '.join(COINS)}")
+                meant = by_symbol(coin)
+                hint = f"its id is {meant.id}" if meant is not None else f"one of {', '.join(COINS)}"
+                raise ValueError(f"{coin!r} is no coin that Lodeline knows; {hint}")
             if coin in coins[:position]:
                 raise ValueError(f"{coin} is there twice")
         return coins

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.market.settings import MarketSettings
+from tasks.pools.settings import PoolSettings
 from tests.market.accounts import CMC_KEY, COINS, KEY
 
 TEMPLATE: dict[str, Any] = {
@@ -56,3 +57,26 @@ def test_a_fault_is_told_with_its_place_and_without_the_keys(section: str, more:
     assert where in str(caught.value)
     assert CMC_KEY not in str(caught.value)
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("BTC", "'BTC' is the symbol of Bitcoin; its id is bitcoin"),
+        ("doge", "'doge' is the symbol of Dogecoin; its id is dogecoin"),
+        ("Some Coin", "'Some Coin' is no id of a coin"),
+    ],
+)
+def test_who_writes_a_symbol_is_told_the_id(written: str, said: str) -> None:
+    """CoinGecko leaves out what it does not know without a word: prices would be missing, and nobody would say why."""
+    for section in ({"coingecko": {"coins": [written]}}, {"network": {"coins": [written]}}):
+        with pytest.raises(ValidationError, match=said):
+            MarketSettings.model_validate(section)
+    with pytest.raises(ValidationError, match="its id is bitcoin" if written == "BTC" else "is no coin"):
+        PoolSettings.model_validate({"id": "v", "kind": "viabtc", "api_key": "k", "coins": [written]})
+
+
+def test_an_id_that_lodeline_does_not_know_is_followed_all_the_same() -> None:
+    assert MarketSettings.model_validate({"network": {"coins": ["dash", "some-coin_2.0"]}}).watched_coins == (
+        "dash", "some-coin_2.0",
+    )  # fmt: skip

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from storage.configuration import ApiKey, PollingInterval, Section, WebAddress
-
-CoinId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
+from tasks.market.coin_id import CoinId
 
 
 class ExplorerSettings(Section):
