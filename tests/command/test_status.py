@@ -23,6 +23,7 @@ from storage.spool.record import Batch, SpoolRecord
 from tasks.health.fleet import FleetHealth, keep
 from tasks.health.status import read_status
 from tasks.miners.report import MinerStanding, Tally, TickReport
+from tasks.pools.prohashing.watch import LEFT
 from tasks.sources.budget import Budget
 from tasks.sources.source import Request
 from tasks.sources.standing import RequestStanding, StandingsFile
@@ -243,6 +244,20 @@ def test_credits_are_shown_with_what_is_to_be_expected(tmp_path: Path) -> None:
     assert "cap: 7 of 100,000 used this month (historical 7), 4,927 by its end at these intervals\n" in words
     february = read_status(tmp_path, noon + 21 * 86_400)
     assert [lane.credits["gecko"].used for lane in february.lanes if lane.lane == "market"] == [0.0]
+
+
+def test_what_is_not_asked_is_named_with_what_brings_it_or_why(tmp_path: Path) -> None:
+    leave(tmp_path, report(SLOT))
+    (tmp_path / "state" / "pools.json").write_bytes(msgspec.json.encode(report(SLOT, lane="pools", miners=())))
+    (tmp_path / "state" / "pools.pauses.json").write_text('{"pauses": {"prohashing": "paused by hand until then"}}')
+    asked = [
+        RequestStanding(source="prohashing", request="workers", every_s=600, success_slot=SLOT, covered_by="wamp"),
+        RequestStanding(source="prohashing_wamp", request="connection", every_s=300, covered_by=LEFT),
+    ]
+    StandingsFile(tmp_path / "state", "pools").write(asked)
+    words = in_words(read_status(tmp_path, NOW))
+    assert "  prohashing workers: brought by wamp" in words
+    assert "  prohashing_wamp connection: not asked while its pool is paused" in words
 
 
 def test_the_command_speaks_to_people_and_to_scripts(tmp_path: Path) -> None:
