@@ -16,9 +16,11 @@ from storage.lake.store import EmbeddedStore
 from storage.store import Store
 from tasks.derive.money import FinancialReport, derive_financial
 from tasks.derive.operations import INPUTS, OperationalReport, derive_operational
+from tasks.derive.source_gaps import source_gaps
 from tasks.overrides.stretches import Stretch, stretches_by_hand
 from tests.derive.test_money import FLEET, value
 from tests.derive.test_operations import DAY_S, EVERY, MIDNIGHT, arrive, by_hand, readings
+from tests.derive.test_source_gaps import INTERVALS, PAUSE, T, events, every, requests, workers
 
 END = MIDNIGHT + DAY_S + GRACE_S
 DERIVED = ("operational_metrics", "financial_metrics", "financial_summary")
@@ -62,3 +64,24 @@ def test_both_stores_tell_what_was_paused_by_hand(stores: tuple[Store, Store]):
             Stretch("a", MIDNIGHT + 600, MIDNIGHT + 1_800, paused=True),
             Stretch("b", MIDNIGHT + 900, MIDNIGHT + 3_600, paused=False),
         ]
+
+
+def test_both_stores_tell_the_same_holes_of_sources(stores: tuple[Store, Store]):
+    """Counts of a window in which only one of several fields has data are null in one store and 0 in the other."""
+    found = []
+    for store in stores:
+        store.write(
+            [
+                workers(*every(0, 1_801), *every(5_400, 7_200)),
+                workers(T + 3_000, status=None, hashrate_reported_hs=1e9),
+                events("ltc", (3_015, PAUSE), (5_385, None)),
+                requests("coingecko", every(3_600, 7_200), "timeout"),
+            ]
+        )
+        found.append(source_gaps(store, INTERVALS, T, T + 7_200))
+    assert found[0] == found[1]
+    assert [(gap.source, gap.start - T, gap.stop - T, gap.reason) for gap in found[0]] == [
+        ("ltc", 1_800, 3_000, "nobody was on shift: no tick of lane pools"),
+        ("ltc", 3_000, 5_400, PAUSE),
+        ("coingecko", 3_600, 7_200, "11 of 11 requests failed: timeout 11"),
+    ]
