@@ -74,7 +74,6 @@ def abacus(
 
     Example: lodeline abacus export
     """
-    import asyncio
     import importlib.util
 
     from deployments.settings import load_settings
@@ -101,38 +100,47 @@ def abacus(
     if action is Action.DRIFT:
         drift(settings, settings.abacus, as_json=as_json)
         return
+    _exchange(settings, settings.abacus, action, name, entity, as_json=as_json)
+
+
+def _exchange(
+    settings: Settings, abacus: AbacusSettings, action: Action, name: str | None, entity: str | None, *, as_json: bool
+) -> None:
+    """Do what the service has to be asked for."""
+    import asyncio
+
     from tasks.abacus.connection import find_endpoints
     from tasks.abacus.definition import definitions_of
     from tasks.abacus.exporting import find_endpoints_for
     from tasks.abacus.run_notes import Way
 
-    definitions_of(settings.abacus.feature_groups)  # a mistake is told before anybody is asked
+    definitions_of(abacus.feature_groups)  # a mistake is told before anybody is asked
     if action is Action.STATUS:
-        status(settings, settings.abacus, as_json=as_json)
+        status(settings, abacus, as_json=as_json)
         return
     way = {Action.EXPORT: Way.BATCH, Action.STREAM: Way.STREAM}.get(action)
     if way is None:
-        endpoints = asyncio.run(find_endpoints(settings.abacus))
+        endpoints = asyncio.run(find_endpoints(abacus))
     else:
-        endpoints = asyncio.run(find_endpoints_for(way, settings.abacus, settings.host))
+        endpoints = asyncio.run(find_endpoints_for(way, abacus, settings.host))
     if action is Action.REGISTER:
-        _register(settings.abacus, endpoints, as_json=as_json)
+        _register(abacus, endpoints, as_json=as_json)
     elif action is Action.EXPORT:
-        _export(settings, settings.abacus, endpoints, as_json=as_json)
+        _export(settings, abacus, endpoints, as_json=as_json)
     elif action is Action.SCHEDULES:
-        schedules(settings.abacus, endpoints, as_json=as_json)
+        schedules(abacus, endpoints, as_json=as_json)
     elif action is Action.MONITOR:
-        monitor(settings, settings.abacus, endpoints, as_json=as_json)
+        monitor(settings, abacus, endpoints, as_json=as_json)
     elif action is Action.PREDICT:
-        _predict(settings, settings.abacus, endpoints, as_json=as_json)
+        _predict(settings, abacus, endpoints, as_json=as_json)
     elif action is Action.FORGET and name is not None and entity is not None:
-        forget_there(settings, settings.abacus, endpoints, name, entity, as_json=as_json)
+        forget_there(settings, abacus, endpoints, name, entity, as_json=as_json)
     elif name is not None and entity is not None:
-        _ask(settings, settings.abacus, endpoints, action, name, entity)
+        _ask(settings, abacus, endpoints, action, name, entity)
     elif action is Action.RETRAIN:
-        _retrain(settings, settings.abacus, endpoints, as_json=as_json)
+        _retrain(settings, abacus, endpoints, as_json=as_json)
     else:
-        _stream(settings, settings.abacus, endpoints, as_json=as_json)
+        _stream(settings, abacus, endpoints, as_json=as_json)
 
 
 def _register(abacus: AbacusSettings, endpoints: Endpoints, *, as_json: bool) -> None:

@@ -225,6 +225,16 @@ def test_the_command_when_the_service_is_away(runner, fake):
     assert "getApiEndpoint: status 500" in away.output
 
 
+@pytest.mark.usefixtures("published")
+def test_trouble_after_the_rows_are_there_is_told_beside_them(runner, fake):
+    fake.faults.add(Fault("html", "setFeatureGroupIndexingConfig", times=9))
+    exported = runner.invoke(app, ["abacus", "export"])
+    assert exported.exit_code == 1
+    rows, trouble = exported.output.splitlines()
+    assert rows.startswith("miner_telemetry: 9 rows to miner_telemetry")
+    assert trouble.startswith("  setting keys of miner_telemetry: Abacus.AI: ")
+
+
 def test_without_the_file_the_command_says_what_is_missing(tmp_path):
     runner = CliRunner(env={"LODELINE_DATA_DIRECTORY": str(tmp_path)})
     result = runner.invoke(app, ["abacus", "status"])

@@ -242,7 +242,7 @@ def test_what_is_derived_of_an_hour_is_streamed_once_it_was_derived(fake, tmp_pa
     endpoints = endpoints_of(said)
     stream_groups(said, endpoints, storage, clock=lambda: T + 3300)
     worked = {"time": T, "miner_id": "m1", "time_period": "1h", "uptime_percentage": 97.5}
-    for at in range(T + 3600, T + 3 * 3600, 300):
+    for at in range(T + 3600, T + 7200 + 900, 900):
         if at == T + 3600 + 1800:
             store.write([frame_of("operational_metrics", [worked])])
         results = stream_groups(said, endpoints, storage, clock=partial(float, at + 40))

@@ -67,6 +67,8 @@ def test_parquet_and_entities_that_look_like_numbers(store: OfflineStore, tmp_pa
         (f"miner_id,time\nm1,{T}\nm1,\n", "row 2 has no time"),
         (f"miner_id,time\nm1,{T * 1000}\n", "no Unix seconds"),
         ("", "cannot be read"),
+        (f"miner_id,time,miner_id\nm1,{T},m1\n", "has column miner_id twice"),
+        ("miner_id,time\nm1,\n", "row 1 has no time"),
     ],
 )
 def test_faults_are_named(text: str, said: str, tmp_path: Path) -> None:
@@ -74,6 +76,16 @@ def test_faults_are_named(text: str, said: str, tmp_path: Path) -> None:
     file.write_text(text)
     with pytest.raises(NeedsHuman, match=said):
         read_labels(file, HOURLY)
+
+
+def test_a_file_without_rows_is_answered_without_rows(store: OfflineStore, tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text("miner_id,time\n")
+    assert joined_labels(store, HOURLY, read_labels(file, HOURLY), ["hashrate_hs"]).num_rows == 0
+    many = tmp_path / "labels.parquet"
+    pq.write_table(pa.table({"miner_id": [["m1", "m2"]], "time": [T]}), many)
+    with pytest.raises(NeedsHuman, match=r"column miner_id holds list<.*>, not names"):
+        read_labels(many, HOURLY)
 
 
 def test_views_are_joined_one_after_the_other(store: OfflineStore, tmp_path: Path) -> None:

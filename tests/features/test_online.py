@@ -1,23 +1,18 @@
-"""The online store never goes back in time, and says the same as the offline one."""
+"""The online store never goes back in time; that it says the same as the offline one: test_both_the_same.py."""
 
 from __future__ import annotations
 
-import random
 import sqlite3
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.errors import NeedsHuman, TryAgain
-from storage.features.offline import OfflineStore
 from storage.features.online import OnlineStore
-from storage.features.reading import Reading
 from storage.features.rows import feature_schema, with_entity
-from storage.features.table import feature_table
 from tests.downsample.memory_store import MemoryStore
 from tests.features.farm import HOUR, HOURLY, T, follow, poll
 
@@ -153,39 +148,6 @@ def test_a_host_that_did_not_publish_follows_by_its_own_next_run(tmp_path: Path)
     assert told[0] == told[1]
 
 
-def test_online_and_offline_say_the_same(tmp_path: Path) -> None:
-    """Five hours with late readings and corrections; after every run each miner is asked of both at sampled times."""
-    drawn = random.Random(8)
-    store, miners = MemoryStore(), [f"m{number}" for number in range(8)]
-    follow(store, tmp_path, T)
-    compared = 0
-    for hour in range(5):
-        now = T + (hour + 1) * HOUR + 300
-        poll(store, drawn.sample(miners, 5), T + hour * HOUR, drawn.uniform(1e12, 2e14), at=now - 200)
-        late = drawn.randrange(hour + 1)
-        poll(store, drawn.sample(miners, 2), T + late * HOUR, drawn.uniform(1e12, 2e14), at=now - 100)
-        follow(store, tmp_path, now)
-        offline = OfflineStore(tmp_path / "lake")
-        with OnlineStore(tmp_path / "online.sqlite") as online:
-            asked = [(drawn.choice(miners), now + drawn.randrange(8 * HOUR)) for _ in range(200)]
-            times = np.array([time for _, time in asked])
-            table = offline.join(HOURLY, [miner for miner, _ in asked], times)
-            for (miner, time), row in zip(asked, table.to_pylist(), strict=True):
-                reading = online.get(HOURLY, miner, time)
-                assert {name: row[name] for name in NAMES} == reading.values
-                if row["reason"]:
-                    assert set(reading.reasons.values()) == {row["reason"]}
-                compared += 1
-        assert_same(offline.get(HOURLY, miners[0], now), miners[0], now, tmp_path)
-    assert compared == 1000
-    assert feature_table(tmp_path / "lake", HOURLY).exists()
-
-
-def assert_same(reading: Reading, miner: str, now: int, folder: Path) -> None:
-    with OnlineStore(folder / "online.sqlite") as online:
-        assert online.get(HOURLY, miner, now) == reading
-
-
 def test_readers_see_whole_rows_while_one_writes(tmp_path: Path) -> None:
     path = tmp_path / "online.sqlite"
     with OnlineStore(path) as writer, OnlineStore(path) as reader:
@@ -197,3 +159,17 @@ def test_readers_see_whole_rows_while_one_writes(tmp_path: Path) -> None:
         held.execute("COMMIT")
         held.close()
         assert reader.get(HOURLY, "m1", T).known == T + 1
+
+
+def test_a_file_that_breaks_meanwhile_is_named_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "online.sqlite"
+    with OnlineStore(path) as online:
+        for number in range(200):
+            online.put(HOURLY, rows_of((f"m{number}", T, T, 1.0)))
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"x" * (len(content) - 4096)
+    path.write_bytes(content)
+    with OnlineStore(path) as online:
+        for ask in (lambda: online.get(HOURLY, "m1", T), lambda: online.entities(HOURLY)):
+            with pytest.raises(NeedsHuman, match=r"online\.sqlite cannot be read: .*Delete the file: the next publ"):
+                ask()
