@@ -72,7 +72,7 @@ def in_words(found: Trace) -> list[str]:
         host = f" of {each.host}" if each.host else ""
         lines.append(f"  spooled   lane {each.lane}{host}, batch {each.batch_id or 'not known'}{place}{still}")
         if each.answers_in:
-            lines.append(f"  answers   in batch {each.answers_in.batch_id}, record {each.answers_in.sequence}{still}")
+            lines.append(f"  the miner in batch {each.answers_in.batch_id}, record {each.answers_in.sequence}{still}")
         lines.append(f"  by run    {each.run_id or 'not known'}")
     for answer in found.answers:
         came = f"no answer: {answer.failure}" if answer.status is None else f"{answer.status}, {answer.size} bytes"

@@ -51,7 +51,7 @@ class Carried(msgspec.Struct, frozen=True):
     """One batch that brought rows of this poll: a tick of ``lane`` on ``host``, or a replay.
 
     ``on_disk``: its record still lies in the spool of this host; it goes some time after all stores have it. While it
-    does, ``answers_in`` tells the record of this miner's answers where that is another one.
+    does, ``answers_in`` tells the record of this miner where that is another one.
     """
 
     lane: str
@@ -205,8 +205,8 @@ def _on_disk(lane: Path, sequence: int | None) -> bool:
 
 
 def _answers_in(lane: Path, tick: Mapping[str, Any], miner_id: str) -> Part | None:
-    """The record after that of ``tick`` in which the answers of the miner are; None where they are in the tick's own,
-    or in none."""
+    """The record after that of ``tick`` in which rows and answers of the miner are; None where they are in the tick's
+    own, or in none."""
     reader = LaneReader(lane)
     batches = f"{lane.name}/{int(tick['time'].timestamp())}/"
     sequence = tick["sequence"] - 1
@@ -215,10 +215,6 @@ def _answers_in(lane: Path, tick: Mapping[str, Any], miner_id: str) -> Part | No
         sequence = record.sequence
         if not record.batch.batch_id.startswith(batches):
             return None
-        if any(
-            miner_id in frame.columns["miner_id"]
-            for frame in record.batch.frames
-            if frame.measurement == RAW_PAYLOAD.name
-        ):
+        if any(miner_id in frame.columns.get("miner_id", ()) for frame in record.batch.frames):
             return None if sequence == tick["sequence"] else Part(record.batch.batch_id, sequence)
     return None

@@ -54,8 +54,10 @@ class MinerCollection:
         """
         if self._read is None or self._read.slot != slot.time:
             self._read = await self._fleet.tick(slot.time)
-        report = await asyncio.to_thread(self._keep, slot, self._read)
-        self._read = replace(self._read, frames=[])  # else they would lie beside those of the next tick while it runs
+        read = replace(self._read, memories=self._fleet.memories)
+        report = await asyncio.to_thread(self._keep, slot, read)
+        # else frames and memories would lie beside those of the next tick while it runs
+        self._read = replace(self._read, frames=[], memories=())
         return report
 
     def _keep(self, slot: Slot, read: TickOutcome) -> TickReport:

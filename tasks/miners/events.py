@@ -23,6 +23,7 @@ so; a single bad poll, and one that alternates, tells nothing. Uptime, counters 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -180,17 +181,22 @@ def _seconds(uptime_s: int | None) -> str | None:
     return None if uptime_s is None else f"{uptime_s} s"
 
 
+_part = lru_cache(maxsize=1_024)(" ".join)
+"""The name of a part, ``board 1``, and an aspect of one value: the same for all miners, of which each keeps ten."""
+_aspect = lru_cache(maxsize=4_096)(Aspect)
+
+
 def _settle(before: Glimpse, record: MinerTelemetry, story: _Story) -> dict[str, Aspect]:
     """Take in what ``record`` says of each aspect; tell those that settled on another value."""
     aspects = dict(before.aspects)
     for name, said in _aspects(before, record):
         known = aspects.get(name)
         if known is None or known.value == said:
-            aspects[name] = Aspect(said)
+            aspects[name] = _aspect(said)
         elif known.doubted != said:
-            aspects[name] = Aspect(known.value, said)
+            aspects[name] = _aspect(known.value, said)
         else:
-            aspects[name] = Aspect(said)
+            aspects[name] = _aspect(said)
             story.settled(name, known.value, said)
     return aspects
 
@@ -204,7 +210,7 @@ def _aspects(before: Glimpse, record: MinerTelemetry) -> Iterator[tuple[str, str
         yield "state", state
     yield from _boards(before, record)
     if record.state in _PARTS_TELL:
-        yield from ((f"fan {fan.fan}", fan.status) for fan in record.fans if fan.status in ("ok", "lost"))
+        yield from ((_part(("fan", fan.fan)), fan.status) for fan in record.fans if fan.status in ("ok", "lost"))
     pool = pool_in_use(record)
     if pool is not None:
         yield "pool", pool
@@ -213,11 +219,11 @@ def _aspects(before: Glimpse, record: MinerTelemetry) -> Iterator[tuple[str, str
 def _boards(before: Glimpse, record: MinerTelemetry) -> Iterator[tuple[str, str]]:
     listed = set()
     for board in record.boards:
-        listed.add(f"board {board.board}")
+        listed.add(_part(("board", board.board)))
         if board.status == "mining":
-            yield f"board {board.board}", "mining"
+            yield _part(("board", board.board)), "mining"
         elif board.status in ("failure", "disconnected"):
-            yield f"board {board.board}", board.status
+            yield _part(("board", board.board)), board.status
     if listed and record.state in _PARTS_TELL and not _damaged(record):
         for name in before.aspects:
             if name.startswith("board ") and name not in listed:

@@ -11,6 +11,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
 from pydantic import SecretStr
@@ -61,25 +62,17 @@ class Redaction:
     """Masks the secrets of one miner: ``known`` values, and what is named like one."""
 
     def __init__(self, known: Iterable[SecretStr | str | None] = ()) -> None:
-        self._known: set[str] = set()
-        self._forms: list[str] = []
+        self._forms: tuple[str, ...] = ()
+        """The longest first. Every miner has these: a tuple, and shared by miners of one password."""
         for value in known:
             if value is not None:
                 self.learn(value.get_secret_value() if isinstance(value, SecretStr) else value)
 
     def learn(self, secret: str) -> None:
         """Mask ``secret`` from now on, as it is and in every way it may be written."""
-        if len(secret) >= _SHORTEST_KNOWN and secret not in self._known:
-            in_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-            self._known |= in_json | {
-                secret,
-                *(json.dumps(form, ensure_ascii=False)[1:-1] for form in in_json),  # a request repeated as text of JSON
-                quote(secret, safe=""),
-                quote(secret),
-                quote_plus(secret),
-                b64encode(secret.encode()).decode("ascii"),
-            }
-            self._forms = sorted(self._known, key=len, reverse=True)
+        if len(secret) >= _SHORTEST_KNOWN and secret not in self._forms:
+            known = tuple(sorted({*self._forms, *_forms_of(secret)}, key=lambda form: (-len(form), form)))
+            self._forms = _shared(known)
 
     def of_request(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Learn what a request lets itself in with."""
@@ -104,6 +97,27 @@ class Redaction:
         if not any(hint in low for hint in _HINTS):
             return text  # nearly every answer of telemetry: a tenth of the time
         return _USERINFO.sub(rf"\1:{MASK}@", _LOOSE.sub(_mask, _masked(text)))
+
+
+@lru_cache(maxsize=1_024)
+def _forms_of(secret: str) -> tuple[str, ...]:
+    """``secret``, and every way it may be written."""
+    in_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    return (
+        secret,
+        *in_json,
+        *(json.dumps(form, ensure_ascii=False)[1:-1] for form in in_json),  # a request repeated as text of JSON
+        quote(secret, safe=""),
+        quote(secret),
+        quote_plus(secret),
+        b64encode(secret.encode()).decode("ascii"),
+    )
+
+
+@lru_cache(maxsize=1_024)
+def _shared(forms: tuple[str, ...]) -> tuple[str, ...]:
+    """The same for all who know the same."""
+    return forms
 
 
 def _mask(found: re.Match[str]) -> str:

@@ -1,60 +1,103 @@
-"""A tick in parts of bounded size, so that no step on its way holds all answers of a large fleet at once."""
+"""A tick in parts of bounded size, so that no step on its way holds all of a large fleet at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
 
 from storage.declaration.payload import RAW_PAYLOAD
 from storage.frame import Frame
 
 PART_TEXT = 8_000_000
-"""Characters of kept answers in one part: 3,000 answers of a usual miner, some 2 MB in the spool.
+"""Characters of kept answers in one part: 3,000 answers of a usual miner, some 2 MB in the spool."""
 
-Measured with 10,000 miners of two answers each: in one record, its encoding, decoding and conversion for the lake
-take the process to 880 MB, in parts of this size to 640 MB, to 545 MB with the allocators as a worker sets them
-(deployments/prefect/environment.py).
+PART_POINTS = 40_000
+"""Rows in one part: those of 3,000 miners with their boards, fans and pools.
+
+Measured with 10,000 miners of two answers each: in one record, its encoding, decoding and conversion for the lake take
+the process to 880 MB. docs/scale-out.md says what it takes in parts.
 """
 
+_MINER = "miner_id"
 
-def parts_of(frames: Sequence[Frame], part_text: int = PART_TEXT) -> list[list[Frame]]:
-    """``frames`` as parts to spool, in order: the first has all readings, and the answers too where they fit.
 
-    Answers that do not fit follow in parts of their own, of at most ``part_text`` characters each, or of one miner
-    that said more: a miner's answers are all in one part.
+def parts_of(frames: Sequence[Frame], part_text: int = PART_TEXT, part_points: int = PART_POINTS) -> list[list[Frame]]:
+    """``frames`` as parts to spool, in order. A miner's rows, readings and answers, are all in one part.
+
+    A part has at most ``part_points`` rows and ``part_text`` characters of answers, or one miner that has more. Rows of
+    no miner are in the first part.
     """
-    answers = [frame for frame in frames if frame.measurement == RAW_PAYLOAD.name]
-    if sum(_text(frame, range(len(frame))) for frame in answers) <= part_text:
+    points, text = _weights(frames)
+    if points.total() <= part_points and text.total() <= part_text:
         return [list(frames)]
-    readings = [frame for frame in frames if frame.measurement != RAW_PAYLOAD.name]
-    return [readings, *([part] for frame in answers for part in _split(frame, part_text))]
+    place = _placed(points, text, part_text, part_points)
+    parts: list[list[Frame]] = [[] for _ in range(max(place.values()) + 1)]
+    for frame in frames:
+        own = np.array([place[miner] for miner in _miners(frame)])
+        for number in np.unique(own).tolist():
+            parts[number].append(_rows(frame, np.flatnonzero(own == number).tolist()))
+    return parts
 
 
-def _split(frame: Frame, part_text: int) -> Iterator[Frame]:
-    start = taken = 0
-    for rows in _by_miner(frame):
-        length = _text(frame, rows)
-        if rows.start > start and taken + length > part_text:
-            yield _rows(frame, start, rows.start)
-            start, taken = rows.start, 0
-        taken += length
-    yield _rows(frame, start, len(frame))
+def without(frames: Iterable[Frame], miners: Collection[str]) -> list[Frame]:
+    """Rows of other miners than ``miners``; none of no miner."""
+    kept = []
+    for frame in frames:
+        rows = [row for row, miner in enumerate(_miners(frame)) if miner is not None and miner not in miners]
+        if rows:
+            kept.append(_rows(frame, rows))
+    return kept
 
 
-def _by_miner(frame: Frame) -> Iterator[range]:
-    """Rows that follow one another and are of one miner."""
-    start = 0
-    for _, rows in groupby(frame.columns["miner_id"]):
-        stop = start + len(list(rows))
-        yield range(start, stop)
-        start = stop
+def miners_in(frames: Iterable[Frame]) -> set[str]:
+    """Miners that have a row in any of ``frames``."""
+    return {miner for frame in frames for miner in _miners(frame) if miner is not None}
 
 
-def _text(frame: Frame, rows: range) -> int:
-    """Characters of the answers in ``rows``."""
-    return sum(map(len, filter(None, frame.columns.get("body", [])[rows.start : rows.stop])))
+def _miners(frame: Frame) -> Sequence[str | None]:
+    """Whose each row is; None for rows of no miner."""
+    found: Sequence[str | None] | None = frame.columns.get(_MINER)
+    return found if found is not None else [None] * len(frame)
 
 
-def _rows(frame: Frame, start: int, stop: int) -> Frame:
-    columns = {name: values[start:stop] for name, values in frame.columns.items()}
-    return Frame(frame.measurement, frame.times[start:stop], columns)
+def _weights(frames: Sequence[Frame]) -> tuple[Counter[str | None], Counter[str | None]]:
+    """Rows of each miner, and characters of its answers."""
+    points, text = Counter[str | None](), Counter[str | None]()
+    for frame in frames:
+        points.update(_miners(frame))
+        if frame.measurement == RAW_PAYLOAD.name and "body" in frame.columns:
+            for miner, body in zip(_miners(frame), frame.columns["body"], strict=True):
+                text[miner] += len(body or "")
+    return points, text
+
+
+def _placed(
+    points: Mapping[str | None, int], text: Mapping[str | None, int], part_text: int, part_points: int
+) -> dict[str | None, int]:
+    """The part of each miner, filled one after the other."""
+    place: dict[str | None, int] = {None: 0}
+    number = rows = length = 0
+    for miner, own in points.items():
+        if miner is None:
+            continue
+        if rows and (rows + own > part_points or length + text[miner] > part_text):
+            number, rows, length = number + 1, 0, 0
+        place[miner] = number
+        rows += own
+        length += text[miner]
+    return place
+
+
+def _rows(frame: Frame, rows: list[int]) -> Frame:
+    def chosen(values: list[Any]) -> list[Any]:
+        return [values[rows[0]]] if len(rows) == 1 else list(itemgetter(*rows)(values))
+
+    if len(rows) == len(frame):
+        return frame
+    return Frame(
+        frame.measurement, chosen(frame.times), {name: chosen(values) for name, values in frame.columns.items()}
+    )

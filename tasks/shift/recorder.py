@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from storage.spool.lane import Lane, LaneReader
 from storage.spool.record import Batch, SpoolRecord
 from tasks.miners.report import MinerStanding, Tally, TickReport
 from tasks.shift.journal import Journal
-from tasks.shift.parts import parts_of
+from tasks.shift.parts import miners_in, parts_of, without
 from tasks.shift.slots import Slot
 
 PERCENTILES = (50, 95, 99)
@@ -155,7 +156,7 @@ class Recorder:
         """Spool ``outcome`` in its parts and report the tick once all are in.
 
         The same slot again is spooled once (``batch_id``), also after a failure between two parts. The first part has
-        the readings and ``collector_tick``, which names it; answers that do not fit follow in the records after it.
+        ``collector_tick``, which names it; miners that do not fit follow in the records after it.
 
         Raises:
             NeedsHuman: the spool cannot take it: the disk is full or failing.
@@ -163,9 +164,6 @@ class Recorder:
         before = LaneBooks.of(self._folder, self._sinks, self._accepted)
         points = sum(len(frame) for frame in outcome.frames) + 1
         answers_ms = answers_ms_of(outcome.frames)
-        readings, *answers = parts_of(outcome.frames)
-        tick_id = f"{self._folder.name}/{slot.time}"
-        batch_id = f"{tick_id}/0"
         tick = build_frame(
             "collector_tick",
             [slot.time],
@@ -184,18 +182,12 @@ class Recorder:
                 "left_alone": [outcome.left_alone],
                 "configurations_dropped": [outcome.configurations_dropped],
                 "payloads_dropped": [outcome.payloads_dropped],
-                "batch_id": [batch_id],
+                "batch_id": [self._batch_id(slot, 0)],
                 "sequence": [self._sequence + 1],
                 "run_id": [self._run_id],
             },
         )
-        spooled = [self._append(Batch(batch_id, slot.time, self._run_id, [*readings, tick]))]
-        # Else a run killed in this slot has spooled its own poll, and these are not the answers that it was read from.
-        if spooled[0].batch.frames[:-1] == readings:
-            spooled += [
-                self._append(Batch(f"{tick_id}/{number}", slot.time, self._run_id, part), follows=True)
-                for number, part in enumerate(answers, 1)
-            ]
+        spooled = self._spool(slot, parts_of(outcome.frames), tick)
         after = LaneBooks.of(self._folder, self._sinks, self._accepted)
         report = TickReport(
             lane=self._folder.name,
@@ -232,6 +224,31 @@ class Recorder:
         self._journal.write(report)
         self._tally = report.tally
         return report
+
+    def _spool(self, slot: Slot, parts: Sequence[list[Frame]], tick: Frame) -> list[SpoolRecord]:
+        """All ``parts``, the first with ``tick``. What a run that was killed in this slot has spooled of its own poll
+        stands: of the miners in it nothing is added, so that a miner's rows of a slot are of one poll."""
+        spooled: list[SpoolRecord] = []
+        waiting = deque(parts)
+        theirs: set[str] | None = None
+        while waiting:
+            part = waiting[0] if theirs is None else without(waiting[0], theirs)
+            if spooled and not part:
+                waiting.popleft()
+                continue
+            frames = part if spooled else [*part, tick]
+            batch = Batch(self._batch_id(slot, len(spooled)), slot.time, self._run_id, frames)
+            record = self._append(batch, follows=bool(spooled))
+            spooled.append(record)
+            found = [frame for frame in record.batch.frames if frame.measurement != tick.measurement]
+            if found == part:
+                waiting.popleft()
+            else:
+                theirs = (theirs or set()) | miners_in(found)
+        return spooled
+
+    def _batch_id(self, slot: Slot, number: int) -> str:
+        return f"{self._folder.name}/{slot.time}/{number}"
 
     def push(self, frames: Sequence[Frame]) -> SpoolRecord:
         """Spool what came on its own, outside of any slot.

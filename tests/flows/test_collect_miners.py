@@ -25,7 +25,7 @@ from tests.prefect_server import PrefectServer, until
 pytestmark = pytest.mark.prefect
 
 INTERVAL_S = 2
-OUTAGE_TICKS = 10
+OUTAGE_TICKS = 4
 SHIFT = ["-m", "tests.flows.run_shift"]
 
 

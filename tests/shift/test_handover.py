@@ -68,7 +68,7 @@ def ticks(tmp_path):
 def test_no_slot_is_missed_or_doubled_over_hand_overs(ticks):
     shift = ticks.start()
     ticks.await_ticks(shift, 2)
-    for _ in range(3):
+    for _ in range(2):
         successor = ticks.start()
         out, _ = shift.communicate(timeout=ENDS_WITHIN_S)
         assert out.strip() == "relieved by the next shift"

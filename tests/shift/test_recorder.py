@@ -22,7 +22,7 @@ from storage.spool.lane import Lane, LaneReader
 from storage.spool.record import Batch, SpoolRecord
 from tasks.shift import parts
 from tasks.shift.journal import Journal
-from tasks.shift.parts import parts_of
+from tasks.shift.parts import miners_in, parts_of
 from tasks.shift.recorder import Recorder
 from tasks.shift.slots import Slot
 from tests.shift import killed
@@ -87,23 +87,37 @@ def rows(records: list[SpoolRecord], measurement: str, column: str) -> list[Any]
 @pytest.mark.parametrize(
     ("bodies", "expected"),
     [
-        pytest.param((), [()], id="no answers"),
-        pytest.param(("x" * 100,), [("x" * 100,)], id="as much as fits stays with the readings"),
-        pytest.param((None, None), [(None, None)], id="nobody answered"),
-        pytest.param(BODIES, [(), BODIES[:4], BODIES[4:5], BODIES[5:]], id="one longer than a part is one"),
-        pytest.param(("x" * 101,), [(), ("x" * 101,)], id="only one, and too long"),
-        pytest.param(("x" * 50,) * 5, [(), *[("x" * 50,) * 2] * 2, ("x" * 50,)], id="full to the last character"),
+        pytest.param((), ["m0 m1 m2"], id="no answers"),
+        pytest.param(("x" * 100,), ["m0 m1 m2"], id="as much as fits is one part"),
+        pytest.param((None, None), ["m0 m1 m2"], id="nobody answered"),
+        pytest.param(BODIES, ["m0 m1 m2 m3", "m4", "m5"], id="one longer than a part is one"),
+        pytest.param(("x" * 101,), ["m0", "m1 m2"], id="only one, and too long"),
+        pytest.param(("x" * 50,) * 5, ["m0 m1", "m2 m3", "m4"], id="full to the last character"),
     ],
 )
-def test_parts_are_bounded_and_keep_every_row_in_order(bodies, expected):
+def test_parts_are_bounded_and_have_all_rows_of_a_miner_in_one(bodies, expected):
     frames = [readings(), *([answers(bodies)] if bodies else [])]
     found = parts_of(frames, PART_TEXT)
-    assert [[f.measurement for f in part] for part in found[1:]] == [["raw_payload"]] * (len(expected) - 1)
-    assert found[0][0] == readings()
-    kept = [[f for f in part if f.measurement == "raw_payload"] for part in found]
-    assert [tuple(b for f in part for b in f.columns.get("body", [None] * len(f))) for part in kept] == expected
-    names = [name for part in kept for f in part for name in f.columns["miner_id"]]
-    assert names == [f"m{row}" for row in range(len(bodies))]
+    assert [" ".join(sorted(miners_in(part))) for part in found] == expected
+    for frame in frames:
+        parts_of_it = [part for each in found for part in each if part.measurement == frame.measurement]
+        assert {
+            name: [v for part in parts_of_it for v in part.columns[name]] for name in frame.columns
+        } == frame.columns
+        assert [time for part in parts_of_it for time in part.times] == frame.times
+
+
+def test_readings_are_bounded_too():
+    """Of 12 miners with a row in each of two frames, three fit into a part of seven rows; fleet-wide rows go first."""
+    names = [f"m{row:02d}" for row in range(12)]
+    fans = build_frame("miner_fan", [SLOT] * 12, {"miner_id": names[::-1], "fan": ["0"] * 12, "speed_rpm": [5] * 12})
+    telemetry = build_frame("miner_telemetry", [SLOT] * 12, {"miner_id": names, "power_w": list(range(12))})
+    of_nobody = build_frame("collector_tick", [SLOT], {"host": ["h"], "lane": ["miners"], "polled": [12]})
+    found = parts_of([fans, telemetry, of_nobody], PART_TEXT, 7)
+    assert [sum(map(len, part)) for part in found] == [7, 6, 6, 6]
+    assert [miners_in(part) for part in found] == [set(names[::-1][n : n + 3]) for n in range(0, 12, 3)]
+    assert found[0][-1] == of_nobody
+    assert sorted(w for part in found for frame in part for w in frame.columns.get("power_w", ())) == list(range(12))
 
 
 def test_what_a_miner_answered_is_in_one_part():
@@ -114,28 +128,30 @@ def test_what_a_miner_answered_is_in_one_part():
     }  # fmt: skip
     found = parts_of([build_frame("raw_payload", [SLOT] * len(bodies), columns)], PART_TEXT)
     kept = [[name for frame in part for name in frame.columns["miner_id"]] for part in found]
-    assert kept == [[], ["m0", "m0"], ["m1", "m1"], ["m2", "m2"], ["m3"]]
+    assert kept == [["m0", "m0"], ["m1", "m1"], ["m2", "m2"], ["m3"]]
 
 
 def test_a_large_tick_is_one_tick_in_several_records(tmp_path, lane):
     recorder = a_recorder(tmp_path, lane)
     report = recorder.record(Slot(SLOT), outcome(readings(), answers()))
     records = spooled(tmp_path)
-    assert [record.batch.batch_id for record in records] == [f"miners/{SLOT}/{part}" for part in range(4)]
+    assert [record.batch.batch_id for record in records] == [f"miners/{SLOT}/{part}" for part in range(3)]
     assert {(record.batch.slot, record.batch.run_id) for record in records} == {(SLOT, "run")}
     assert report.points == READINGS + len(BODIES) + 1
     assert report.points == report.points_accepted == sum(record.batch.points for record in records)
     assert report.points == LaneReader(tmp_path / "miners").points_accepted
-    assert [frame.measurement for frame in records[0].batch.frames] == ["miner_telemetry", "collector_tick"]
+    assert [frame.measurement for frame in records[0].batch.frames] == [
+        "miner_telemetry", "raw_payload", "collector_tick",
+    ]  # fmt: skip
     assert rows(records, "collector_tick", "batch_id") == [records[0].batch.batch_id]
     assert rows(records, "collector_tick", "sequence") == [records[0].sequence]
     assert rows(records, "collector_tick", "points") == [report.points]
     following = recorder.record(Slot(SLOT + 60), outcome(readings()))
-    assert rows(spooled(tmp_path), "collector_tick", "sequence") == [1, 5]
+    assert rows(spooled(tmp_path), "collector_tick", "sequence") == [1, 4]
     assert following.points_accepted == report.points + following.points
 
 
-@pytest.mark.parametrize("taken", range(4))
+@pytest.mark.parametrize("taken", range(3))
 @pytest.mark.parametrize("restarted", [False, True])
 def test_a_failure_between_two_parts_doubles_nothing(tmp_path, monkeypatch, taken, restarted):
     journal = Journal(tmp_path / "state", "miners")
@@ -165,14 +181,14 @@ def test_a_failure_between_two_parts_doubles_nothing(tmp_path, monkeypatch, take
         report = recorder.record(Slot(SLOT), read)
     records = spooled(tmp_path)
     lane.close()
-    assert [record.batch.batch_id for record in records] == [f"miners/{SLOT}/{part}" for part in range(4)]
+    assert [record.batch.batch_id for record in records] == [f"miners/{SLOT}/{part}" for part in range(3)]
     assert rows(records, "raw_payload", "body") == list(BODIES)
     assert rows(records, "collector_tick", "sequence") == [1]
     assert report.points == report.points_accepted == READINGS + len(BODIES) + 1
     assert journal.newest() == report
 
 
-@pytest.mark.parametrize("taken", [1, 2, 4])
+@pytest.mark.parametrize("taken", [1, 3])
 def test_a_kill_between_two_parts_leaves_readings_and_answers_of_one_poll(tmp_path, taken):
     """What was killed is delivered, segments that are done with are removed, and a successor polls the slot again."""
     command = [sys.executable, "-m", "tests.shift.killed", str(tmp_path), str(taken)]
@@ -190,27 +206,43 @@ def test_a_kill_between_two_parts_leaves_readings_and_answers_of_one_poll(tmp_pa
         for name in ("miner_telemetry", "collector_tick", "raw_payload")
     )
     store.close()
-    assert [row["hashrate_hs"] for row in telemetry] == [1e14] * killed.MINERS
+    old = 3 * taken  # miners of the parts that were durable
+    assert [row["hashrate_hs"] for row in telemetry] == [1e14] * old + [2e14] * (killed.MINERS - old)
     assert [row["run_id"] for row in ticks] == ["killed"]
     assert {row["body"].strip(".") for row in kept} == {
-        f"{row['miner_id']} hashes {1e14:f}" for row in telemetry[: 3 * (taken - 1)]
+        f"{row['miner_id']} hashes {row['hashrate_hs']:f}" for row in telemetry
     }
     books = books_of_lane(tmp_path / "spool" / "miners")["lake"]
     assert books.accepted == books.stored == len(telemetry) + len(ticks) + len(kept), "no row came twice"
 
 
-def test_answers_of_another_poll_of_the_slot_are_not_put_beside_the_readings_of_the_first(tmp_path, lane):
+def test_a_miner_that_a_killed_run_has_spooled_is_not_read_twice_and_the_others_are_added(tmp_path, lane):
     first = Batch(f"miners/{SLOT}/0", SLOT, "killed", [readings(hashrate=1.0), build_frame(
         "collector_tick", [SLOT], {"host": ["h"], "lane": ["miners"], "polled": [READINGS]}
     )])  # fmt: skip
     lane.append(first)
     report = a_recorder(tmp_path, lane).record(Slot(SLOT), outcome(readings(hashrate=2.0), answers()))
-    assert [record.batch for record in spooled(tmp_path)] == [first]
-    assert report.points == report.points_accepted == first.points
+    records = spooled(tmp_path)
+    assert records[0].batch == first
+    assert rows(records, "miner_telemetry", "hashrate_hs") == [1.0] * READINGS
+    assert rows(records, "raw_payload", "miner_id") == ["m3", "m4", "m5"], "whose readings are not of another poll"
+    assert report.points == report.points_accepted == first.points + 3
+
+
+def test_rows_of_no_miner_are_those_of_the_run_that_was_first(tmp_path, lane):
+    """As of a lane of pools: its tick is one part, and of a second poll of the slot nothing is added."""
+
+    def price(usd: float) -> Frame:
+        return build_frame("market_data", [SLOT], {"source": ["s"], "coin_id": ["bitcoin"], "price_usd": [usd]})
+
+    for usd in (1.0, 2.0):
+        a_recorder(tmp_path, lane).record(Slot(SLOT), outcome(price(usd)))
+    assert rows(spooled(tmp_path), "market_data", "price_usd") == [1.0]
 
 
 def test_a_usual_small_fleet_has_one_record_a_tick():
     assert parts.PART_TEXT > 1_000 * 2 * 2_600
+    assert parts.PART_POINTS > 1_000 * 13
     assert len(parts_of([readings(), answers(("x" * 2_600,) * 2_000)])) == 1
 
 
