@@ -22,6 +22,8 @@ SERVER = {
 
 MEMORY = {
     "MALLOC_ARENA_MAX": "2",  # by default each thread has an arena of its own, which keeps the most it ever held
+    # Else malloc takes ever larger pieces from the heap, where what is above them keeps them.
+    "MALLOC_MMAP_THRESHOLD_": "1048576",
     "ARROW_DEFAULT_MEMORY_POOL": "system",  # else Arrow keeps what it frees in a pool of its own beside malloc's
 }
 """How memory is shared out in a shift, which works for hours in several threads: with 10,000 miners and their answers

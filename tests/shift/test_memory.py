@@ -15,3 +15,4 @@ def test_arrow_keeps_no_pool_of_its_own_in_a_shift():
     done = subprocess.run([sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["system"]
     assert environment["MALLOC_ARENA_MAX"] == "2"
+    assert environment["MALLOC_MMAP_THRESHOLD_"] == "1048576"
