@@ -6,6 +6,8 @@ A command's module imports only light things at its top and everything else insi
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated
 
@@ -100,8 +102,16 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _in_short(command: Callable[..., None]) -> str:
+    """What a command is about, in the words that its module begins with: for the list of all."""
+    said = (sys.modules[command.__module__].__doc__ or "").partition("``: ")[2].partition("\n")[0].rstrip(".")
+    return said[:1].upper() + said[1:]
+
+
 for command in COMMANDS:
-    app.command()(command)
+    app.command(short_help=_in_short(command))(command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""``lodeline abacus``: feature groups at Abacus.AI, registered, exported and compared with what is declared."""
+"""``lodeline abacus``: feature groups at Abacus.AI: registered, exported, compared."""
 
 from __future__ import annotations
 

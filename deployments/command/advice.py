@@ -1,4 +1,4 @@
-"""``lodeline advice``: what is worth changing, what it would bring, and what became of it."""
+"""``lodeline advice``: what is worth changing, what it brings, what became of it."""
 
 from __future__ import annotations
 

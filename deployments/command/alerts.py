@@ -1,4 +1,4 @@
-"""``lodeline alerts``: what is wrong now, who knows of it, and whether anybody can be told."""
+"""``lodeline alerts``: what is wrong now, who knows of it, and can they be told?"""
 
 from __future__ import annotations
 

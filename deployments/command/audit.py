@@ -1,4 +1,4 @@
-"""``lodeline audit``: what was done to stored data and configuration, and is the record of it whole?"""
+"""``lodeline audit``: what was done to data and configuration, and is it all there?"""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ def audit(
 ) -> None:
     """List the audit trail of this host, or check that nothing in it was changed, removed, inserted or cut off.
 
+    With --json an object a line.
+
     Exit code 0: well. 1: with --verify, something does not fit; the first line that does not is named. 2: a mistake.
 
     Example: lodeline audit --kind configuration_changed --from 2026-11-01
@@ -40,8 +42,11 @@ def audit(
     if verify:
         _verify(settings, as_json=as_json)
         return
-    for entry in _chosen(settings, start, stop, kind or [], subject):
+    found = _chosen(settings, start, stop, kind or [], subject)
+    for entry in found:
         typer.echo(_as_json(entry) if as_json else in_words(entry))
+    if not found:
+        typer.echo("The audit trail of this host has no such entry", err=True)
 
 
 def _chosen(

@@ -31,7 +31,15 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps({"ok": True, "faults": [], **summary}))
     else:
-        typer.echo("Configuration is right.")
+        typer.echo("Configuration is right." if settings.folder else _NONE)
         for name, value in summary.items():
-            shown = ", ".join(value) if isinstance(value, list) else value
-            typer.echo(f"  {name.replace('_', ' ')}: {'none' if shown in (None, '') else shown}")
+            typer.echo(f"  {name.replace('_', ' ')}: {_shown(value)}")
+
+
+_NONE = "No configuration is given (--config, LODELINE_CONFIG): lodeline up would simulate all. What holds without:"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return (", ".join(value) if isinstance(value, list) else str(value or "")) or "none"

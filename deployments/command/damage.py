@@ -1,4 +1,4 @@
-"""``lodeline damage``: damaged files of lake and archive, taking one out of its table and putting it back."""
+"""``lodeline damage``: damaged files of lake and archive, out and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lodeline diagnose``: everything that somebody needs who is to find out what is wrong here."""
+"""``lodeline diagnose``: a bundle for whoever is to find out what is wrong here."""
 
 from __future__ import annotations
 

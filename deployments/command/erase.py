@@ -1,4 +1,4 @@
-"""``lodeline erase``: a miner, a worker or any entity out of everything that this host keeps."""
+"""``lodeline erase``: an entity out of everything that this host keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lodeline export``: any stored series into a file, with what its columns mean beside it."""
+"""``lodeline export``: any stored series into a file, with what its columns mean."""
 
 from __future__ import annotations
 

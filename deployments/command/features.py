@@ -1,4 +1,4 @@
-"""``lodeline features``: feature views, their values as known at any time and as they are now, their drift."""
+"""``lodeline features``: feature views: values as known at any time, and drift."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lodeline forecast``: what is expected of the fleet and of miners, and how good the last such forecast was."""
+"""``lodeline forecast``: what is expected, and how good the last forecast was."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lodeline gaps``: what did an outage leave out, why, and can the miners tell?"""
+"""``lodeline gaps``: holes that an outage left, why, and can miners fill them?"""
 
 from __future__ import annotations
 

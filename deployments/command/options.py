@@ -27,6 +27,8 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
+_END = 7_258_118_400
+"""2200-01-01 in Unix seconds."""
 _NAMED = 5
 """Miners that a mistake names; of more it says how many."""
 
@@ -51,18 +53,22 @@ def moment(text: str, zone: str = "UTC") -> int:
     """Unix seconds of a time that a user wrote, in ``zone`` where it names none.
 
     Raises:
-        NeedsHuman: it is none, or there is no such zone.
+        NeedsHuman: it is none, of a time of which nothing can be stored, or there is no such zone.
     """
     import datetime as dt
 
     usual = time_zone(zone)
     try:
         if text.isdecimal() and len(text) > len("20261125"):
-            return int(text)
-        said = dt.datetime.fromisoformat(text)
-    except ValueError as error:
+            found = int(text)
+        else:
+            said = dt.datetime.fromisoformat(text)
+            found = int((said if said.tzinfo else said.replace(tzinfo=usual)).timestamp())
+    except (ValueError, OverflowError) as error:
         raise NeedsHuman(f"{text!r} is not a time", remedy=f"Write it as {MOMENT}") from error
-    return int((said if said.tzinfo else said.replace(tzinfo=usual)).timestamp())
+    if not 0 <= found < _END:
+        raise NeedsHuman(f"{text!r} is not between 1970 and 2200", remedy="Nothing is stored of such a time")
+    return found
 
 
 def known_miners(collection: CollectionSettings, ids: Iterable[str] | None) -> None:

@@ -1,4 +1,4 @@
-"""``lodeline override``: pause a miner or a source, force a state, for a while and with a reason."""
+"""``lodeline override``: pause a miner or a source, force a state, for a while."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lodeline pools``: accounts, workers against miners, and what was predicted, credited and paid."""
+"""``lodeline pools``: accounts, workers against miners, predicted and paid."""
 
 from __future__ import annotations
 

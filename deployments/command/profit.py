@@ -1,4 +1,4 @@
-"""``lodeline profit``: revenue, cost and profit of the fleet, models, sites or miners, by hour, day or as a whole."""
+"""``lodeline profit``: revenue, cost and profit by fleet, model, site or miner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lodeline query``: rows of a measurement over any stretch of time, whichever tier or archive holds them."""
+"""``lodeline query``: rows over any stretch of time, whichever tier holds them."""
 
 from __future__ import annotations
 

@@ -74,7 +74,8 @@ def report(
             if day is None
             else periods.period_of(length, dt.date.fromisoformat(day), zone)
         )
-    except ValueError as error:
+        wanted.before  # noqa: B018 - the first days of the calendar have none
+    except (ValueError, OverflowError) as error:
         raise NeedsHuman(f"{day!r} is not a day", remedy="Write it as 2026-11-28") from error
     store = open_store(settings.host)
     try:

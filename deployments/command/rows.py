@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,4 +94,12 @@ def plain(value: Any) -> Any:
 def _shown(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.10g}" if isinstance(value, float) else str(plain(value))
+    return in_figures(value) if isinstance(value, float) else str(plain(value))
+
+
+def in_figures(value: float) -> str:
+    """Up to ten figures; from ten millions on by the thousand, so that 94.768453e12 H/s are 94.8 TH/s to the eye."""
+    if not math.isfinite(value) or abs(value) < 1e7:
+        return f"{value:.10g}"
+    thousands = (len(f"{abs(value):.0f}") - 1) // 3 * 3
+    return f"{value / 10**thousands:.10g}e{thousands}"

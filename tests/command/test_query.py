@@ -96,6 +96,7 @@ def test_short_gaps_are_closed_where_asked_for_and_marked(tmp_path: Path) -> Non
     [
         (["query", "miner_telemetri", "--from", DAY], "Did you mean miner_telemetry"),
         (["query", "miner_telemetry", "--from", "yesterday"], "'yesterday' is not a time"),
+        (["query", "miner_telemetry", "--from", DAY, "--to", "9999-01-01"], "not between 1970 and 2200"),
         ([*ASKED, "--columns", "hashrate"], "no column ['hashrate']"),
         ([*ASKED, "--where", "miner_id"], "Write it as tag=value"),
         ([*ASKED, "--where", "miner=m1"], "no tag ['miner']"),

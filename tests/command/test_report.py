@@ -35,6 +35,7 @@ def test_a_day_in_the_configured_zone(runner: CliRunner, tmp_path: Path) -> None
     ("arguments", "said"),
     [
         (["--for", "yesterday"], "'yesterday' is not a day"),
+        (["--for", "0001-01-01"], "'0001-01-01' is not a day"),
         (["--out", "/no/such/folder/report.md"], "cannot be written"),
     ],
 )
