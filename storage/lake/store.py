@@ -40,16 +40,15 @@ class EmbeddedStore:
     """Store ``embedded`` over the lake under ``root``. Threads may share it.
 
     With ``as_of`` (Unix seconds) it answers as it would have then, at most history.UNDO_HOURS back, and takes nothing.
-
-    Raises:
-        NeedsHuman: ``root`` cannot hold a lake.
+    Who only reads needs no right to write and makes no folder: whether ``root`` can hold a lake is looked at before the
+    first write, which raises NeedsHuman where it cannot.
     """
 
     name = "embedded"
 
     def __init__(self, root: LakeLocation, *, as_of: int | None = None) -> None:
-        require_usable(root)
         self._root = root
+        self._usable = False
         self._as_of = as_of
         self._tables: dict[tuple[str, Tier], LakeTable] = {}
         self._guard = threading.Lock()
@@ -121,12 +120,12 @@ class EmbeddedStore:
 
     def replace(self, measurement: Measurement, tier: Tier, start: int, stop: int, rows: pa.Table) -> None:
         """See :meth:`storage.store.Store.replace`; here series that are missing in ``rows`` are gone as well."""
-        self._refuse_the_past()
+        self._require_writable()
         replace_rows(self._table(measurement, tier), start, stop, conformed(rows, measurement, tier))
 
     def write(self, frames: Sequence[Frame]) -> None:
         """See :meth:`storage.store.Store.write`."""
-        self._refuse_the_past()
+        self._require_writable()
         batches: dict[str, list[tuple[int, pa.Table]]] = {}
         for frame in frames:
             batches.setdefault(frame.measurement, []).append((0, frame_to_table(frame)))
@@ -137,9 +136,12 @@ class EmbeddedStore:
         """See :meth:`storage.store.Store.close`."""
         self._connection.close()
 
-    def _refuse_the_past(self) -> None:
+    def _require_writable(self) -> None:
         if self._as_of is not None:
             raise ValueError("a store of the past is read-only")
+        if not self._usable:
+            require_usable(self._root)
+            self._usable = True
 
     def _table(self, measurement: Measurement, tier: Tier) -> LakeTable:
         key = (measurement.name, tier)
