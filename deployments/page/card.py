@@ -66,10 +66,10 @@ def away(answer: Answer[object]) -> Html:
     """That the store is away and how old the values shown are; nothing while it answers."""
     if answer.away_since is None:
         return markup.NOTHING
-    shown = markup.age(answer.read_at, "; shown is what was read ")
-    return markup.note(
-        markup.age(answer.away_since, "Store away since "), shown, markup.text(f". {answer.trouble}"), bad=True
-    )
+    read = answer.read_at
+    shown = markup.NOTHING if read is None else markup.age(read, "; shown is what was read ")
+    since = markup.age(answer.away_since, "Store away for ", "")
+    return markup.note(since, shown, markup.text(f": {answer.trouble}"), bad=True)
 
 
 def _said(args: Any) -> str:

@@ -41,8 +41,9 @@ class FleetPage:
         self._frame = Frame(request, "Fleet", label=reader.label, log_out=log_out)
         with self._frame.main:
             self._tiles = Markup().classes("tiles")
-            with ui.element("section").classes("card").props('aria-label="States"'):
+            with ui.element("section").classes("card").props('aria-label="States"') as self._states_card:
                 self._states = Markup(self._on_condition)
+            self._states_card.set_visibility(False)
             with ui.element("div").classes("first"):
                 self._day = DayCard(reader)
                 self._money = MoneyCard(reader)
@@ -73,12 +74,16 @@ class FleetPage:
         now = time.time()
         if answer.value is not None and answer.value is not self._fleet:
             self._fleet = answer.value
+            self._states_card.set_visibility(True)
             self._tiles.show(tiles(answer.value))
             self._states.show(states(answer.value, self._only))
             self._miners.show(answer.value)
             self._racks.show(answer.value)
         if self._fleet is not None:
             self._worst.show(self._fleet, self._reader.background.day().value)
+        else:
+            self._worst.show_unread(answer)
+            self._racks.show_unread(answer)
         self._frame.show_freshness(answer, answer.value.newest if answer.value else None, now)
         self._frame.show_loud(await self._alerts.update())
         await self._health.update()

@@ -59,7 +59,7 @@ def body(health: Health, machines: Answer[Machines]) -> Html:
             *_credits(status.lanes),
             markup.element("h3", markup.text("Hosts and disks")),
             away(machines),
-            _hosts(measured),
+            _hosts(measured) if measured is not None or machines.trouble is None else markup.NOTHING,
         )
     )
 

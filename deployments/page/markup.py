@@ -49,7 +49,7 @@ def age(moment: float | None, before: str = "", after: str = " ago") -> Html:
 
 def miner(miner_id: str, label: str | None = None) -> Html:
     """A link to a miner's page, with its id where no ``label`` is given."""
-    return element("a", text(label or miner_id), href=f"/miner/{quote(miner_id, safe='')}")
+    return element("a", text(label or miner_id), href=f"/miner/{quote(miner_id, safe='')}", title=miner_id)
 
 
 def button(label: str, act: str, *, pressed: bool | None = None, name: str | None = None) -> Html:

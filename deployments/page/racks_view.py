@@ -11,6 +11,7 @@ import json
 from nicegui import ui
 
 from deployments.page import markup
+from deployments.page.answer import Answer
 from deployments.page.card import Card
 from deployments.page.markup import Html
 from deployments.page.model import Fleet
@@ -33,6 +34,10 @@ class RacksCard:
         self._card = Card("Racks", "racks", self._choose)
         with self._card.section:
             ui.element("div").props("id=rack-map").classes("racks")
+
+    def show_unread(self, answer: Answer[Fleet]) -> None:
+        """While the fleet was never read."""
+        self._card.show_unread(answer, "The fleet")
 
     def show(self, fleet: Fleet) -> None:
         """Say what is on the map; the cells follow the table's rows."""

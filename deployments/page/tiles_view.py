@@ -14,7 +14,10 @@ def tiles(fleet: Fleet) -> Html:
     of = len(fleet.lines)
     shown.append(
         _tile(
-            "Power", markup.text(quantity.power(fleet.power_w)), [f"from {fleet.power_counted} of {of} miners"], "power"
+            "Power",
+            markup.text(quantity.power(fleet.power_w)),
+            [f"from {fleet.power_counted:,} of {of:,} miners"],
+            "power",
         )
     )
     shown.append(_reachable(fleet))
@@ -39,9 +42,9 @@ def _of_algorithm(total: AlgorithmTotal) -> Html:
     algorithm = total.algorithm
     notes = []
     if total.counted < total.miners:
-        notes.append(f"from {total.counted} of {total.miners} miners")
+        notes.append(f"from {total.counted:,} of {total.miners:,} miners")
     if total.expected_hs:
-        of = "" if total.expecting == total.miners else f" of {total.expecting} miners"
+        of = "" if total.expecting == total.miners else f" of {total.expecting:,} miners"
         expected = quantity.hashrate(total.expected_hs, algorithm)
         notes.append(f"{total.delivered_hs / total.expected_hs:.0%} of {expected} expected{of}")
     else:
@@ -59,11 +62,11 @@ def _of_algorithm(total: AlgorithmTotal) -> Html:
 
 def _reachable(fleet: Fleet) -> Html:
     of = len(fleet.lines)
-    missing = f"{fleet.missing} of {of} missing" if fleet.missing else "none missing"
+    missing = f"{fleet.missing:,} of {of:,} missing" if fleet.missing else "none missing"
     return markup.element(
         "div",
         markup.element("p", markup.text("Reachable"), class_="name"),
-        markup.element("p", markup.text(f"{of - fleet.missing} of {of}"), class_="big"),
+        markup.element("p", markup.text(f"{of - fleet.missing:,} of {of:,}"), class_="big"),
         markup.note(markup.text(missing), bad=bool(fleet.missing)),
         class_="card tile",
         data_testid="reachable",

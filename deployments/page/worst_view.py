@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deployments.page import markup
+from deployments.page.answer import Answer
 from deployments.page.card import Card
 from deployments.page.day import Day
 from deployments.page.day_view import NAMES
@@ -18,6 +19,10 @@ class WorstCard:
 
     def __init__(self) -> None:
         self._card = Card("Ten worst", "worst")
+
+    def show_unread(self, answer: Answer[Fleet]) -> None:
+        """While the fleet was never read."""
+        self._card.show_unread(answer, "The fleet")
 
     def show(self, fleet: Fleet, day: Day | None) -> None:
         """Of ``fleet``, with causes of ``day`` where it is read."""
@@ -38,7 +43,10 @@ def body(fleet: Fleet, found: list[Worst]) -> Html:
     )
     note = markup.note(markup.text(f"Not among them: {', '.join(left_out)}")) if left_out else markup.NOTHING
     if not found:
-        return markup.joined((markup.empty("No miner is below what is expected of it"), note))
+        well = (
+            "No miner is below what is expected of it" if unknown < len(fleet.lines) else "Nothing is known to be lost"
+        )
+        return markup.joined((markup.empty(well), note))
     columns = ("Miner", "State", "Lost", "Of expected", "Why")
     table = markup.table(
         "Miners that lack most", columns, [_row(one) for one in found], figures=("Lost", "Of expected")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -154,7 +155,8 @@ class Connection:
                     f"the certificate of {url} is not trusted",
                     remedy="Install its authority's certificate on this host, or name it in SSL_CERT_FILE",
                 ) from error
-            raise TryAgain(f"no answer from InfluxDB at {url}: {error or type(error).__name__}") from error
+            why = re.sub(r"\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
+            raise TryAgain(f"no answer from InfluxDB at {url}: {why}") from error
 
 
 def read_answer(response: httpx.Response, timeout_s: float) -> Answer:

@@ -32,7 +32,7 @@ def test_alerts_of_one_rule_and_site_are_one_group_the_worst_first(state: Path) 
     said = body(found)
     assert "chip too hot: 3" in said
     assert 'aria-label="Acknowledge all: chip too hot"' in said
-    assert '<a href="/miner/s02">s02</a>' in said
+    assert '<a href="/miner/s02" title="s02">s02</a>' in said
 
 
 def test_an_alert_of_a_composite_rule_links_to_its_miner_and_one_of_the_farm_to_none(state: Path) -> None:
@@ -44,7 +44,7 @@ def test_an_alert_of_a_composite_rule_links_to_its_miner_and_one_of_the_farm_to_
     lines = {group.rule: group.lines[0].miner_id for group in read_alerts(state).groups}
     assert (lines["hot_and_slow"], lines["cheap_power"]) == ("s03", None)
     said = body(read_alerts(state))
-    assert '<a href="/miner/s03">s03</a>' in said
+    assert '<a href="/miner/s03" title="s03">s03</a>' in said
     assert f"cheap power: {FARM}" in said
 
 

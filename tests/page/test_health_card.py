@@ -77,7 +77,9 @@ def test_credits_and_disks(health: Health, machines: Machines) -> None:
 
 def test_files_are_told_while_the_store_is_away(health: Health) -> None:
     said = body(health, Answer(None, None, NOW - 100.0, "the store refused the connection"))
-    assert "Store away since " in said
+    assert "Store away for " in said
+    assert "ago–" not in said  # nothing was read yet, so nothing is shown of it
+    assert "is being read" not in said
     assert "lane miners: 3 points wait" in said
     assert "9 s" not in said
 

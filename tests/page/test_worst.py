@@ -50,3 +50,8 @@ def test_a_fleet_that_does_well() -> None:
     well = build_fleet(rows(mining(T, "a1", 101 * TH, 3000)), [], roster, [], {}, now=T, assumed_interval_s=60)
     assert well.lines[0].condition is Condition.MINING
     assert "No miner is below what is expected of it" in body(well, worst(well, {}))
+
+
+def test_of_miners_that_were_never_polled_nothing_is_known_to_be_lost() -> None:
+    nobody = build_fleet([], [], [RosterEntry("a1", "", "", 60)], [], {}, now=T, assumed_interval_s=60)
+    assert "Nothing is known to be lost" in body(nobody, worst(nobody, {}))
