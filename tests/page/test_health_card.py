@@ -8,6 +8,7 @@ from deployments.page.answer import Answer
 from deployments.page.health import Health, Machines, SourceLine, read_health, read_machines, sources_of
 from deployments.page.health_view import body, told
 from storage.errors import NeedsHuman
+from tasks import quantity
 from tasks.overrides.file import OverrideFile
 from tasks.overrides.override import Kind, Override, Target
 from tests.page import world
@@ -78,7 +79,7 @@ def test_credits_and_disks(health: Health, machines: Machines) -> None:
 def test_files_are_told_while_the_store_is_away(health: Health) -> None:
     said = body(health, Answer(None, None, NOW - 100.0, "the store refused the connection"))
     assert "Store away for " in said
-    assert "ago–" not in said  # nothing was read yet, so nothing is shown of it
+    assert f"ago{quantity.DASH}" not in said  # nothing was read yet, so nothing is shown of it
     assert "is being read" not in said
     assert "lane miners: 3 points wait" in said
     assert "9 s" not in said
