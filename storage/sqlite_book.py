@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from storage.errors import NeedsHuman
@@ -53,15 +54,26 @@ def blank_book(layouts: Sequence[str]) -> sqlite3.Connection:
     return connection
 
 
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing of what is read and written within; other processes wait."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
 def _bring_up(connection: sqlite3.Connection, layouts: Sequence[str]) -> int:
     """The version that the book was of; it is of this one now, unless it is newer."""
-    connection.execute("BEGIN IMMEDIATE")
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version < len(layouts):
-        for layout in layouts[version:]:
-            for statement in layout.split(";"):
-                if statement.strip():
-                    connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(layouts)}")
-    connection.execute("COMMIT")
+    with transaction(connection):
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version < len(layouts):
+            for layout in layouts[version:]:
+                for statement in layout.split(";"):
+                    if statement.strip():
+                        connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {len(layouts)}")
     return version

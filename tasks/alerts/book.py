@@ -7,14 +7,14 @@ together, so that a kill between any two leaves neither a lost nor a doubled mes
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from storage.sqlite_book import blank_book, open_book
+from storage.sqlite_book import blank_book, open_book, transaction
 from tasks.alerts.composite import Held, Memory
 from tasks.alerts.life_cycle import Alert, Change
 from tasks.alerts.muting import Silence
@@ -99,16 +99,9 @@ class Book:
         """Close the file."""
         self._db.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """All or nothing of what is read and written within; others wait."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        return transaction(self._db)
 
     def alerts(self) -> dict[str, Alert]:
         """All alerts that are held, resolved ones of the last day too, by id."""

@@ -7,8 +7,8 @@ disk before the intent is.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import msgspec
 
 from storage.errors import NeedsHuman
 from storage.spool.durable import replace_file, sync_directory
-from storage.sqlite_book import open_book
+from storage.sqlite_book import open_book, transaction
 from tasks.responses.response import Happened, Response
 
 FILE_NAME = "responses.sqlite"
@@ -61,16 +61,9 @@ class ResponseBook:
         """Close the file."""
         self._db.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """All or nothing of what is read and written within; others wait."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        return transaction(self._db)
 
     def responses(self, since: float = 0.0) -> list[Response]:
         """Responses planned since Unix seconds ``since``, oldest first."""
