@@ -166,15 +166,16 @@ def conformed(rows: pa.Table, measurement: Measurement, tier: Tier) -> pa.Table:
     """
     stored = measurement.stored_name(tier)
     schema = row_schema(measurement, tier)
-    unknown = sorted(set(rows.column_names) - set(schema.names))
-    missing = [name for name in ("time", *measurement.tag_names) if name not in rows.column_names]
+    columns = dict(zip(rows.column_names, rows.columns, strict=True))
+    unknown = sorted(set(columns) - set(schema.names))
+    missing = [name for name in ("time", *measurement.tag_names) if name not in columns]
     if unknown or missing:
         raise FrameError(f"{stored}: columns {unknown} do not belong there, columns {missing} are missing")
     arrays = [
-        _cast(stored, name, rows[name], schema.field(name).type)
-        if name in rows.column_names
-        else pa.nulls(rows.num_rows, schema.field(name).type)
-        for name in schema.names
+        _cast(stored, field.name, columns[field.name], field.type)
+        if field.name in columns
+        else pa.nulls(rows.num_rows, field.type)
+        for field in schema
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
 

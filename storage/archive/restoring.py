@@ -75,11 +75,10 @@ def restore(
 
 def _fitted(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """``rows`` in today's ``schema``: columns that came later are null, the ingest columns go."""
+    there = set(rows.column_names)
     return pa.Table.from_arrays(
         [
-            rows[field.name].cast(field.type)
-            if field.name in rows.column_names
-            else pa.nulls(rows.num_rows, field.type)
+            rows[field.name].cast(field.type) if field.name in there else pa.nulls(rows.num_rows, field.type)
             for field in schema
         ],
         schema=schema,
