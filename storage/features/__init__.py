@@ -4,6 +4,7 @@
 - ``registry.py``: the fingerprint that every version of a view was published with;
 - ``rows.py``: rows of a tier as rows of a view;
 - ``publish.py``: what is new or was corrected, into ``<lake>/features`` (``table.py``), with its ``books.py``;
+- ``turn.py``: one publication at a time; ``following.py``: from the tables to the online store;
 - ``changes.py``: rows that became known between two moments, for an export that repeats and skips nothing;
 - ``join.py``: point-in-time join, pure; ``offline.py``: over the published tables;
 - ``online.py``: newest row of each entity, in SQLite; ``reading.py``: what both answer.

@@ -6,9 +6,10 @@ newer by (event time, known time), so a run that is late, repeated or of another
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -104,28 +105,42 @@ class OnlineStore:
 
         ``known_until``: with them all is taken in that was known by then (Unix seconds), see :meth:`known_until`.
         """
+        with self.writing() as put:
+            return put(view, rows, known_until)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Callable[[FeatureView, pa.Table, int], int]]:
+        """Be the only one to write from now on, and :meth:`put` with what this gives, all or none: what is read of
+        tables meanwhile is not erased before it is here.
+
+        Raises:
+            StoreError: somebody else writes for too long, or the file cannot be written. NeedsHuman: it is damaged.
+        """
+        try:
+            with self._guard:
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._put
+                except BaseException:
+                    self._connection.execute("ROLLBACK")
+                    raise
+                self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._failure("written", error) from error
+
+    def _put(self, view: FeatureView, rows: pa.Table, known_until: int) -> int:
         entities, known = rows[ENTITY].to_pylist(), rows[KNOWN].to_pylist()
         columns = [rows[name].to_pylist() for name in view.feature_names]
         values: Sequence[tuple[Any, ...]] = list(zip(*columns, strict=True))
         keyed = zip(entities, seconds(rows).tolist(), known, values, strict=True)
         encode = msgspec.json.Encoder().encode
         batch = [(view.stored_name, entity, event, since, encode(told)) for entity, event, since, told in keyed]
-        try:
-            with self._guard:
-                self._connection.execute("BEGIN IMMEDIATE")
-                try:
-                    before = self._connection.total_changes
-                    self._connection.executemany(_PUT, batch)
-                    taken = self._connection.total_changes - before
-                    if known_until >= 0:
-                        self._connection.execute(_KNOW, (view.stored_name, known_until))
-                except BaseException:
-                    self._connection.execute("ROLLBACK")
-                    raise
-                self._connection.execute("COMMIT")
-                return taken
-        except sqlite3.Error as error:
-            raise self._failure("written", error) from error
+        before = self._connection.total_changes
+        self._connection.executemany(_PUT, batch)
+        taken = self._connection.total_changes - before
+        if known_until >= 0:
+            self._connection.execute(_KNOW, (view.stored_name, known_until))
+        return taken
 
     def known_until(self, view: FeatureView) -> int | None:
         """Through when (Unix seconds) all that became known was taken in; None: nothing ever was.
@@ -161,12 +176,12 @@ class OnlineStore:
         try:
             with self._guard:
                 self._connection.execute("PRAGMA secure_delete = ON")
+            with self.writing():
                 rows = self._connection.execute("SELECT view, entity, event, features FROM latest").fetchall()
                 meant = [(view, entity) for view, entity, event, told in rows
                          if is_meant(view, entity, event, _DECODE(told))]  # fmt: skip
-                self._connection.execute("BEGIN IMMEDIATE")
                 self._connection.executemany("DELETE FROM latest WHERE view = ? AND entity = ?", meant)
-                self._connection.execute("COMMIT")
+            with self._guard:
                 (is_busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:
             raise self._failure("written", error) from error

@@ -34,12 +34,13 @@ from storage.downsample.rollup import DAY_S, HOUR_S, window_of
 from storage.downsample.windows import unix_seconds
 from storage.errors import LodelineError, NeedsHuman, TryAgain
 from storage.features.books import Books
+from storage.features.following import follow
 from storage.features.online import OnlineStore
 from storage.features.registry import require_registered
-from storage.features.rows import codes_of, feature_rows, is_last, newest_versions, seconds
+from storage.features.rows import codes_of, feature_rows, newest_versions, seconds
 from storage.features.table import feature_table, published
 from storage.features.turn import Turn, turn
-from storage.features.view import BACKFILLED, ENTITY, KNOWN, REMEMBERED_S, FeatureView
+from storage.features.view import BACKFILLED, ENTITY, KNOWN, FeatureView
 from storage.features.views import VIEWS
 from storage.lake.compaction import compact
 from storage.lake.history import checkpoint
@@ -62,7 +63,8 @@ Numbers = npt.NDArray[np.int64]
 @dataclass(slots=True)
 class PublishReport:
     """Rows added by view; entities whose online row changed; files that were merged, that retention ended and that
-    were deleted. ``skipped``: another process was at it. ``troubles``: what kept a view from being published, by view.
+    were deleted. ``skipped``: another process was at it, and only the online store was brought up to what is settled.
+    ``troubles``: what kept a view from being published, by view.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
@@ -107,7 +109,7 @@ def publish(
     """
     with turn(root) as ours:
         if ours is None:
-            return PublishReport(skipped=True)
+            return _while_another_publishes(root, online, now, views)
         report, books, settled = PublishReport(), Books(root), {}
         for view in views:
             publication = _View(
@@ -125,6 +127,21 @@ def publish(
             books.write_settled(settled)
             books.tidy()
         return report
+
+
+def _while_another_publishes(
+    root: LakeLocation, online: OnlineStore, now: int, views: Iterable[FeatureView]
+) -> PublishReport:
+    """Rows that are known later than what is settled may be joined by others of the same time: they wait."""
+    report, books = PublishReport(skipped=True), Books(root)
+    for view in views:
+        until = books.settled(view)
+        if until is not None:
+            try:
+                report.online += follow(online, feature_table(root, view), view, now, until)
+            except LodelineError as error:
+                report.troubles[view.name] = error
+    return report
 
 
 @dataclass(slots=True)
@@ -160,7 +177,7 @@ class _View:
                 states = {}
         self.turn.keep()
         self.books.write_days(view, states)
-        self._follow_online(table)
+        self.report.online += follow(self.online, table, view, self.now, self.stamp())
         if self.report.rows.get(view.name, 0) > before:
             self.report.files_expired += expire(table, self._horizon())
             self.report.files_merged += compact(table, self.now, stop=stop)
@@ -261,18 +278,6 @@ class _View:
         np.maximum.at(newest, at, times)
         which = np.minimum(np.searchsorted(distinct, starts), len(distinct) - 1)
         return np.where(distinct[which] == starts, newest[which], 0)
-
-    def _follow_online(self, table: LakeTable) -> None:
-        """Put into the online store what became known since it was here last, whichever host published it."""
-        taken, until = self.online.known_until(self.view), self.stamp()
-        oldest = self.now - self.view.ttl_s - REMEMBERED_S
-        # of the second itself too: killed then and there, a run may have written more of it since
-        rows = published(table, self.view, oldest, known_after=-1 if taken is None else taken - 1, known_until=until)
-        if rows.num_rows or taken is None:
-            entities = codes_of(rows[ENTITY])
-            order = np.lexsort((numbers(rows[KNOWN]), seconds(rows), entities))
-            newest = order[is_last(entities[order])] if len(order) else order
-            self.report.online += self.online.put(self.view, rows.take(integers(newest)), until)
 
 
 def _changes(view: FeatureView, there: pa.Table, rows: pa.Table, now: int) -> tuple[pa.Table, int]:

@@ -63,7 +63,7 @@ def _tell_trail(storage: StorageSettings, host: str, report: PublishReport) -> N
 def in_words(report: PublishReport) -> str:
     """A run in one line."""
     if report.skipped:
-        return "another process is at it"
+        return f"another process is at it; {report.online} newest values"
     return f"{sum(report.rows.values())} rows of {len(report.rows)} views, {report.online} newest values"
 
 

@@ -173,3 +173,15 @@ def test_a_file_that_breaks_meanwhile_is_named_with_what_to_do(tmp_path: Path) -
         for ask in (lambda: online.get(HOURLY, "m1", T), lambda: online.entities(HOURLY)):
             with pytest.raises(NeedsHuman, match=r"online\.sqlite cannot be read: .*Delete the file: the next publ"):
                 ask()
+
+
+def test_what_is_read_of_a_table_is_not_erased_before_it_is_put_in(tmp_path: Path) -> None:
+    path = tmp_path / "online.sqlite"
+    with OnlineStore(path) as follower, OnlineStore(path, wait_s=0) as eraser:
+        with follower.writing() as put:
+            rows = rows_of(("gone", T, T, 1.0))  # read before the erasure of the table
+            with pytest.raises(TryAgain, match="locked"):
+                eraser.forget(lambda *_: True)
+            assert put(HOURLY, rows, T) == 1
+        assert eraser.forget(lambda *_: True) == 1
+        assert follower.entities(HOURLY) == []

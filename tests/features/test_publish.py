@@ -160,7 +160,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize(
     ("where", "name"),
-    [(OnlineStore, "put"), (Books, "write_days"), (publishing, "compact"), (Books, "write_settled"), (Books, "tidy")],
+    [(OnlineStore, "_put"), (Books, "write_days"), (publishing, "compact"), (Books, "write_settled"), (Books, "tidy")],
 )
 def test_killed_at_any_write_the_next_run_gives_the_same(
     where: Any, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
