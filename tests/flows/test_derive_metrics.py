@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from storage.downsample.run import GRACE_S
 from storage.lake.store import EmbeddedStore
 from tests.derive.test_operations import EVERY, HOUR_S, arrive, readings
 
@@ -32,7 +33,7 @@ async def test_hours_that_are_rolled_up_are_derived_once(api, tmp_path, monkeypa
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "data_collection_config.yaml").write_text(CONFIGURATION)
     config = str(tmp_path / "config")
-    hour = int(time.time()) // HOUR_S * HOUR_S - 2 * HOUR_S
+    hour = int(time.time() - GRACE_S) // HOUR_S * HOUR_S - HOUR_S  # the newest that is over: later ones would be dark
     store = EmbeddedStore(tmp_path / "lake")
     arrive(store, readings(hour, EVERY))
     store.close()
