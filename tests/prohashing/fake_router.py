@@ -14,14 +14,18 @@ _WELCOME = [2, 4711, {"roles": {"broker": {}, "dealer": {}}, "realm": "realm1", 
 
 
 class FakeRouter:
-    """Answers HELLO and SUBSCRIBE. ``sessions`` counts those that joined; ``silent``: no answer to anything;
-    ``refused``: topics that nobody may subscribe to."""
+    """Answers HELLO and SUBSCRIBE, and a call after ``late_s``, None: never.
+
+    ``sessions`` counts those that joined; ``silent``: no answer to anything; ``refused``: topics that nobody may
+    subscribe to.
+    """
 
     def __init__(self) -> None:
         self.url = ""
         self.sessions = 0
         self.silent = False
         self.refused: set[str] = set()
+        self.late_s: float | None = None
         self._now: ServerConnection | None = None
         self._topics: dict[str, int] = {}
 
@@ -50,6 +54,9 @@ class FakeRouter:
                 self._now = connection
                 self._topics = {}
                 self.sessions += 1
+            elif kind == 48 and self.late_s is not None:
+                await asyncio.sleep(self.late_s)
+                await connection.send(json.dumps([50, rest[0], {}, [[]]]))
             elif kind == 32 and rest[2] in self.refused:
                 await connection.send(json.dumps([8, 32, rest[0], {}, "wamp.error.not_authorized"]))
             elif kind == 32:

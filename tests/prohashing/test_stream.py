@@ -95,6 +95,34 @@ async def test_a_topic_that_is_refused_costs_itself(tmp_path: Path, caplog: pyte
         assert caught.value.kind is SourceFailureKind.REFUSED
 
 
+@pytest.mark.parametrize("late_s", [None, 0.15])
+async def test_a_snapshot_that_does_not_come_is_done_without(
+    late_s: float | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What answers calls hangs, and the topics go on: they are listened to. An answer that comes late harms nobody."""
+    timing = replace(QUICK, answer_s=0.1)
+    async with fake_router() as router:
+        router.late_s = late_s
+        wamp = {"preset": "live", "url": router.url, "auth": "anonymous"}
+        async with listening(tmp_path, wamp, key=KEY, timing=timing) as heard:
+            await heard.until_state(lambda: heard.link.live)
+            assert "no snapshot by f_all_miner_updates: no answer within 0.1 s" in caplog.text
+            for _ in range(4):
+                await router.publish(f"miner_update_diffs_{KEY}", WORKERS)
+                await asyncio.sleep(0.1)
+            await heard.until(lambda: heard.rows("pool_performance"))
+            assert heard.link.connections == 1
+            assert heard.link.covers(Subject.WORKERS)
+
+
+async def test_a_router_that_brings_nothing_at_all_is_left_though_it_has_snapshots(tmp_path: Path) -> None:
+    timing = replace(QUICK, answer_s=0.05, quiet_s=0.2)
+    async with fake_router() as router:
+        wamp = {"preset": "live", "url": router.url, "auth": "anonymous"}
+        async with listening(tmp_path, wamp, key=KEY, timing=timing) as heard:
+            await heard.until_state(lambda: router.sessions >= 2)
+
+
 async def test_a_stream_that_is_left_is_not_live_and_no_trouble(tmp_path: Path) -> None:
     """As while the pool is paused by hand: nobody says that it is connected, and nobody that it failed."""
     async with fake_router() as router:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -59,9 +59,9 @@ class Feed:
         """Whether there is something to take."""
         return any(self._dirty.values())
 
-    def hold(self) -> None:
-        """Keep changes aside from now on, until :meth:`release`."""
-        self._aside = {subject: {} for subject in Subject}
+    def hold(self, subjects: Iterable[Subject] = Subject) -> None:
+        """Keep changes of ``subjects`` aside from now on, until :meth:`release`."""
+        self._aside = {subject: {} for subject in subjects}
 
     def release(self) -> None:
         """Lay over the table what was kept aside."""
@@ -72,7 +72,7 @@ class Feed:
 
     def hear(self, subject: Subject, payload: Any) -> None:
         """Take what a topic told. What cannot be read is counted and left out, the rest of the payload is taken."""
-        target = self._table if self._aside is None else self._aside
+        target = self._aside if self._aside is not None and subject in self._aside else self._table
         good = False
         for key, row in self._rows(subject, payload):
             good |= self._lay_over(target, subject, key, row)

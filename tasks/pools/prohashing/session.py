@@ -96,25 +96,34 @@ class Session:
         def on_event(*positional: Any, **named: Any) -> None:
             hear(positional[0] if positional else named)
 
-        await self._answered(self._inner.subscribe(on_event, topic))
+        await self._answered(lambda: self._inner.subscribe(on_event, topic))
 
     async def call(self, procedure: str, arguments: Sequence[str]) -> Any:
         """What ``procedure`` answers, the first of several values. Raises Lost, or CallFailed."""
-        answer = await self._answered(self._inner.call(procedure, *arguments))
+        try:
+            answer = await self._answered(lambda: self._inner.call(procedure, *arguments))
+        except TimedOut as error:  # whoever answers it hangs; of the router itself the heartbeat tells
+            raise CallFailed(str(error), refused=False) from error
         if isinstance(answer, CallResult):  # several values, or named ones
             return answer.results[0] if answer.results else answer.kwresults
         return answer
 
-    async def _answered(self, future: asyncio.Future[Any]) -> Any:
+    async def _answered(self, ask: Callable[[], asyncio.Future[Any]]) -> Any:
         try:
-            async with asyncio.timeout(self._timing.answer_s):
-                return await future
-        except (TimeoutError, TransportLost) as error:
+            future = ask()  # where there is no transport any more it raises at once
+            await asyncio.wait({future, self.over}, timeout=self._timing.answer_s, return_when=asyncio.FIRST_COMPLETED)
+            if future.done():
+                return future.result()
+        except TransportLost as error:
             raise loss_of(error) from error
         except ApplicationError as error:
             if self.over.done():
                 raise loss_of(error) from error
             raise CallFailed(str(error.error), refused=error.error in _REFUSALS) from error
+        future.cancel()  # autobahn tells the router, and drops an answer that comes after all
+        if self.over.done():
+            raise self.over.result()
+        raise TimedOut(f"no answer within {self._timing.answer_s:g} s")
 
 
 @asynccontextmanager

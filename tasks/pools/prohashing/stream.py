@@ -151,14 +151,15 @@ class ProhashingStream:
             wanted = [one for one in self._told_whole if old or self._link.silent_s(one) >= timing.quiet_s]
             if wanted:
                 filled_at = loop.time() if old else filled_at
-                self._feed.hold()  # what comes meanwhile is newer than the snapshot
+                self._feed.hold(wanted)  # what comes of them meanwhile is newer than the snapshot
                 try:
                     await self._fill(session, wanted)
                 finally:
                     self._feed.release()
                     self._changed.set()
-            elif not self._told_whole and self._link.silent_s() >= timing.quiet_s:
-                raise TimedOut(f"it answers pings, but nothing came for {timing.quiet_s:g} s")
+            patience_s = (2 if self._told_whole else 1) * timing.quiet_s  # snapshots are asked for in between
+            if self._link.silent_s() >= patience_s:
+                raise TimedOut(f"it answers pings, but nothing came for {patience_s:g} s")
 
     async def _fill(self, session: Session, subjects: Collection[Subject]) -> None:
         """Take snapshots of ``subjects``. One that the router cannot give is done without."""

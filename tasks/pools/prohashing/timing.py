@@ -10,7 +10,7 @@ from tasks.pools.prohashing.link import QUIET_S
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Seconds. A dead peer is noticed within ``heartbeat_s`` + ``pong_s``; one that answers pings and says nothing
-    within ``quiet_s``.
+    within ``quiet_s``, or twice that where it has snapshots, which are asked for in between.
 
     ``rejected_s`` is the wait where no try helps until somebody acts. After other losses the wait doubles from
     ``first_wait_s`` to ``longest_wait_s``, cut by up to half at random, and begins anew after a session that lived
