@@ -66,13 +66,13 @@ def up(
     import asyncio
 
     from deployments.farm import variants
+    from deployments.up.simulated import Simulated
     from deployments.up.supervisor import Options, Supervisor
 
     try:
         variants(dialect or ())
     except ValueError as error:
         raise NeedsHuman(str(error), remedy="Take one of those, or --dialect all") from error
-    options = Options(
-        config, for_s, miners, seed, interval, dialect or (), not miners_only, page_port, prefect_port, with_fake_abacus
-    )
+    simulated = Simulated(miners, seed, interval, dialect or (), services=not miners_only)
+    options = Options(config, for_s, simulated, page_port, prefect_port, with_fake_abacus)
     raise typer.Exit(asyncio.run(Supervisor(options, patient(err=False), patient(err=True)).run()))

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -18,6 +19,8 @@ from storage.log_files import close_log, close_log_in_use
 TAIL_LINES = 15
 LOOK_S = 0.05
 RESTARTS = 3
+WITHIN_S = 3_600.0
+"""So many starts again in so long a time: what ends more often will not do better the next time."""
 
 
 class ChildEnded(LodelineError):
@@ -33,7 +36,7 @@ class Child:
     def __init__(self, name: str, arguments: Sequence[str], environ: Mapping[str, str], logs: Path) -> None:
         self.name = name
         self.log = logs / f"{name}.log"
-        self.restarts = 0
+        self._restarted: list[float] = []
         self._arguments = list(arguments)
         self._environ = dict(environ)
         logs.mkdir(parents=True, exist_ok=True)
@@ -74,13 +77,15 @@ class Child:
             raise ChildEnded(f"{self.name} {self._end()}. Its last lines ({self.log}):\n{self.tail()}")
 
     def restart(self) -> None:
-        """Start it again after it ended, RESTARTS times at most; then raise ChildEnded.
+        """Start it again after it ended, RESTARTS times within WITHIN_S at most; then raise ChildEnded.
 
         What it had started is left alone: the flows of a worker that died work on, and hand over as usual.
         """
-        if self.restarts >= RESTARTS:
+        now = time.monotonic()
+        self._restarted = [at for at in self._restarted if now - at < WITHIN_S]
+        if len(self._restarted) >= RESTARTS:
             self.check()
-        self.restarts += 1
+        self._restarted.append(now)
         self._process = self._started()
 
     async def stop(self, patience_s: float) -> bool:

@@ -106,11 +106,7 @@ class Summary:
             "flow_runs": self.flow_runs,
             "store": "embedded" if self.host.influx is None else "influxdb",
             "simulated": self.simulated,
-            **(
-                {}
-                if self.fake_abacus is None
-                else {"fake_abacus": self.fake_abacus, "fake_predicted": self.fake_predicted}
-            ),
+            **self._faked(),
             "urls": self.urls,
         }
 

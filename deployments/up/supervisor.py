@@ -5,25 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shlex
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import httpx
 
-from deployments.farm.abacus import configuration as fake_abacus
 from deployments.provisioned import note
 from deployments.settings import load_settings
 from deployments.up import processes
-from deployments.up.child import Child, ChildEnded
-from deployments.up.ports import LOOPBACK, choose_port, free_port
+from deployments.up.children import LOOK_S, Children, Stopped
+from deployments.up.ports import LOOPBACK, choose_port
+from deployments.up.simulated import Simulated, ask_fake_abacus, start_fake_abacus, start_farm
 from deployments.up.summary import Summary, tick_line
 from storage.audit.trail import Trail
 from storage.errors import LodelineError, NeedsHuman
@@ -39,10 +38,8 @@ if TYPE_CHECKING:
     from deployments.prefect.runs import Runs
     from storage.influx.provisioning.plan import Step
 
-LOOK_S = 0.2
 DAY_S = 86_400
 ASK_S = 2.0
-FARM_START_S = 60.0
 SERVER_START_S = 180.0
 DEPLOY_S = 120.0
 FIRST_TICK_S = 300.0
@@ -52,12 +49,6 @@ DRAIN_S = 30.0
 STOP_S = {"worker": 15.0, "page": 5.0, "farm": 5.0, "abacus": 5.0, "prefect": 15.0}
 """What each process gets to end by itself."""
 
-Found = TypeVar("Found")
-
-
-class Stopped(Exception):
-    """Somebody asked for the end while something was awaited."""
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -65,11 +56,7 @@ class Options:
 
     config: Path | None
     for_s: float | None
-    miners: int
-    seed: int
-    interval_s: int
-    dialects: Sequence[str]
-    services: bool
+    simulated: Simulated
     page_port: int | None
     prefect_port: int | None
     fake_abacus: bool = False
@@ -120,10 +107,9 @@ class Supervisor:
         self._journals = {lane: Journal(self._host.state_directory, lane) for lane in lanes}
         self._read = dict.fromkeys(lanes, 0)
         self._summary = Summary(self._host)
-        self._children: dict[str, Child] = {}
+        self._children = Children(self._logs, complain)
         self._runs: Runs | None = None
         self._unheard: dict[str, UUID] = {}
-        self._asked = asyncio.Event()
 
     async def run(self) -> int:
         """Start, follow, end; the exit code of ``lodeline up``."""
@@ -149,8 +135,12 @@ class Supervisor:
     async def _start(self) -> None:
         self._say(f"Data in {self._host.data_directory}, logs in {self._logs}")
         if self._options.fake_abacus:
-            await self._start_fake_abacus()
-        config = self._options.config.absolute() if self._options.config else await self._start_farm()
+            await start_fake_abacus(self._host.data_directory, self._children, self._summary, self._say)
+        if self._options.config is not None:
+            config = self._options.config.absolute()
+        else:
+            data, asked = self._host.data_directory, self._options.simulated
+            config = await start_farm(asked, data, self._children, self._summary, self._say)
         self._lanes += lanes_of(load_settings(config).collection)
         await asyncio.to_thread(self._provision, config)
         environ = {
@@ -161,9 +151,9 @@ class Supervisor:
         prefect = await self._start_server()
         page_port = choose_port(self._options.page_port, self._host.page.port, "the page")
         self._summary.urls["page"] = f"http://{LOOPBACK}:{page_port}/"
-        self._start_child("page", processes.page_command(page_port), environ)
+        self._children.start("page", processes.page_command(page_port), environ)
         pool, self._runs = await self._deploy({**environ, **prefect})
-        self._start_child("worker", processes.worker_command(pool), processes.worker_environment(environ, prefect))
+        self._children.start("worker", processes.worker_command(pool), processes.worker_environment(environ, prefect))
         await self._start_shift(self._runs)
 
     def _provision(self, config: Path) -> None:
@@ -187,52 +177,6 @@ class Supervisor:
             created = "; ".join(map(str, made))
             self._say(f"InfluxDB at {url}: {created or 'all buckets exist'}")
 
-    async def _start_farm(self) -> Path:
-        """Start the farm; the folder of the configuration that it wrote."""
-        options, folder = self._options, self._host.data_directory / "farm"
-        command = processes.farm_command(
-            options.miners, options.seed, options.interval_s, folder, options.dialects, services=options.services
-        )
-        farm = self._start_child("farm", command, processes.without_prefect(os.environ))
-        self._say(f"No configuration given: waiting for {options.miners} simulated miners ...")
-
-        async def ready() -> str | None:
-            lines = farm.log.read_text(encoding="utf-8").splitlines()
-            return next((line for line in lines if line.startswith("{") and line.endswith("}")), None)
-
-        told = json.loads(await self._await("the simulated farm", ready, FARM_START_S + options.miners / 50))
-        self._summary.urls["farm"] = told["control"]
-        self._summary.simulated = ["miners", *told.get("services", ())]
-        self._say(f"Simulated: {', '.join(self._summary.simulated)}. Their faults: {told['control']}/faults")
-        load_settings(folder)  # what the farm wrote is checked like anybody's
-        self._say(f"In a second terminal: export LODELINE_CONFIG={shlex.quote(str(folder.absolute()))}")
-        return folder
-
-    async def _start_fake_abacus(self) -> None:
-        """Start the fake of Abacus.AI, and have all that is started from now on export to it."""
-        key = fake_abacus.fresh_key()
-        state = self._host.data_directory / "fake-abacus" / "abacus.sqlite"
-        command = processes.fake_abacus_command(free_port(), state)
-        child = self._start_child("abacus", command, {**os.environ, fake_abacus.KEY: key})
-
-        async def ready() -> str | None:
-            lines = child.log.read_text(encoding="utf-8").splitlines()
-            return next((line for line in lines if line.startswith("{") and line.endswith("}")), None)
-
-        url = json.loads(await self._await("the fake of Abacus.AI", ready, FARM_START_S))["url"]
-        os.environ.update(fake_abacus.variables(url, key))
-        self._summary.urls["fake_abacus"] = url
-        self._summary.fake_abacus = {}
-        self._say(f"A FAKE of Abacus.AI listens at {url}: exports go there, nothing goes to the service")
-
-    async def _ask_fake_abacus(self) -> None:
-        """What it holds, for the summary."""
-        if "fake_abacus" in self._summary.urls:
-            async with httpx.AsyncClient(timeout=ASK_S, trust_env=False) as client:
-                answer = await client.get(f"{self._summary.urls['fake_abacus']}/fake")
-            told = answer.json()
-            self._summary.fake_abacus, self._summary.fake_predicted = told["rows"], told["predicted"]
-
     async def _start_server(self) -> dict[str, str]:
         """Start a Prefect server, or use the one that is named; variables for whoever speaks to it."""
         settings = self._host.prefect
@@ -241,7 +185,7 @@ class Supervisor:
         else:
             port = choose_port(self._options.prefect_port, settings.port, "the Prefect server")
             prefect = processes.own_prefect(self._host.data_directory / "prefect", port)
-            self._start_child("prefect", processes.server_command(port), processes.server_environment(prefect))
+            self._children.start("prefect", processes.server_command(port), processes.server_environment(prefect))
         processes.speak_to(prefect)
         url = prefect["PREFECT_API_URL"]
         self._summary.urls["prefect"] = url.removesuffix("/api")
@@ -254,7 +198,7 @@ class Supervisor:
                 except httpx.HTTPError:
                     return False
 
-            await self._await(f"the Prefect server at {url}", healthy, SERVER_START_S)
+            await self._children.until(f"the Prefect server at {url}", healthy, SERVER_START_S)
         return prefect
 
     async def _deploy(self, environ: Mapping[str, str]) -> tuple[str, Runs]:
@@ -273,15 +217,9 @@ class Supervisor:
 
     async def _register(self, environ: Mapping[str, str]) -> Any:
         """What ``lodeline deploy`` tells, in a process of its own: the flows are 80 MB that nobody here needs again."""
-        child = Child("deploy", processes.deploy_command(), environ, self._logs)
-
-        async def over() -> bool:
-            return not child.alive
-
-        try:
-            await self._await("the registration of the flows", over, DEPLOY_S)
-        finally:
-            child.kill()
+        child = await self._children.until_over(
+            "deploy", "the registration of the flows", processes.deploy_command(), environ, DEPLOY_S
+        )
         lines = reversed(child.log.read_text(encoding="utf-8").splitlines())
         told = next((line for line in lines if line.startswith("{")), None)
         if child.exit_code != 0 or told is None:
@@ -303,7 +241,7 @@ class Supervisor:
             self._report_ticks()
             return self._summary.ticks > 0
 
-        await self._await("the first tick", ticked, FIRST_TICK_S)
+        await self._children.until("the first tick", ticked, FIRST_TICK_S)
         soon = processes.SOON | (processes.SOON_TO_FAKE if self._options.fake_abacus else {})
         for lane in self._lanes[1:]:
             self._unheard[lane] = await runs.start(processes.SOURCE_SHIFTS[lane])
@@ -333,20 +271,14 @@ class Supervisor:
         ends = time.monotonic() + self._options.for_s if self._options.for_s is not None else float("inf")
         day = time.time() // DAY_S
         look = time.monotonic()
-        while not self._asked.is_set() and time.monotonic() < ends:
-            for child in self._children.values():
-                try:
-                    child.check()
-                except ChildEnded as ended:
-                    child.restart()
-                    self._complain(f"{ended}\nStarted it again.")
+        while not self._children.asked.is_set() and time.monotonic() < ends:
+            self._children.start_again()
             self._report_ticks()
             if self._runs is not None and self._unheard and time.monotonic() >= look:
                 look = time.monotonic() + ASK_S
                 await self._tell_failures(self._runs)
             if time.time() // DAY_S > day:
-                for child in self._children.values():
-                    child.close_log(day * DAY_S)
+                self._children.close_logs(day * DAY_S)
                 day = time.time() // DAY_S
             await asyncio.sleep(LOOK_S)
 
@@ -369,15 +301,15 @@ class Supervisor:
             if runs is not None:
                 self._say("Ending: flows, worker, page, farm, server ...")
                 await self._try("end the flows", self._end_flows(runs))
-            await self._stop_child("worker")
+            await self._children.stop("worker", STOP_S["worker"])
         self._report_ticks()
         await self._try("deliver what is left", asyncio.to_thread(self._summary.close_books, DRAIN_S))
         if runs is not None:
             await self._try("count the runs", self._count(runs))
             await self._try("leave the server", runs.close())
-        await self._try("ask the fake of Abacus.AI", self._ask_fake_abacus())
+        await self._try("ask the fake of Abacus.AI", ask_fake_abacus(self._summary))
         for name in ("page", "farm", "abacus", "prefect"):
-            await self._stop_child(name)
+            await self._children.stop(name, STOP_S[name])
 
     async def _end_flows(self, runs: Runs) -> None:
         if self._owns_server:
@@ -400,15 +332,6 @@ class Supervisor:
     def _owns_server(self) -> bool:
         return "prefect" in self._children
 
-    def _start_child(self, name: str, command: list[str], environ: Mapping[str, str]) -> Child:
-        self._children[name] = Child(name, command, environ, self._logs)
-        return self._children[name]
-
-    async def _stop_child(self, name: str) -> None:
-        child = self._children.get(name)
-        if child is not None and not await child.stop(STOP_S[name]):
-            self._complain(f"{name} did not end within {STOP_S[name]:.0f} s and was killed.")
-
     async def _try(self, what: str, step: Awaitable[object]) -> None:
         try:
             async with asyncio.timeout(SHIFT_END_S + FLOWS_END_S + DRAIN_S):
@@ -416,29 +339,9 @@ class Supervisor:
         except Exception as error:  # noqa: BLE001 - the rest must be ended, whatever this is
             self._complain(f"Could not {what}: {type(error).__name__}: {error}")
 
-    async def _await(self, what: str, ready: Callable[[], Awaitable[Found | None]], for_s: float) -> Found:
-        """Ask ``ready`` until it gives something that is true.
-
-        Raises:
-            Stopped, ChildEnded: that happened meanwhile.
-            NeedsHuman: it takes longer than ``for_s`` seconds.
-        """
-        deadline = time.monotonic() + for_s
-        while not (found := await ready()):
-            if self._asked.is_set():
-                raise Stopped
-            for child in self._children.values():
-                child.check()
-            if time.monotonic() > deadline:
-                tails = "\n".join(f"{child.name}:\n{child.tail(5)}" for child in self._children.values())
-                raise NeedsHuman(f"{what} was not there within {for_s:.0f} s", remedy=f"Last log lines:\n{tails}")
-            await asyncio.sleep(LOOK_S)
-        return found
-
     def _asked_to_end(self) -> None:
-        if self._asked.is_set():
-            for child in self._children.values():
-                child.kill()
+        if self._children.asked.is_set():
+            self._children.kill()
             os._exit(128 + signal.SIGINT)
-        self._asked.set()
+        self._children.asked.set()
         self._say("Ending in order; ask again to end at once.")

@@ -19,6 +19,7 @@ from deployments.farm.abacus import configuration
 from deployments.farm.abacus.foresight import deploy
 from deployments.farm.abacus.server import FakeAbacus
 from deployments.settings import load_settings
+from deployments.up.simulated import Simulated
 from deployments.up.summary import Summary
 from deployments.up.supervisor import Options, Supervisor
 from storage.declaration import MEASUREMENTS, Tier
@@ -142,6 +143,6 @@ def test_beside_the_service_there_is_no_fake(tmp_path, monkeypatch):
     monkeypatch.setenv("LODELINE_DATA_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("LODELINE_ABACUS__GENERAL__PROJECT_ID", "mining")
     monkeypatch.setenv(configuration.KEY, KEY)
-    options = Options(None, None, 1, 1, 5, (), False, None, None, fake_abacus=True)
+    options = Options(None, None, Simulated(1, 1, 5, (), services=False), None, None, fake_abacus=True)
     with pytest.raises(NeedsHuman, match=r"Abacus\.AI is configured"):
         Supervisor(options, print, print)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.up.child import RESTARTS, Child, ChildEnded
+from deployments.up.child import RESTARTS, WITHIN_S, Child, ChildEnded
 from deployments.up.ports import choose_port, free_port
 from storage.errors import NeedsHuman
 
@@ -100,6 +100,17 @@ def test_a_child_is_started_again_a_few_times(start):
     until(lambda: not child.alive)
     with pytest.raises(ChildEnded):
         child.restart()
+
+
+def test_what_ends_now_and_then_is_always_started_again(start, monkeypatch):
+    """Else the fourth page that was killed for want of memory within a year would end all."""
+    now = [0.0]
+    monkeypatch.setattr("deployments.up.child.time.monotonic", lambda: now[0])
+    child = start(["-c", "raise SystemExit(3)"])
+    for _ in range(2 * RESTARTS):
+        child._process.wait()
+        child.restart()
+        now[0] += WITHIN_S / RESTARTS + 1.0
 
 
 def test_the_log_of_the_start_before_is_kept(start, tmp_path):

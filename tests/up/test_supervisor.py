@@ -10,14 +10,13 @@ import httpx
 import pytest
 
 from deployments.up import processes
+from deployments.up.simulated import Simulated
 from deployments.up.summary import Requests
 from deployments.up.supervisor import Options, Supervisor
 from storage.errors import NeedsHuman
 
-OPTIONS = Options(
-    config=None, for_s=None, miners=1, seed=1, interval_s=5, dialects=(), services=True, page_port=None,
-    prefect_port=None,
-)  # fmt: skip
+ONE = Simulated(miners=1, seed=1, interval_s=5, dialects=(), services=True)
+OPTIONS = Options(config=None, for_s=None, simulated=ONE, page_port=None, prefect_port=None)
 
 
 class FakeRuns:
