@@ -22,8 +22,8 @@ class Stopped(Exception):
 
 
 class Children:
-    """Processes by name, with their logs in ``logs``; ``complain`` tells of one that is not as it should be, ``asked`` is
-    set by who wants the end.
+    """Processes by name, with their logs in ``logs``; ``complain`` tells of one that is not as it should be, ``asked``
+    is set by who wants the end.
     """
 
     def __init__(self, logs: Path, complain: Callable[[str], None]) -> None:

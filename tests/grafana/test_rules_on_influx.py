@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from deployments.grafana import build
+from deployments.grafana.expressed import EXPRESSED, NOT_EXPRESSED
 from deployments.grafana.lint import lint_query
 from deployments.grafana.queries import TIME
-from deployments.grafana.rules import EXPRESSED, NOT_EXPRESSED
 from storage.declaration import Tier
 from tasks.alerts.rules import RULES
 from tests.grafana.test_panels_on_influx import line
