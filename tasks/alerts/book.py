@@ -170,16 +170,21 @@ class Book:
         return int(row.fetchone()[0])
 
     def outgoing(self, now: float) -> list[Outgoing]:
-        """Messages whose next try is due, oldest first."""
+        """Messages whose next try is due, oldest first. One waits while an earlier one of the same alert does: its end
+        must not be told before its beginning."""
         rows = self._db.execute(
-            "SELECT number, made, tries, body FROM outbox WHERE sent IS NULL AND given_up IS NULL AND next_try <= ? "
-            "ORDER BY number",
-            (now,),
+            "SELECT number, made, tries, body, next_try FROM outbox WHERE sent IS NULL AND given_up IS NULL "
+            "ORDER BY number"
         )
-        return [
-            Outgoing(number=number, made=made, tries=tries, message=msgspec.json.decode(body, type=Message))
-            for number, made, tries, body in rows
-        ]
+        found, waiting = [], set[tuple[str, str]]()
+        for number, made, tries, body, next_try in rows:
+            message = msgspec.json.decode(body, type=Message)
+            about = {(message.channel, alert) for alert in message.alerts}
+            if next_try > now or about & waiting:
+                waiting |= about
+            else:
+                found.append(Outgoing(number=number, made=made, tries=tries, message=message))
+        return found
 
     def note_sent(self, outgoing: Outgoing, now: float) -> None:
         """A message is sent."""

@@ -9,17 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
 from storage.errors import NeedsHuman
+from tasks.alerts.incidents import keeps_incidents, tell
 from tasks.alerts.rule import Level
 from tasks.alerts.telling import Message
 
 if TYPE_CHECKING:
     from apprise import Apprise
+    from apprise.plugins.pagerduty import NotifyPagerDuty
 
 TIMEOUT_S = 15.0
 _SECRET_FROM = 4
@@ -43,9 +45,13 @@ def send(
         from apprise.result import AppriseResultStatus
     except ImportError as error:
         raise _missing() from error
+    opened = _opened(url)
+    if keeps_incidents(url):
+        trouble = tell(cast("NotifyPagerDuty", opened[0]), message, timeout_s=timeout_s)
+        return None if trouble is None else stripped(trouble, url)
     kinds = {Level.INFO: NotifyType.INFO, Level.WARNING: NotifyType.WARNING, Level.CRITICAL: NotifyType.FAILURE}
     said: list[str] = []
-    result = _opened(url).notify(
+    result = opened.notify(
         title=message.title,
         body=message.body or message.title,
         notify_type=NotifyType.SUCCESS if message.over else kinds[message.level],

@@ -42,14 +42,13 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """One message for one channel. ``alerts`` are their ids, ``key`` the same for a thing's beginning and end."""
+    """One message for one channel. ``alerts`` are their ids."""
 
     channel: str
     title: str
     body: str
     level: Level
     over: bool
-    key: str
     alerts: tuple[str, ...]
 
 
@@ -116,11 +115,16 @@ def _reason(
     return None
 
 
-def worded(channel: str, found: Sequence[Due], rules: Mapping[str, Rule], *, at_most: int) -> list[Message]:
+def worded(
+    channel: str, found: Sequence[Due], rules: Mapping[str, Rule], *, at_most: int, apart: bool = False
+) -> list[Message]:
     """Messages that tell ``found``: one for each rule and site, or a single one where those were more than SEPARATE or
-    than ``at_most``; none where not one is left. What is not told stays due."""
+    than ``at_most``; none where not one is left. ``apart``: one for each alert, the first ``at_most``. What is not told
+    stays due."""
     if not found or at_most < 1:
         return []
+    if apart:
+        return [_message(channel, [one], rules) for one in found[:at_most]]
     groups: dict[tuple[bool, str, str], list[Due]] = defaultdict(list)
     for one in found:
         groups[one.reason is Reason.OVER, one.alert.rule, one.alert.site].append(one)
@@ -146,7 +150,6 @@ def _message(channel: str, group: Sequence[Due], rules: Mapping[str, Rule]) -> M
         body="\n".join(lines),
         level=first.level,
         over=over,
-        key=first.id if len(group) == 1 else f"{first.rule} {first.site}".strip(),
         alerts=tuple(one.alert.id for one in group),
     )
 
@@ -168,7 +171,6 @@ def _digest(channel: str, groups: Sequence[Sequence[Due]]) -> Message:
         body="\n".join([*lines[: 2 * NAMED], *(["…"] if len(lines) > 2 * NAMED else []), "", "lodeline alerts list"]),
         level=worst,
         over=all(one.reason is Reason.OVER for one in alerts),
-        key="digest",
         alerts=tuple(one.alert.id for one in alerts),
     )
 

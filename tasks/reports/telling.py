@@ -53,7 +53,6 @@ def _send(report: Written, channel: ChannelSettings) -> str | None:
         body=report.message if files else report.text,
         level=Level.INFO,
         over=False,
-        key="report",
         alerts=(),
     )
     return send(channel.url, message, attached=[report.pdf or report.page] if files else [])

@@ -26,7 +26,7 @@ from tests.alerts.test_telling import alert
 SECRET = "hush-4711-not-for-logs"
 MESSAGE = Message(
     channel="ops", title="[critical] fan_lost: m1", body="m1: fan 2 does not turn", level=Level.CRITICAL, over=False,
-    key="a", alerts=("a",),
+    alerts=("a",),
 )  # fmt: skip
 
 
@@ -127,6 +127,39 @@ def test_an_address_that_nobody_understands_is_named_by_its_scheme_alone(url: st
 )  # fmt: skip
 def test_every_part_of_an_address_is_hidden_but_the_host_of_a_webhook(url: str, said: str, told: str) -> None:
     assert stripped(said, SecretStr(url)) == told
+
+
+def incident(over: bool, alert_id: str = "a1") -> Message:
+    word = "resolved" if over else "critical"
+    return Message(
+        channel="duty", title=f"[{word}] fan_lost: m1", body="m1: fan 2 does not turn", level=Level.CRITICAL, over=over,
+        alerts=(alert_id,),
+    )  # fmt: skip
+
+
+def test_an_incident_is_resolved_under_the_key_that_opened_it(
+    webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each end of an alert once was an incident more."""
+    monkeypatch.setattr("apprise.plugins.pagerduty.PAGERDUTY_API_LOOKUP", {"us": f"http://{webhook.url}/v2/enqueue"})
+    duty = SecretStr(f"pagerduty://{SECRET}-routing@{SECRET}/farm/north")
+    for message in (incident(over=False), incident(over=False, alert_id="b2"), incident(over=True)):
+        assert send(duty, message) is None
+    events = [body for _, _, body in webhook.got]
+    assert [(one["event_action"], one["dedup_key"]) for one in events if isinstance(one, dict)] == [
+        ("trigger", "lodeline a1"), ("trigger", "lodeline b2"), ("resolve", "lodeline a1"),
+    ]  # fmt: skip
+    assert isinstance(events[0], dict)
+    assert events[0]["routing_key"] == f"{SECRET}-routing"
+    assert events[0]["payload"] == {
+        "summary": "[critical] fan_lost: m1", "severity": "critical", "source": "farm", "component": "north",
+        "custom_details": {"alert": "m1: fan 2 does not turn"},
+    }  # fmt: skip
+    webhook.status = 400
+    trouble = send(duty, incident(over=False))
+    assert trouble is not None
+    assert "400" in trouble
+    assert SECRET not in trouble
 
 
 def test_the_sign_of_life(webhook: Webhook) -> None:

@@ -24,7 +24,7 @@ def alert(miner: str) -> Alert:
 
 def message(miner: str) -> Message:
     return Message(
-        channel="ops", title=f"fan_lost: {miner}", body=miner, level=Level.CRITICAL, over=False, key="k", alerts=("a",)
+        channel="ops", title=f"fan_lost: {miner}", body=miner, level=Level.CRITICAL, over=False, alerts=("a",)
     )
 
 
