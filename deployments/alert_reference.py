@@ -100,8 +100,9 @@ def _life(usual: AlertSettings) -> str:
 
 An alert is *pending* while what a rule finds has not lasted as long as the rule asks (`for`), then *firing*, and
 *resolved* when it has been over as long as the rule asks (`keep`). A miner that does not answer is not known to
-have cooled down: what cannot be known leaves a firing alert as it is. After a hole in the looks a pending alert
-begins again. Identity is rule and subject, so an alert has the same id after a restart and at every host.
+have cooled down: what cannot be known leaves a firing alert as it is. A pending one waits for a few looks; after a
+longer hole, in the looks or in what is known, it begins again. Identity is rule and subject, so an alert has the same
+id after a restart and at every host.
 
 - **Acknowledged** (for {usual.acknowledgement_hours:g} hours): not told again and not escalated, until it gets
   worse.
@@ -137,6 +138,9 @@ Telegram, webhooks and more. It holds secrets: take it from the environment. Ale
 and site are one message, more than {SEPARATE} of them come as one; `messages_per_hour` is never exceeded, and what
 did not fit comes together later. A channel that fails is tried again for a day with growing waits. A message that
 was sent right before a kill may come twice.
+
+At PagerDuty each alert is an incident of its own, which is resolved when the alert is over. Other incident tools take
+the end of an alert for one more message: give them `resolved: false`, or an Alertmanager.
 
 A channel of `step` 1 and above is told only of critical alerts that nobody acknowledged: after {steps}. An
 Alertmanager is handed every alert that fires and is not muted, at each look; routes and repeats are its own then.

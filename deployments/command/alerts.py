@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deployments.command.alert_channels import show_channels, test_channels
+from deployments.command.alert_rules import explain, show_rules
 from deployments.command.options import ConfigOption, JsonOption, person
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from deployments.settings import Settings
     from tasks.alerts.book import Book, Look
     from tasks.alerts.life_cycle import Alert, Change
     from tasks.alerts.muting import Silence
-    from tasks.alerts.rule import Rule
 
 
 class Action(StrEnum):
@@ -33,7 +32,8 @@ class Action(StrEnum):
     EXPLAIN = "explain"
 
 
-FIRING, NOT_TAKEN = 1, 1
+FIRING = 1
+LONGEST_HOURS = 366 * 24
 
 
 def alerts(
@@ -54,7 +54,13 @@ def alerts(
     entity: Annotated[str, typer.Option("--entity", help="With silence: miners, pools or lanes, with *.")] = "*",
     site: Annotated[str, typer.Option("--site", help="With silence: sites, with *.")] = "*",
     hours: Annotated[
-        float | None, typer.Option("--hours", help="How long: of ack and silence, or back in history.", min=0.01)
+        float | None,
+        typer.Option(
+            "--hours",
+            help="How long: of ack and silence, a year at most, or back in history.",
+            min=0.01,
+            max=float(LONGEST_HOURS),
+        ),
     ] = None,
     why: Annotated[str, typer.Option("--why", help="With silence: why, for those who read it.")] = "",
     channel: Annotated[
@@ -83,10 +89,10 @@ def alerts(
         raise NeedsHuman(f"{action} takes no ids", remedy="See lodeline alerts --help")
     settings = load_settings(config)
     if action is Action.TEST:
-        _test(settings, channel or [])
+        test_channels(settings, channel or [])
         return
     if action is Action.RULES:
-        _rules(settings, as_json=as_json)
+        show_rules(settings, as_json=as_json)
         return
     from tasks.alerts.book import Book
     from tasks.alerts.muting import Silence
@@ -111,9 +117,9 @@ def alerts(
         elif action is Action.UNSILENCE:
             _unsilence(settings, book, ids or [])
         elif action is Action.EXPLAIN:
-            _explain(settings, book, ids or [], as_json=as_json)
+            explain(settings, book, ids or [], as_json=as_json)
         else:
-            _channels(book, as_json=as_json)
+            show_channels(book, as_json=as_json)
     finally:
         book.close()
 
@@ -281,141 +287,3 @@ def _audit(settings: Settings, what: str, detail: dict[str, str | float]) -> Non
 
     trail = Trail.open(settings.host.data_directory, socket.gethostname())
     trail.record(AuditKind.OVERRIDE_SET, what, actor=f"{person()} by lodeline alerts", detail=detail)
-
-
-def _channels(book: Book, *, as_json: bool) -> None:
-    import time
-
-    import msgspec
-
-    from tasks.quantity import age
-
-    found, now = book.channels(), time.time()
-    if as_json:
-        typer.echo(msgspec.json.encode(found).decode())
-        return
-    for one in found:
-        success = "never" if one.last_success is None else f"{age(now - one.last_success)} ago"
-        trouble = f"; fails: {one.trouble}" if one.trouble else ""
-        waiting = f"; {one.waiting} messages wait" if one.waiting else ""
-        typer.echo(f"{one.name}: last taken {success}{trouble}{waiting}")
-    if not found:
-        typer.echo("No channel was ever used")
-
-
-def _test(settings: Settings, names: list[str]) -> None:
-    import time
-
-    from storage.errors import NeedsHuman
-    from tasks.alerts.book import Book
-    from tasks.alerts.channels import send
-    from tasks.alerts.handover import hand_over, sign_of_life
-    from tasks.alerts.rule import Level
-    from tasks.alerts.telling import Message
-    from tasks.alerts.watch import ALERTMANAGER, DEAD_MAN
-
-    wanted = settings.collection.alerts
-    ways: dict[str, Callable[[], str | None]] = {}
-    for channel in wanted.channels:
-        message = Message(
-            channel=channel.name,
-            title="[test] Lodeline",
-            body=f"A test of channel {channel.name}: alerts of {', '.join(channel.levels)} come here.",
-            level=Level.INFO,
-            over=False,
-            key="test",
-            alerts=(),
-        )
-        ways[channel.name] = lambda channel=channel, message=message: send(channel.url, message)  # type: ignore[misc]
-    if wanted.alertmanager_url is not None:
-        ways[ALERTMANAGER] = lambda: hand_over(str(wanted.alertmanager_url), [])
-    if wanted.dead_man_url is not None:
-        address = wanted.dead_man_url
-        ways[DEAD_MAN] = lambda: sign_of_life(address)
-    unknown = sorted(set(names) - set(ways))
-    if unknown:
-        raise NeedsHuman(f"no channel {', '.join(unknown)} is configured", remedy="See section alerts.channels")
-    if not ways:
-        raise NeedsHuman("no channel is configured", remedy="Add one to alerts.channels of data_collection_config.yaml")
-    book = Book.open(settings.host.data_directory / "state")
-    failed = False
-    try:
-        for name, way in ways.items():
-            if names and name not in names:
-                continue
-            try:
-                trouble = way()
-            except NeedsHuman as error:
-                trouble = str(error)
-            book.note_channel(name, time.time(), trouble)
-            failed |= trouble is not None
-            typer.echo(f"{name}: {'taken' if trouble is None else trouble}")
-    finally:
-        book.close()
-    if failed:
-        raise typer.Exit(NOT_TAKEN)
-
-
-def _rules(settings: Settings, *, as_json: bool) -> None:
-    import msgspec
-
-    found = settings.collection.alerts.rules_in_force()
-    if as_json:
-        rows = [
-            {
-                "name": rule.name, "level": rule.level, "about": rule.about, "limit": rule.limit, "unit": rule.unit,
-                "for_seconds": rule.for_s, "keep_seconds": rule.keep_s, "meaning": rule.meaning, "remedy": rule.remedy,
-                "muted_by": sorted(rule.muted_by), "made_of": _made_of(rule),
-            }
-            for rule in found.values()
-        ]  # fmt: skip
-        typer.echo(msgspec.json.encode(rows).decode())
-        return
-    for rule in found.values():
-        limit = "" if rule.limit is None else f", limit {rule.limit:g} {rule.unit}"
-        typer.echo(f"{rule.name}: {rule.level}, for {rule.for_s} s{limit}. {rule.meaning}")
-        for part in _made_of(rule):
-            typer.echo(f"  {part}")
-
-
-def _made_of(rule: Rule) -> list[str]:
-    from tasks.quantity import age
-
-    if rule.composite is None:
-        return []
-    return [
-        f"{group.replace('_', ' ')}: {part.in_words}{f' within {age(part.within_s)}' if part.within_s else ''}"
-        for group, part in rule.composite.parts
-    ]
-
-
-def _explain(settings: Settings, book: Book, ids: list[str], *, as_json: bool) -> None:
-    """What an alert's rule says, and of a composite which parts held and when."""
-    import msgspec
-
-    from storage.errors import NeedsHuman
-    from tasks.alerts.composite import explained
-
-    alerts, look, rules = book.alerts(), book.last_look(), settings.collection.alerts.rules_in_force()
-    if not ids:
-        raise NeedsHuman("explain needs the ids of alerts", remedy="lodeline alerts list shows them")
-    unknown = [one for one in ids if one not in alerts]
-    if unknown:
-        raise NeedsHuman(f"there is no alert {', '.join(unknown)}", remedy="lodeline alerts list shows them")
-    memory, told = book.composites(), []
-    for one in ids:
-        alert = alerts[one]
-        rule = rules.get(alert.rule)
-        lines = [f"{alert.rule}: {alert.subject}: {alert.message} ({alert.phase})"]
-        if rule is None:
-            lines.append("Its rule is not in force any more")
-        else:
-            limit = "" if rule.limit is None else f"; limit {rule.limit:g} {rule.unit}"
-            lines += [f"{rule.meaning} {rule.remedy}", f"Fires after {rule.for_s} s, over after {rule.keep_s} s{limit}"]
-            if rule.composite is not None and look is not None:
-                lines += explained(rule.composite, memory.get(rule.name, []), alert.entity, look.at)
-        told.append({"alert": alert, "lines": lines})
-        if not as_json:
-            typer.echo("\n".join(lines))
-    if as_json:
-        typer.echo(msgspec.json.encode(told).decode())

@@ -19,7 +19,7 @@ FLAP_CHANGES = 4
 FORGET_S = 86_400
 """How long a resolved alert is held, for its flapping and for the list."""
 SLACK_S = 60
-"""Beyond three usual looks: a longer hole between two looks, and a pending alert begins again."""
+"""Beyond three usual looks: after a longer hole, between looks or in what is known, a pending alert begins again."""
 
 
 class Phase(StrEnum):
@@ -98,14 +98,15 @@ def advance(
 
     Args:
         held: alerts after the look before, by id.
-        found: by rule. A rule that is absent could not be asked, and its alerts stay as they are.
+        found: by rule. A rule that is absent could not be asked: nothing is known of its alerts.
         rules: those in force, with the level and times that configuration gave them. Alerts of others are resolved.
         now: Unix seconds of this look.
         last_look: of the look before, None at the first.
         usual_s: seconds between looks. After a longer hole nobody knows that a pending alert held all the time.
     """
-    broken = last_look is None or not 0 <= now - last_look <= 3 * usual_s + SLACK_S
-    after = _After(now, broken)
+    patience_s = 3 * usual_s + SLACK_S
+    broken = last_look is None or not 0 <= now - last_look <= patience_s
+    after = _After(now, broken, patience_s)
     wrong = {
         fingerprint(name, finding.subject): (rules[name], finding)
         for name, result in found.items()
@@ -134,11 +135,12 @@ def acknowledge(alert: Alert, *, by: str, now: float, hours: float) -> tuple[Ale
 class _After:
     """Alerts after a look, in the making, and what happened to them."""
 
-    def __init__(self, now: float, broken: bool) -> None:
+    def __init__(self, now: float, broken: bool, patience_s: float) -> None:
         self.alerts: dict[str, Alert] = {}
         self.changes: list[Change] = []
         self._now = now
         self._broken = broken
+        self._patience_s = patience_s
 
     def still_wrong(self, alert: Alert | None, rule: Rule, finding: Finding) -> None:
         now = self._now
@@ -181,7 +183,9 @@ class _After:
     def not_wrong(self, alert: Alert, rule: Rule | None, *, unknown: bool) -> None:
         now, after = self._now, self.alerts
         if alert.phase is Phase.PENDING:
-            if alert.changes:  # it fired before: what flaps is remembered
+            if unknown and 0 <= now - alert.seen <= self._patience_s:
+                after[alert.id] = alert
+            elif alert.changes:  # it fired before: what flaps is remembered
                 after[alert.id] = msgspec.structs.replace(alert, phase=Phase.RESOLVED, resolved=now)
         elif alert.phase is Phase.RESOLVED:
             if now - (alert.resolved or now) < FORGET_S:

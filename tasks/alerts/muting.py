@@ -4,7 +4,7 @@ about. Pure."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
@@ -80,9 +80,14 @@ def is_open(window: MaintenanceSettings, now: float) -> bool:
         return 0 <= now - window.on.timestamp() < window.minutes * 60
     if window.start is None:
         return False
-    here = datetime.fromtimestamp(now, ZoneInfo(window.timezone))
-    last = next(CronSim(window.start, here + timedelta(seconds=1), reverse=True), None)
-    return last is not None and 0 <= now - last.timestamp() < window.minutes * 60
+    earliest = now - window.minutes * 60
+    # forward: in the hour that clocks tell twice a search backwards misses what began in its first run
+    for begin in CronSim(window.start, datetime.fromtimestamp(earliest, ZoneInfo(window.timezone))):
+        if begin.timestamp() > now:
+            break
+        if begin.timestamp() > earliest:
+            return True
+    return False
 
 
 def _inhibited(

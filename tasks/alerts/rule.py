@@ -62,7 +62,7 @@ class Found(msgspec.Struct, frozen=True):
     """What a rule says of all its entities now: what is wrong, and of whom it cannot know.
 
     An alert of an entity in ``unknown`` that fires is not resolved: a miner that does not answer is not known to have
-    cooled down. One that is pending begins again: nobody knows that it lasted.
+    cooled down. One that is pending waits for some looks, and then begins again: nobody knows that it lasted.
     """
 
     findings: tuple[Finding, ...]

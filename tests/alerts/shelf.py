@@ -9,6 +9,7 @@ import pyarrow as pa
 from storage.arrow_schema import answer_schema
 from storage.declaration import Measurement, Tier
 from storage.frame import Frame, Value, build_frame
+from storage.store import Where
 
 
 class Shelf:
@@ -28,21 +29,26 @@ class Shelf:
 
     def read(
         self, measurement: Measurement, tier: Tier, start: int, stop: int, *, columns: Sequence[str] | None = None,
-        where: Mapping[str, str] | None = None,
+        where: Where | None = None,
     ) -> pa.Table:  # fmt: skip
         rows = [row for row in self._rows.get(measurement.name, {}).values() if start <= int(str(row["time"])) < stop]
-        rows = [row for row in rows if all(row.get(tag) == value for tag, value in (where or {}).items())]
-        return _table(measurement, rows, columns)
+        return _table(measurement, [row for row in rows if _fits(row, where)], columns)
 
-    def newest(self, measurement: Measurement, since: int, *, before: int | None = None) -> pa.Table:
+    def newest(
+        self, measurement: Measurement, since: int, *, where: Where | None = None, before: int | None = None
+    ) -> pa.Table:
         found: dict[tuple[Value, ...], dict[str, Value]] = {}
         for key, row in sorted(self._rows.get(measurement.name, {}).items(), key=lambda item: str(item[0][-1])):
-            if since <= int(str(key[-1])) < (before or 2**62):
+            if since <= int(str(key[-1])) < (before or 2**62) and _fits(row, where):
                 found[key[:-1]] = row
         return _table(measurement, list(found.values()), None)
 
     def close(self) -> None:
         pass
+
+
+def _fits(row: Mapping[str, Value], where: Where | None) -> bool:
+    return all(row.get(tag) in ([value] if isinstance(value, str) else value) for tag, value in (where or {}).items())
 
 
 def _table(measurement: Measurement, rows: Sequence[Mapping[str, Value]], columns: Sequence[str] | None) -> pa.Table:

@@ -20,8 +20,8 @@ from tasks.alerts.rule import Found
 from tasks.alerts.rules import RULES
 from tasks.alerts.settings import AlertSettings
 from tasks.alerts.watch import ask
-from tests.alerts.test_rules import AWAY, WELL, T, World
 from tests.alerts.test_watch import FAILED, Farm
+from tests.alerts.world import AWAY, WELL, T, World
 
 NO, UNKNOWN, YES = Truth.NO, Truth.UNKNOWN, Truth.YES
 SLOW = {"field": "hashrate_hs", "of": "hashrate_nominal_hs", "below": 0.9, "unit": "ratio"}

@@ -20,7 +20,7 @@ from tasks.alerts.watch import Watch
 from tasks.health.sampling import Sampler
 from tests.alerts.shelf import Shelf, rows
 from tests.alerts.simulated import seen
-from tests.alerts.test_rules import T, World
+from tests.alerts.world import T, World
 from tests.delivery.sinks import MemorySink
 from tests.health.test_exposition import keep, report
 from tests.health.test_sampling import state

@@ -13,7 +13,7 @@ from tasks.alerts.book import Book
 from tasks.alerts.settings import AlertSettings
 from tasks.alerts.watch import Watch
 from tests.alerts.shelf import rows
-from tests.alerts.test_rules import MATCH, WELL, T, miner
+from tests.alerts.world import MATCH, WELL, T, miner
 from tests.influx.conftest import influx, influx_server
 
 __all__ = ["influx", "influx_server"]

@@ -14,6 +14,8 @@ from tasks.alerts.rule import About, Finding, Found, Level, Rule
 
 T0 = 1_800_000_000.0
 EVERY_S = 60.0
+FORGIVEN = 4
+"""Looks: three usual ones and a minute."""
 WRONG, RIGHT, UNKNOWN, NOT_ASKED = "wrong", "right", "unknown", "not asked"
 
 
@@ -62,14 +64,28 @@ class Life:
         return [change.event for change in self.changes]
 
 
+def _began(truths: Sequence[str]) -> int | None:
+    """The look since which it is wrong at the last one, as far as anybody knows: of four looks in a row and no more
+    nothing need be known."""
+    if not truths or truths[-1] != WRONG:
+        return None
+    began, unknown = len(truths) - 1, 0
+    for look in range(began, -1, -1):
+        if truths[look] == RIGHT:
+            break
+        unknown = 0 if truths[look] == WRONG else unknown + 1
+        if unknown > FORGIVEN:
+            break
+        began = look if truths[look] == WRONG else began
+    return began
+
+
 def naive(truths: Sequence[str], for_s: float, keep_s: float) -> list[tuple[int, str]]:
     """When it fires and is resolved, by what the words say: looks are EVERY_S apart and none is left out."""
     told, firing = [], False
     for look, truth in enumerate(truths):
-        spell = 0
-        while spell <= look and truths[look - spell] == WRONG:
-            spell += 1
-        if not firing and spell and (spell - 1) * EVERY_S >= for_s:
+        spell = _began(truths[: look + 1])
+        if not firing and spell is not None and (look - spell) * EVERY_S >= for_s:
             firing = True
             told.append((look, "fired"))
         elif firing and truth == RIGHT:

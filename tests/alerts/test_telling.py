@@ -111,6 +111,12 @@ def test_too_many_kinds_come_as_one_message_and_without_room_not_at_all() -> Non
     assert worded("ops", found, RULES, at_most=0) == []
 
 
+def test_where_each_is_an_incident_of_its_own_as_many_are_told_as_there_is_room_for() -> None:
+    found = [Due(alert(entity=f"m{number}"), Reason.NEW) for number in range(5)]
+    messages = worded("duty", found, RULES, at_most=3, apart=True)
+    assert [message.alerts for message in messages] == [(one.alert.id,) for one in found[:3]]
+
+
 def mutes(
     *alerts: Alert, silences: tuple[Silence, ...] = (), windows: tuple[MaintenanceSettings, ...] = ()
 ) -> set[str]:
@@ -185,6 +191,29 @@ def test_a_window_opens_by_the_clock_of_its_zone(text: str, inside: bool) -> Non
     window = MaintenanceSettings(name="sunday", start="0 3 * * 0", minutes=90, timezone="Europe/Berlin")
     now = datetime.fromisoformat(text).timestamp()
     assert is_open(window, now) == inside
+
+
+@pytest.mark.parametrize(
+    ("text", "inside"),
+    [
+        # 2026-10-25, clocks in Berlin go from 03:00 back to 02:00 at 01:00 UTC: it opens at the first 02:30, and once
+        ("2026-10-25T00:29:59Z", False),
+        ("2026-10-25T00:30:00Z", True),
+        ("2026-10-25T01:10:00Z", True),  # 02:10 for the second time
+        ("2026-10-25T01:29:59Z", True),
+        ("2026-10-25T01:30:00Z", False),  # 02:30 for the second time
+        # 2026-03-29, from 02:00 on to 03:00 at 01:00 UTC: there is no 02:30, and it opens right after
+        ("2026-03-29T00:59:59Z", False),
+        ("2026-03-29T01:00:00Z", True),
+        ("2026-03-29T01:59:59Z", True),
+        ("2026-03-29T02:00:00Z", False),
+    ],
+)
+def test_a_window_opens_once_a_day_when_clocks_are_changed(text: str, inside: bool) -> None:
+    from datetime import datetime
+
+    window = MaintenanceSettings(name="night", start="30 2 * * *", minutes=60, timezone="Europe/Berlin")
+    assert is_open(window, datetime.fromisoformat(text).timestamp()) == inside
 
 
 def test_a_window_may_be_once() -> None:

@@ -21,7 +21,7 @@ from tasks.alerts.settings import AlertSettings
 from tasks.alerts.telling import Message
 from tasks.alerts.watch import Watch, ask
 from tests.alerts.shelf import Shelf, rows
-from tests.alerts.test_rules import WELL, miner
+from tests.alerts.world import WELL, miner
 
 T = 1_800_000_000
 FAILED: dict[str, Value] = {"miner_id": "m1", "model": "S19", "site": "north", **WELL, "state": "failed"}

@@ -12,7 +12,7 @@ from storage.frame import build_frame
 from storage.lake.store import EmbeddedStore
 from tasks.health.business import look_at_fleet
 from tasks.health.fleet import FleetHealth, frame_of, keep, kept
-from tests.alerts.test_rules import miner
+from tests.alerts.world import miner
 
 HOUR_S, DAY_S = 3_600, 86_400
 DAY = 1_800_000_000 // DAY_S * DAY_S

@@ -174,6 +174,12 @@ def _hot_and_slow(rows: pd.DataFrame, limit: float) -> pd.Series:
     )
 
 
+def _fans_in_words(row: pd.Series) -> str:
+    if missing(row["fan_duty_percent"]):
+        return "no fan turns"
+    return f"fans are driven at {row['fan_duty_percent']:.0f}%"
+
+
 LOW_DUTY_PERCENT = 40.0
 FALLING_RATIO = 0.95
 
@@ -299,9 +305,8 @@ MINER_RULES = (
         _of_miners(
             _hot_and_slow,
             lambda row, _limit: (
-                f"hottest chip has {row['chip_temp_max_c']:.0f} °C, fans are driven at "
-                f"{row['fan_duty_percent']:.0f}%, hashrate is {row['hashrate_hs'] / row['hashrate_nominal_hs']:.0%} "
-                "of nominal"
+                f"hottest chip has {row['chip_temp_max_c']:.0f} °C, {_fans_in_words(row)}, "
+                f"hashrate is {row['hashrate_hs'] / row['hashrate_nominal_hs']:.0%} of nominal"
             ),
             "chip_temp_max_c",
         ),
