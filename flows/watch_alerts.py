@@ -44,6 +44,7 @@ async def watch_alerts(config: str | None = None, least_minutes: float = 5.0) ->
         closed_pool_ids=collection.closed_pool_ids,
         settings=collection.alerts,
         send=send,
+        several_hosts=bool(collection.sites),
     )
     responder = Responder(
         partial(open_store, storage),
@@ -52,6 +53,7 @@ async def watch_alerts(config: str | None = None, least_minutes: float = 5.0) ->
         miners=collection.miners,
         settings=collection.responses,
         alerts=collection.alerts,
+        several_hosts=bool(collection.sites),
     )
     tick = then_respond(look_step(watch), responder)
     usual_s = collection.alerts.check_interval_seconds

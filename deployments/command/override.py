@@ -48,7 +48,8 @@ def override(
         str | None, typer.Option("--state", help="With force: maintenance, stopped or failed.", show_default=False)
     ] = None,
     hours: Annotated[
-        float, typer.Option("--hours", help="How long it holds.", min=0.01, max=float(LONGEST_HOURS))
+        float,
+        typer.Option("--hours", help="How long it holds.", min=0.01, max=float(LONGEST_HOURS)),
     ] = 4.0,
     why: Annotated[str, typer.Option("--why", help="Why, for those who read it; needed.", show_default=False)] = "",
     config: ConfigOption = None,
@@ -56,7 +57,8 @@ def override(
 ) -> None:
     """Pause a miner or a source, or force a miner's state: for some hours, with a reason, in your name.
 
-    Shifts of this host follow within a tick, from a file alone, so that it works while everything else is down. A
+    Shifts of this host follow within a tick, from a file alone, so that it works while everything else is down. What
+    another host asks, by its site, has to be set there; this command says where. A
     miner that is paused is not asked and gives no rows; one that is forced to a state is asked as ever. Neither is
     judged by alerts, and no automated response touches it. It ends by itself; docs/operations.md has more.
 
@@ -131,6 +133,8 @@ def _set(
         raise NeedsHuman(f"--state is one of {', '.join(STATES)}; {said}", remedy="Nothing was changed")
     if kind is not Kind.FORCE and state is not None:
         raise NeedsHuman("--state belongs to force", remedy="Nothing was changed")
+    if target is not Target.HOST:
+        _refuse_elsewhere(settings, target, subject, now)
     driver = _driver(settings, subject) if kind is Kind.REDETECT else "auto"
     if driver != "auto":
         raise NeedsHuman(
@@ -178,6 +182,34 @@ def _subject(settings: Settings, kind: Kind, names: list[str]) -> tuple[Target, 
         hint = f"Did you mean {meant}?" if meant else f"There are {', '.join(sorted(known)[:10]) or 'none'}"
         raise NeedsHuman(f"no {target} {subject!r} is configured", remedy=hint)
     return target, subject
+
+
+def _refuse_elsewhere(settings: Settings, target: Target, subject: str, now: float) -> None:
+    """Refuse what another host asks: nobody there would read it, and the miner would be asked on."""
+    import socket
+
+    from storage.errors import NeedsHuman
+    from storage.opening import open_store
+    from tasks.miners.sites import lane_of
+    from tasks.overrides.hosts import asking
+    from tasks.overrides.override import Target
+    from tasks.sources.lanes import MARKET, POOLS
+
+    sites = settings.collection.sites
+    site = next((miner.site for miner in settings.collection.miners if miner.id == subject), "")
+    lanes = {POOLS, MARKET} if target is Target.SOURCE else {lane_of(None), lane_of(site)}
+    host = socket.gethostname()
+    found = asking(lanes, _state(settings), lambda: open_store(settings.host), host=host, now=now)
+    if found.elsewhere is not None:
+        raise NeedsHuman(
+            f"{target} {subject} is asked by host {found.elsewhere}, and this is {host}: nothing would follow",
+            remedy=f"Say it on {found.elsewhere}",
+        )
+    if sites and not found.here and target is Target.MINER:
+        raise NeedsHuman(
+            f"miner {subject} stands at site {site}, and {host} has never polled there: nothing would follow",
+            remedy=f"Say it on the host of site {site}",
+        )
 
 
 def _sources(settings: Settings) -> list[str]:

@@ -29,6 +29,7 @@ from tasks.health.status import Status, read_status
 from tasks.miners.settings import MinerSettings
 from tasks.overrides.file import OverrideWatch
 from tasks.overrides.override import NOTHING_BY_HAND, Overrides
+from tasks.overrides.told import ToldOverrides
 from tasks.responses.book import ResponseBook
 from tasks.responses.response import Phase, Response
 
@@ -141,6 +142,7 @@ def gather(
     pool_ids: frozenset[str] = frozenset(),
     closed_pool_ids: frozenset[str] = frozenset(),
     store_trouble: str | None = None,
+    told: ToldOverrides | None = None,
 ) -> Facts:
     """Ask the store and read the files of this host.
 
@@ -152,6 +154,7 @@ def gather(
         pool_ids: ids of the configured pools.
         closed_pool_ids: those of them that the operator knows to have closed; no table has rows of them.
         store_trouble: why there is no store.
+        told: asks the store for what other hosts have set by hand of their miners; None: there are none.
 
     Raises:
         TryAgain, StoreError: the store does not answer.
@@ -202,12 +205,20 @@ def gather(
         pool_ids=pool_ids,
         store_trouble=store_trouble,
         status=read_status(data_directory, now),
-        by_hand=OverrideWatch(data_directory / "state").look(now),
+        by_hand=by_hand(data_directory / "state", store, told, now),
         responses=_responses(data_directory / "state", now),
         dead_letters=_dead_letters(data_directory / "spool", now),
         site_sizes=roster.groupby("site").size().to_dict(),
         rack_sizes=roster.groupby(["site", "rack"]).size().to_dict(),
     )
+
+
+def by_hand(state: Path, store: Store | None, told: ToldOverrides | None, now: float) -> Overrides:
+    """What holds by hand: by the file of this host, and of miners that other hosts poll by what they told."""
+    here = OverrideWatch(state).look(now)
+    if told is None or store is None:
+        return here
+    return Overrides((*here.all, *told.look(store, now)))
 
 
 def roster_of(miners: Sequence[MinerSettings]) -> pd.DataFrame:

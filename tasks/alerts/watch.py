@@ -18,6 +18,7 @@ from tasks.alerts.book import Book, Look
 from tasks.alerts.composite import Evaluation, Memory, in_order
 from tasks.alerts.facts import Facts, gather
 from tasks.alerts.handover import hand_over, payload, sign_of_life
+from tasks.alerts.incidents import keeps_incidents
 from tasks.alerts.life_cycle import Alert, Change, advance
 from tasks.alerts.muting import muted
 from tasks.alerts.rule import About, Found, Rule
@@ -25,6 +26,7 @@ from tasks.alerts.settings import AlertSettings
 from tasks.alerts.telling import Due, Message, Reason, Told, due, worded
 from tasks.miners.settings import MinerSettings
 from tasks.overrides.override import NOTHING_BY_HAND, Overrides
+from tasks.overrides.told import ToldOverrides
 
 Send = Callable[[SecretStr, Message], str | None]
 
@@ -67,6 +69,7 @@ class Watch:
         miners, pool_ids, closed_pool_ids: of the configuration.
         settings: of the configuration.
         send: sends one message; tasks.alerts.channels.send but in tests.
+        several_hosts: miners are polled by other hosts too, which tell in the store what is set by hand there.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Watch:
         closed_pool_ids: frozenset[str] = frozenset(),
         settings: AlertSettings,
         send: Send,
+        several_hosts: bool = False,
     ) -> None:
         self._open_store = open_store
         self._data_directory = data_directory
@@ -88,6 +92,7 @@ class Watch:
             miners=tuple(miners),
             pool_ids=pool_ids,
             closed_pool_ids=closed_pool_ids,
+            told=ToldOverrides() if several_hosts else None,
         )
         self._settings = settings
         self._send = send
@@ -231,10 +236,11 @@ def judge(
             told = book.told(channel.name)
             wanted = due(channel, settings, alerts.values(), quiet, told, now=now)
             left = channel.messages_per_hour - book.posted_since(channel.name, now - _HOUR_S)
-            messages = worded(channel.name, wanted, rules, at_most=left)
+            messages = worded(channel.name, wanted, rules, at_most=left, apart=keeps_incidents(channel.url))
             if messages:
+                in_them = {alert for message in messages for alert in message.alerts}
                 book.post(messages, now)
-                book.note_told(_told(channel.name, wanted, now))
+                book.note_told(_told(channel.name, [one for one in wanted if one.alert.id in in_them], now))
                 posted += len(messages)
         book.replace_alerts(alerts.values())
         book.add_changes(changes)

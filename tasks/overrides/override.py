@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 import msgspec
@@ -43,6 +45,13 @@ STATES_ON_PURPOSE = STATES[:2]
 """Those that it is meant to be in."""
 
 
+_WORDS = re.compile(
+    rf"(?P<what>paused|{'|'.join(STATES)}) by hand until (?P<until>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d) UTC "
+    r"by (?P<by>.*?): (?P<why>.*)",
+    re.DOTALL,
+)
+
+
 class Override(msgspec.Struct, frozen=True, kw_only=True):
     """One override. Times are Unix seconds; it holds from ``made`` until before ``until``.
 
@@ -73,6 +82,25 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
     def in_words(self) -> str:
         """It in one line, without its subject."""
         return f"{self.what} until {clock(self.until)} by {self.by}: {self.why}"
+
+    @classmethod
+    def from_words(cls, words: str, *, miner_id: str, made: float) -> Override | None:
+        """The pause or forced state of a miner that :meth:`in_words` told; None where it is no such text."""
+        told = _WORDS.fullmatch(words)
+        if told is None:
+            return None
+        paused = told["what"] == "paused"
+        return cls(
+            id=f"told {miner_id}",
+            kind=Kind.PAUSE if paused else Kind.FORCE,
+            target=Target.MINER,
+            subject=miner_id,
+            made=made,
+            until=datetime.fromisoformat(told["until"]).replace(tzinfo=UTC).timestamp(),
+            by=told["by"],
+            why=told["why"],
+            state="" if paused else told["what"],
+        )
 
 
 @dataclass(frozen=True, slots=True)

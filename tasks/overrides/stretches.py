@@ -19,8 +19,8 @@ from storage.downsample.windows import unix_seconds
 from storage.store import Store, Where
 from tasks.overrides.override import STATES_ON_PURPOSE
 
-_KINDS = ("override_began", "override_ended")
-_LONGEST_S = 31 * 86_400
+EVENT_KINDS = ("override_began", "override_ended")
+LONGEST_S = 31 * 86_400
 """An override lasts 30 days at most, and its begin is told a tick later."""
 _PAUSED = "paused by hand"
 _PLANNED = tuple(f"{state} by hand" for state in STATES_ON_PURPOSE)
@@ -77,9 +77,9 @@ def _told(
     table = store.read(
         MEASUREMENTS[measurement],
         Tier.RAW,
-        start - _LONGEST_S,
+        start - LONGEST_S,
         stop,
-        where={"kind": list(_KINDS), **(where or {})},
+        where={"kind": list(EVENT_KINDS), **(where or {})},
         columns=["severity", "new"],  # an end has no ``new``, and a row of nulls alone is none
     )
     told: dict[tuple[str, ...], _News] = defaultdict(list)

@@ -54,6 +54,7 @@ class Hands:
         miners: configured, by id.
         state: ``<data>/state`` of this host.
         detected: driver that was found to fit a miner of driver auto, by id.
+        elsewhere: the host that asks a subject, where that is another one: overrides of this host do not reach it.
     """
 
     def __init__(
@@ -62,12 +63,14 @@ class Hands:
         state: Path,
         *,
         detected: Callable[[str], str | None] = lambda _: None,
+        elsewhere: Callable[[Act, str, float], str | None] = lambda _act, _subject, _now: None,
         drivers: Mapping[str, MinerDriver] = DRIVERS,
         seconds: float = MINER_S,
     ) -> None:
         self._miners = miners
         self._state = state
         self._detected = detected
+        self._elsewhere = elsewhere
         self._drivers = drivers
         self._seconds = seconds
 
@@ -83,6 +86,8 @@ class Hands:
         if act is Act.RESTART_MINING:
             self._can_act(subject)
             return Plan("restart its mining")
+        if act is not Act.SHED_LOW_PRIORITY and (other := await asyncio.to_thread(self._elsewhere, act, subject, slot)):
+            raise CannotDo(f"host {other} asks it, and follows its own overrides alone: lodeline override there")
         if act is Act.REDETECT:
             miner = self._miners[subject]
             if miner.driver != "auto":

@@ -29,13 +29,17 @@ from tasks.alerts.life_cycle import Alert
 from tasks.alerts.settings import AlertSettings
 from tasks.miners.memory import SUFFIX, MemoryFile
 from tasks.miners.settings import MinerSettings
+from tasks.miners.sites import lane_of
 from tasks.overrides.file import OverrideFile
+from tasks.overrides.hosts import asking
 from tasks.overrides.override import Overrides
+from tasks.overrides.told import ToldOverrides
 from tasks.responses.acting import CannotDo, Hands, Plan
 from tasks.responses.book import FILE_NAME, ResponseBook
 from tasks.responses.deciding import DAY_S, Circumstances, Wanted, decide, judged
 from tasks.responses.response import OF_MINERS, Act, Happened, Mode, Phase, Response
 from tasks.responses.settings import ResponseSettings
+from tasks.sources.lanes import MARKET, POOLS
 
 MOST_A_LOOK = 5
 """Answers begun after one look, the worst alerts first; the next ones come a look later."""
@@ -78,6 +82,8 @@ class Responder:
         data_directory, host: of this host, whose alerts are answered.
         miners: of the configuration; they must be in reach from here.
         settings, alerts: of the configuration.
+        several_hosts: miners are polled by other hosts too; what is set by hand there is told in the store, and an
+            order set here does not reach them.
         hands: does the acts; of this host's own files and drivers but in tests.
     """
 
@@ -90,6 +96,7 @@ class Responder:
         miners: Sequence[MinerSettings],
         settings: ResponseSettings,
         alerts: AlertSettings,
+        several_hosts: bool = False,
         hands: Hands | None = None,
     ) -> None:
         self._open_store = open_store
@@ -99,7 +106,11 @@ class Responder:
         self._settings = settings
         self._alerts = alerts
         self._rules = alerts.rules_in_force()
-        self._hands = hands or Hands(self._miners, self._state, detected=self._detected)
+        self._host = host
+        self._told = ToldOverrides() if several_hosts else None
+        self._hands = hands or Hands(
+            self._miners, self._state, detected=self._detected, elsewhere=self._elsewhere if several_hosts else _nowhere
+        )
         self._store: Store | None = None
 
     @property
@@ -162,6 +173,12 @@ class Responder:
         candidates = [alert for alert in alerts.values() if alert.firing and alert.rule in rules]
         by_hand = Overrides.at(OverrideFile(self._state).read(), now)
         fresh, trouble = self._fresh({alert.entity for alert in candidates} & self._miners.keys(), now)
+        if self._told is not None and candidates and trouble is None:
+            try:
+                by_hand = Overrides((*by_hand.all, *self._told.look(self._read(), now)))
+            except (TryAgain, NeedsHuman) as error:
+                self.close()
+                trouble = str(error)
         site_sizes: dict[str, int] = {}
         for miner in self._miners.values():
             site_sizes[miner.site] = site_sizes.get(miner.site, 0) + 1
@@ -322,6 +339,11 @@ class Responder:
                 return memory.detected
         return None
 
+    def _elsewhere(self, act: Act, subject: str, now: float) -> str | None:
+        """The host that would have to be told of ``act``, where it is not this one."""
+        lanes = {POOLS, MARKET} if act is Act.PAUSE_SOURCE else {lane_of(None), lane_of(self._miners[subject].site)}
+        return asking(lanes, self._state, self._open_store, host=self._host, now=now).elsewhere
+
     def _write_down(self, book: ResponseBook) -> None:
         """Bring what happened into the store; what it does not take now waits in the book."""
         waiting = book.unstored()
@@ -334,6 +356,10 @@ class Responder:
             _log.warning("%d events of responses wait for the store: %s", len(waiting), error)
             return
         book.note_stored([number for number, _ in waiting])
+
+
+def _nowhere(_act: Act, _subject: str, _now: float) -> str | None:
+    return None
 
 
 def frame_of(happened: Sequence[Happened]) -> Frame:

@@ -80,6 +80,7 @@ def test_states_are_forced_and_drivers_detected_anew(runner: CliRunner, tmp_path
             "is configured to be vnish-rest: there is nothing to detect",
         ),
         (["shed", "--why", "x"], "shed is of this host. Write lodeline override shed host"),
+        (["pause", "miner", "miner_0001", "--why", "x", "--hours", "nan"], "Invalid value for '--hours'"),
         (["end"], "end needs the id of an override"),
         (["end", "abc123"], "no override abc123 holds"),
         (["list", "m1"], "list takes no names"),

@@ -14,7 +14,7 @@ from tasks.alerts.watch import Watch, ask
 from tasks.overrides.file import OverrideFile
 from tasks.overrides.override import Kind, Target
 from tests.alerts.shelf import Shelf, rows
-from tests.alerts.test_rules import WELL, World, miner
+from tests.alerts.world import WELL, World, miner
 from tests.overrides.given import T, override
 
 OFF = {"enabled": False}

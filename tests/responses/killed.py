@@ -22,9 +22,8 @@ from tasks.responses.book import ResponseBook
 from tasks.responses.responding import Responder
 from tasks.responses.response import Act, Response
 from tasks.responses.settings import ResponseSettings
-from tests.alerts.shelf import rows
-from tests.alerts.test_rules import WELL, miner
-from tests.responses.shelf import Shelf
+from tests.alerts.shelf import Shelf, rows
+from tests.alerts.world import WELL, miner
 from tests.responses.test_deciding import alert
 
 T = 1_800_000_000.0

@@ -17,7 +17,7 @@ from tasks.miners.fleet import Fleet
 from tasks.responses.book import ResponseBook
 from tasks.responses.responding import Responder, RespondReport
 from tasks.responses.response import Response
-from tests.responses.shelf import Shelf
+from tests.alerts.shelf import Shelf
 
 T = 1_795_478_400
 COOL = {"name": "cool", "rule": "cooling_failing", "action": "change_preset", "judge_after_minutes": 8}

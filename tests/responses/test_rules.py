@@ -12,7 +12,7 @@ from tasks.alerts.rule import Level
 from tasks.alerts.rules import RULES
 from tasks.responses.book import ResponseBook
 from tasks.responses.response import Phase
-from tests.alerts.test_rules import T, World
+from tests.alerts.world import T, World
 from tests.command.test_status import leave, report
 from tests.responses.test_deciding import earlier
 
