@@ -12,7 +12,7 @@ from storage.opening import open_sinks
 from tasks.derive.anomaly.watch_file import watching_of
 from tasks.health.sampling import Sampling
 from tasks.miners.collection import open_collection
-from tasks.miners.sites import lane_of, miners_of
+from tasks.miners.sites import lane_of, miners_of, retire_lanes
 from tasks.miners.steps import telling
 from tasks.shift.baton import Baton, NotNeeded
 from tasks.shift.delivering import Delivering
@@ -36,6 +36,7 @@ async def collect_miners(config: str | None = None, least_minutes: float = 5.0, 
     settings = await flow_settings.load("collect_miners", config)
     storage, host, wanted = settings.storage, settings.host, settings.collection
     miners_here, lane = miners_of(wanted.miners, site), lane_of(site)
+    await asyncio.to_thread(retire_lanes, storage.state_directory, storage.lock_directory, lane, wanted.sites)
     watching = watching_of(await flow_settings.real_time_or_default(config))
     sinks = open_sinks(storage, host)
     names = [sink.name for sink in sinks]

@@ -15,6 +15,7 @@ from tasks.health.sampling import Sampling
 from tasks.overrides.file import paused_now
 from tasks.shift.baton import Baton, NotNeeded
 from tasks.shift.delivering import Delivering
+from tasks.shift.journal import Journal
 from tasks.shift.shift import End, Terms, serve
 from tasks.shift.steps import look_at_own_run, tick_step
 from tasks.shift.watchdog import Watchdog
@@ -47,6 +48,7 @@ async def source_shift(
 ) -> State[Any]:
     """Be on shift over ``sources`` and ``streams`` until the next run relieves this one."""
     if not sources and not streams:
+        Journal(settings.storage.state_directory, lane).retire()  # it had some, once
         return Completed(name="Skipped", message=f"no source of {lane} is configured")
     storage, host = settings.storage, settings.host
     sinks = open_sinks(storage, host)

@@ -52,7 +52,6 @@ def mail(report: ArchiveReport, to: str, channels: Sequence[ChannelSettings]) ->
             body=in_full(report),
             level=Level.WARNING if report.troubles else Level.INFO,
             over=False,
-            key="archive",
             alerts=(),
         )
         try:

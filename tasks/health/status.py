@@ -111,6 +111,8 @@ def read_status(data_directory: Path, now: float) -> Status:
         reasons.append(f"nothing has been collected yet: there is no tick in {state}")
     without = {name for name in kept if name in LANES_WITHOUT_TICKS or name.startswith(OWN_BOOKS)}
     for name in sorted(set(kept) - {lane.lane for lane in lanes} - without):
+        if all(account.backlog == 0 for account in kept[name].values()) and kept[name]:
+            continue  # all of it is stored: the lane of a site, or of sources, that is no more
         reasons.append(f"lane {name} has a spool, but no tick in {state}")
     for name in sorted(without):
         reasons += [

@@ -8,11 +8,15 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 from storage.configuration import Within
 from storage.errors import ConfigurationError
 from tasks.miners.collection import LANE
+from tasks.miners.report import newest_reports
 from tasks.miners.settings import MinerSettings
+from tasks.shift.baton import Baton
+from tasks.shift.journal import Journal
 
 _NAMED = 5
 """Miners that a fault names; the rest are counted."""
@@ -47,6 +51,21 @@ def miners_of(miners: Sequence[MinerSettings], site: str | None) -> tuple[MinerS
             [f"miners: none is at site {site!r} in the configuration of this host; sites that miners name: {there}"]
         )
     return found
+
+
+def retire_lanes(state: Path, locks: Path, lane: str, sites: Sequence[str]) -> None:
+    """Let lanes of miners rest that nobody is to tick any more: of sites that are gone, and that of all miners where
+    there are sites now. ``lane`` is the caller's; one that somebody is on shift for is left alone.
+
+    Without it they would stand still for ever, in ``lodeline status`` and as an alert.
+    """
+    wanted = {lane} if lane == LANE else {lane, *map(lane_of, sites)}
+    for report in newest_reports(state)[0].values():
+        name = report.lane
+        if name in wanted or not (name == LANE or name.startswith(f"{LANE}-")):
+            continue
+        if Baton(locks, name).holder is None:
+            Journal(state, name).retire()
 
 
 def faults_of(sites: Sequence[str], miners: Sequence[MinerSettings]) -> list[Within]:

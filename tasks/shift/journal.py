@@ -39,6 +39,10 @@ class Journal:
         finally:
             os.close(descriptor)
 
+    def retire(self) -> None:
+        """Take the newest report away: nobody is to tick this lane any more, so that it does not stand still."""
+        self._newest.unlink(missing_ok=True)
+
     def newest(self) -> TickReport | None:
         """The newest report; None before the first tick, or where the file is not one of this version."""
         try:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -115,6 +116,18 @@ def test_a_collector_that_runs_is_healthy(tmp_path: Path) -> None:
     assert [miner.miner_id for miner in lane.failing] == ["miner_03"]
     books = lane.sinks["lake"]
     assert (books.accepted, books.stored, books.backlog) == (30, 30, 0)
+
+
+def test_a_lane_that_is_no_more_is_no_fault_once_all_of_it_is_stored(tmp_path: Path) -> None:
+    leave(tmp_path, report(SLOT - 60), report())
+    spooled(tmp_path, 30, Store())
+    shutil.copytree(tmp_path / "spool" / "miners", tmp_path / "spool" / "pools")
+    assert read_status(tmp_path, NOW).reasons == ()
+    lane = Lane.open(tmp_path / "spool", "pools", cap_bytes=2**24)
+    lane.append(Batch("b2", SLOT, "run", [build_frame("miner_fan", [0], {"miner_id": ["m"], "speed_rpm": [1]})]))
+    lane.close()
+    (reason,) = read_status(tmp_path, NOW).reasons
+    assert reason.startswith("lane pools has a spool, but no tick in ")
 
 
 @pytest.mark.parametrize(

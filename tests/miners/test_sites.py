@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from storage.errors import ConfigurationError
+from tasks.miners.collection import LANE
+from tasks.miners.report import newest_reports
 from tasks.miners.settings import MinerSettings
-from tasks.miners.sites import faults_of, lane_of, miners_of, slug_of
+from tasks.miners.sites import faults_of, lane_of, miners_of, retire_lanes, slug_of
+from tasks.shift.baton import Baton
+from tasks.shift.journal import Journal
+from tests.health.test_exposition import report
 
 
 def miner(number: int, site: str = "") -> MinerSettings:
@@ -41,3 +48,33 @@ def test_many_miners_of_one_fault_are_counted():
     ((place, fault),) = faults_of(["north"], [miner(1, "north"), *(miner(n) for n in range(2, 252))])
     assert place == ("miners", 1, "site")
     assert fault == "no site of miners m2, m3, m4, m5, m6 and 245 more, so that nobody would poll there: one of north"
+
+
+def test_lanes_that_nobody_is_to_tick_any_more_stand_still_no_more(tmp_path: Path):
+    state, locks = tmp_path / "state", tmp_path / "locks"
+    locks.mkdir()
+
+    def left() -> set[str]:
+        return {report.lane for report in newest_reports(state)[0].values()}
+
+    lanes = {LANE, "miners-north", "miners-hall-a", "miners-gone", "pools"}
+    for lane in lanes:
+        keep(state, lane)
+    retire_lanes(state, locks, "miners-north", ["north", "Hall A"])
+    assert left() == {"miners-north", "miners-hall-a", "pools"}
+    keep(state, LANE)
+    retire_lanes(state, locks, LANE, ["north", "Hall A"])  # lodeline up: one host polls all of them
+    assert left() == {LANE, "pools"}
+
+
+async def test_a_lane_that_somebody_is_on_shift_for_is_left_alone(tmp_path: Path):
+    state, locks = tmp_path / "state", tmp_path / "locks"
+    locks.mkdir()
+    keep(state, "miners-gone")
+    async with Baton(locks, "miners-gone").held():
+        retire_lanes(state, locks, "miners-north", ["north"])
+    assert [report.lane for report in newest_reports(state)[0].values()] == ["miners-gone"]
+
+
+def keep(state: Path, lane: str) -> None:
+    Journal(state, lane).write(report(lane=lane))
