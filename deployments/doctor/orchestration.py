@@ -12,9 +12,11 @@ import httpx
 
 from deployments.doctor.finding import Finding, odd, well, wrong
 from deployments.doctor.stores import clock
+from deployments.prefect.access import access
 from deployments.settings import Settings
 
 _PATIENCE_S = 5.0
+_LET_IN = "Set PREFECT_API_AUTH_STRING to what the server has as PREFECT_SERVER_API_AUTH_STRING"
 
 
 def prefect(settings: Settings) -> Iterator[Finding]:
@@ -23,25 +25,27 @@ def prefect(settings: Settings) -> Iterator[Finding]:
     url = str(own.api_url or os.environ.get("PREFECT_API_URL") or f"http://127.0.0.1:{own.port}/api").rstrip("/")
     remedy = "Start it (prefect server start), or set LODELINE_PREFECT__API_URL; shifts that run go on without it"
     try:
-        with httpx.Client(base_url=url, timeout=_PATIENCE_S, trust_env=False) as client:
+        with httpx.Client(base_url=url, timeout=_PATIENCE_S, trust_env=False, **access()) as client:
             sent = time.time()
             reply = client.get("/health")
             if not reply.is_success:
                 yield wrong("Prefect", f"{url}/health answered {reply.status_code}", remedy)
                 return
             yield from clock(f"the Prefect server at {url}", reply.headers.get("date"), (sent + time.time()) / 2)
-            yield from _version(client, url)
+            if (told := client.get("/admin/version")).status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+                yield wrong("Prefect", f"{url} does not let us in ({told.status_code})", _LET_IN)
+                return
+            yield _version(told.raise_for_status().json(), url)
             yield from _registered(client, settings.collection.sites)
     except httpx.HTTPError as error:
         yield wrong("Prefect", f"{url} does not answer ({type(error).__name__})", remedy)
 
 
-def _version(client: httpx.Client, url: str) -> Iterator[Finding]:
-    there, here = client.get("/admin/version").json(), version("prefect")
+def _version(there: str, url: str) -> Finding:
+    here = version("prefect")
     if there != here:
-        yield odd("Prefect", f"server {there}, here {here}", "Run the same version on server and workers")
-    else:
-        yield well("Prefect", f"{url} answers, version {there}")
+        return odd("Prefect", f"server {there}, here {here}", "Run the same version on server and workers")
+    return well("Prefect", f"{url} answers, version {there}")
 
 
 def _registered(client: httpx.Client, sites: Sequence[str]) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from deployments.prefect.access import access
 from storage.errors import TryAgain
 
 _AT_ONCE = 200
@@ -25,16 +26,13 @@ def secret_blocks(url: str, environ: Mapping[str, str] = os.environ) -> dict[str
     Raises:
         TryAgain: the server does not answer, or not this question.
     """
-    user, _, password = environ.get("PREFECT_API_AUTH_STRING", "").partition(":")
-    key = environ.get("PREFECT_API_KEY")
     found: dict[str, Any] = {}
     try:
         with httpx.Client(
             base_url=url,
             timeout=_PATIENCE_S,
             trust_env=False,
-            auth=(user, password) if user else None,
-            headers={"Authorization": f"Bearer {key}"} if key and not user else {},
+            **access(environ),
         ) as client:
             while True:
                 asked = {

@@ -134,12 +134,19 @@ def _memory(root: Path, reasons: dict[str, str]) -> tuple[int | None, int | None
     if text is None:
         reasons["memory"] = "no_proc"
         return None, None, None
-    sizes = {name: 1024 * int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in text.splitlines())}
+    sizes: dict[str, int] = {}
+    for name, _, rest in (line.partition(":") for line in text.splitlines()):
+        if (size := _number(rest.split()[0] if rest.split() else "")) is not None:
+            sizes[name] = 1024 * size
+    swap = sizes["SwapTotal"] - sizes["SwapFree"] if {"SwapTotal", "SwapFree"} <= sizes.keys() else None
+    if not {"MemTotal", "MemAvailable"} <= sizes.keys():  # some containers show a part of it
+        reasons["memory"] = "not_told"
+        return None, None, swap
     total, available = sizes["MemTotal"], sizes["MemAvailable"]
     limit, free = _control_group(root / "sys" / "fs" / "cgroup")
     if limit is not None and free is not None and limit < total:
         total, available = limit, min(available, free)
-    return total, available, sizes["SwapTotal"] - sizes["SwapFree"]
+    return total, available, swap
 
 
 def _control_group(group: Path) -> tuple[int | None, int | None]:
@@ -159,8 +166,9 @@ def _temperature(sys: Path, reasons: dict[str, str]) -> float | None:
     found = []
     for zone in sys.glob("class/thermal/thermal_zone*/temp"):
         text = _read(zone)  # a zone that is off cannot be read
-        if text is not None and _COLDEST_C < (degrees := int(text) / 1000.0) < _HOTTEST_C:
-            found.append(degrees)
+        degrees = None if text is None else _number(text)
+        if degrees is not None and _COLDEST_C < degrees / 1000.0 < _HOTTEST_C:
+            found.append(degrees / 1000.0)
     if not found:
         reasons["temperature_c"] = "no_sensor"
         return None
@@ -173,16 +181,17 @@ def _throttling(sys: Path, reasons: dict[str, str]) -> tuple[bool | None, bool |
     under_voltage: bool | None = None
     for file in sys.glob("devices/platform/soc*/*firmware*/get_throttled"):  # Raspberry Pi
         text = _read(file)
-        if text is not None:
-            bits = int(text, 16)
+        bits = None if text is None else _number(text, 16)
+        if bits is not None:
             throttled, under_voltage = bool(bits & _SLOWED), bool(bits & _UNDER_VOLTAGE)
     for monitor in sys.glob("class/hwmon/hwmon*/name"):  # the same on a kernel without that file
         if under_voltage is None and (_read(monitor) or "").strip() == "rpi_volt":
             alarm = _read(monitor.with_name("in0_lcrit_alarm"))
             under_voltage = None if alarm is None else alarm.strip() != "0"
     for kind in sys.glob("class/thermal/cooling_device*/type"):  # other boards: the kernel caps the clock itself
-        if "cpufreq" in (_read(kind) or "") and (state := _read(kind.with_name("cur_state"))) is not None:
-            throttled = bool(throttled) or int(state) > 0
+        state = _number(_read(kind.with_name("cur_state")) or "")
+        if state is not None and "cpufreq" in (_read(kind) or ""):
+            throttled = bool(throttled) or state > 0
     for name, value in (("throttled", throttled), ("under_voltage", under_voltage)):
         if value is None:
             reasons[name] = "no_sensor"
@@ -195,6 +204,14 @@ def _uptime(proc: Path, reasons: dict[str, str]) -> int | None:
         reasons["uptime_s"] = "no_proc"
         return None
     return int(float(text.split()[0]))
+
+
+def _number(text: str, base: int = 10) -> int | None:
+    """What a file of the kernel holds; None for what is none: drivers of odd boards write all sorts of things."""
+    try:
+        return int(text, base)
+    except ValueError:
+        return None
 
 
 def _read(file: Path) -> str | None:

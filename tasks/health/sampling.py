@@ -52,10 +52,12 @@ class Sampler:
         self._look_at = look_at
         self._offset_to = offset_to
         self._looks: list[HostState] = []
+        self._slot = 0
         self._before: tuple[float, HostState, list[ProcessState], dict[LaneAndSink, Books]] | None = None
 
     def begin(self, now: float) -> None:
         """The first look, from which times and counts are taken."""
+        self._slot = int(now) // ROW_S * ROW_S
         self._before = (
             now,
             self._look_at(self._storage.data_directory),
@@ -64,15 +66,16 @@ class Sampler:
         )
 
     def minute(self, now: float) -> int:
-        """One look; at every fifth minute rows are spooled. Returns how many.
+        """One look; the first after every five minutes spools rows. Returns how many.
 
         Raises:
             NeedsHuman: the disk is full.
         """
         self._looks.append(self._look_at(self._storage.data_directory))
-        if int(now) // LOOK_S * LOOK_S % ROW_S:
-            return 0
         slot = int(now) // ROW_S * ROW_S
+        if slot == self._slot:  # a clock that is being set right may wake it a little early
+            return 0
+        self._slot = slot
         found, kept = processes(self._storage.lock_directory), self._books()
         at, state, ran, had = self._before or (now, None, None, None)
         frames = [

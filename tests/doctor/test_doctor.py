@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
 import time
 from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import msgspec
@@ -215,6 +218,36 @@ def test_alerts_that_nobody_looks_for_and_a_channel_that_fails(patient: Patient)
     assert found["alerts"] == [("wrong", "the last look was 2 h ago")]
     assert [verdict for verdict, _ in found["channels"]] == ["wrong", "wrong"]
     assert "hush" not in str(found)
+
+
+class _Guarded(BaseHTTPRequestHandler):
+    """Prefect's server with PREFECT_SERVER_API_AUTH_STRING: its health is told to all, the rest to who knows it."""
+
+    def do_GET(self) -> None:
+        wanted = "Basic " + base64.b64encode(b"ana:hush").decode()
+        known = self.path == "/api/health" or self.headers["Authorization"] == wanted
+        status, body = (200, b"true") if self.path == "/api/health" else (200, b'"9.9.9"') if known else (401, b"{}")
+        status = 404 if known and "work_pools" in self.path else status
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+def test_a_prefect_server_that_lets_in_who_knows_its_word(patient: Patient) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Guarded) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        patient.environ["LODELINE_PREFECT__API_URL"] = f"http://127.0.0.1:{server.server_port}/api"
+        ((verdict, said),) = patient.seen()["Prefect"]
+        assert (verdict, "does not let us in (401)" in said) == ("wrong", True)
+        patient.environ["PREFECT_API_AUTH_STRING"] = "ana:hush"
+        found = patient.seen()
+        assert found["Prefect"][0][1].startswith("server 9.9.9, here ")
+        assert found["deployments"] == [("wrong", "there is no work pool lodeline")]
+        server.shutdown()
 
 
 @pytest.mark.prefect

@@ -116,6 +116,21 @@ def test_what_is_not_told_is_null_with_a_reason(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_what_a_driver_writes_that_is_no_number_ends_nobody(tmp_path: Path) -> None:
+    """The thread that looks would be gone, and the host silent until the next shift."""
+    odd = {
+        "proc/meminfo": "MemTotal: 100 kB\nMemFree:\nnonsense\n",
+        "sys/class/thermal/thermal_zone0/temp": "\n",
+        FIRMWARE: "unknown\n",
+        "sys/class/thermal/cooling_device0/type": "thermal-cpufreq-0\n",
+        "sys/class/thermal/cooling_device0/cur_state": "n/a\n",
+    }
+    state = seen(tmp_path, {**PI, **odd})
+    assert (state.memory_total, state.memory_available, state.swap_used) == (None, None, None)
+    assert (state.temperature_c, state.throttled, state.under_voltage) == (None, None, None)
+    assert state.reasons["memory"] == "not_told"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's clock is asked on Linux only")
 def test_the_kernel_is_asked_for_the_clock() -> None:
     told = kernel_clock()

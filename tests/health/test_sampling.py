@@ -123,13 +123,14 @@ def spooled(storage: StorageSettings) -> list[Any]:
 
 
 def test_a_row_every_five_minutes_and_the_same_minute_once(storage: StorageSettings, lane: Lane) -> None:
-    looks = iter([state()] + [state(memory_available=available) for available in (5, 4, 3, 2, 7, 6)])
+    looks = iter([state()] + [state(memory_available=available) for available in (5, 4, 3, 2, 7, 6, 8)])
     sampler = Sampler(lane, storage, host="edge", run_id="run", look_at=lambda _: next(looks))
     sampler.begin(T - 299.0)
     told = [sampler.minute(T - 300.0 + 60 * minute + 0.2) for minute in (1, 2, 3, 4, 5)]
     assert told[:4] == [0, 0, 0, 0]
     assert told[4] >= 1
-    sampler.minute(T + 0.9)  # woken twice in one minute
+    assert sampler.minute(T + 0.9) == 0  # woken twice in one minute
+    assert sampler.minute(T + 299.9) == 0  # a clock that is being set right woke it early
     (record,) = spooled(storage)
     assert record.batch.batch_id == f"health/edge/{T}"
     host = next(frame for frame in record.batch.frames if frame.measurement == "pipeline_host")
