@@ -9,13 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.gameday.play import Miss, Play, Skipped
-from tests.gameday.product import Product
+from tests.gameday.product import SHORTENED_S, Product
 from tests.gameday.proof import proof
 from tests.gameday.scenarios import SCENARIOS, SHORT, small_volume
 
@@ -26,18 +28,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit codes: 0 all was noticed and nothing lost, 1 a miss, 2 it could not be played."""
     parser = argparse.ArgumentParser(prog="python -m tests.gameday", description="Play mishaps against lodeline up.")
     parser.add_argument("--only", action="append", choices=list(SCENARIOS), help="play this; may be given again")
-    parser.add_argument("--short", action="store_true", help=f"play {' and '.join(SHORT)} only")
+    parser.add_argument("--short", action="store_true", help=f"play {' and '.join(SHORT)} only, side by side")
     parser.add_argument("--embedded", action="store_true", help="without InfluxDB, also where influxd is installed")
+    parser.add_argument("--miners-only", action="store_true", help="without pools and markets")
+    parser.add_argument("--folder", type=Path, help="play there, in an empty folder, and leave all as it is at the end")
     parser.add_argument("--miners", type=int, default=30, help="simulated miners (default %(default)s)")
     parser.add_argument("--patience", type=float, default=PATIENCE_S, metavar="S", help="longest wait (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there as well")
     options = parser.parse_args(arguments)
     names = options.only or (SHORT if options.short else list(SCENARIOS))
     influx = not options.embedded and shutil.which("influxd") is not None
-    folder = Path(tempfile.mkdtemp(prefix="gameday-"))
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="gameday-"))
     mounted = "disk full" in names and small_volume(folder / "data", "600m")
     try:
-        result = play(folder, names, miners=options.miners, influx=influx, patience_s=options.patience, say=_say)
+        product = Product(
+            folder,
+            folder / "data",
+            miners=options.miners,
+            influx=influx,
+            services=not options.miners_only,
+            waits_s=0 if options.short else SHORTENED_S,
+        )
+        result = play(product, names, patience_s=options.patience, together=options.short, say=_say)
     except RuntimeError as error:
         _say(f"The game day could not be played: {error}")
         return 2
@@ -48,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(line)
     if options.json is not None:
         options.json.write_text(json.dumps(result, indent=1))
-    if result["well"]:
+    if result["well"] and options.folder is None:
         shutil.rmtree(folder, ignore_errors=True)
     else:
         _say(f"What is left of it lies in {folder}")
@@ -56,34 +68,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def play(
-    folder: Path, names: Sequence[str], *, miners: int, influx: bool, patience_s: float, services: bool = True,
-    say: Any = lambda _line: None,
-) -> dict[str, Any]:  # fmt: skip
-    """Play scenarios one after another, then end the product and prove that all is there. ``services``: pools and
-    markets too.
+    product: Product, names: Sequence[str], *, patience_s: float, together: bool, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Play scenarios, one after another or all ``together``, then end the product and prove that all is there.
 
     Raises:
         RuntimeError: the product did not come up.
     """
-    product = Product(folder, folder / "data", miners=miners, influx=influx, services=services)
-    plays: list[Play] = []
+    store = "embedded" if product.influx is None else "influxdb"
+    plays = [Play(name, patience_s) for name in names]
     try:
         began = time.monotonic()
         product.start()
-        say(
-            f"lodeline up after {time.monotonic() - began:.0f} s, into {'InfluxDB' if influx else 'the embedded store'}"
-        )
-        for name in names:
-            one = Play(name, patience_s)
-            plays.append(one)
-            try:
-                SCENARIOS[name](product, one)
-            except Skipped as why:
-                one.skipped = str(why)
-            except (Miss, StopIteration) as miss:
-                one.fault = str(miss) or "it said nothing of it"
-            say(_line(one))
-            product.heal()
+        say(f"lodeline up after {time.monotonic() - began:.0f} s, store {store}")
+        with ThreadPoolExecutor(len(plays) if together else 1) as players:
+            for one in players.map(partial(_played, product), plays):
+                say(_line(one))
+        product.heal()
         code, summary = product.end()
         found = proof(product)
     finally:
@@ -98,11 +99,21 @@ def play(
     plain = [{key: value for key, value in asdict(one).items() if not key.startswith("_")} for one in plays]
     return {
         "well": all(one.well for one in plays) and not found["faults"],
-        "store": "influxdb" if influx else "embedded",
+        "store": store,
         "scenarios": plain,
         "proof": found,
         "summary": dict(summary),
     }
+
+
+def _played(product: Product, one: Play) -> Play:
+    try:
+        SCENARIOS[one.name](product, one)
+    except Skipped as why:
+        one.skipped = str(why)
+    except (Miss, StopIteration) as miss:
+        one.fault = str(miss) or "it said nothing of it"
+    return one
 
 
 def in_words(result: dict[str, Any]) -> list[str]:

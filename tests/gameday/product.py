@@ -40,9 +40,12 @@ START_S, END_S = 300.0, 240.0
 
 
 class Product:
-    """Farm, database where there is one, and ``lodeline up``, all under ``folder``; ``data`` is its data directory."""
+    """Farm, database where there is one, and ``lodeline up``, all under ``folder``; ``data`` is its data directory.
 
-    def __init__(self, folder: Path, data: Path, *, miners: int, influx: bool, services: bool = True) -> None:
+    ``services``: pools and markets too. ``waits_s``: how long an alert waits before it fires, and is resolved, at most.
+    """
+
+    def __init__(self, folder: Path, data: Path, *, miners: int, influx: bool, services: bool, waits_s: int) -> None:
         self.folder = folder
         self.data = data
         self.influx = InfluxServer(folder / "influxd") if influx else None
@@ -52,6 +55,7 @@ class Product:
         self.ports = {"page": free_port(), "prefect": free_port()}
         self._miners = miners
         self._services = services
+        self._waits_s = waits_s
         self._reading: threading.Thread | None = None
         self._farm: subprocess.Popen[str] | None = None
         self._up: subprocess.Popen[str] | None = None
@@ -77,8 +81,11 @@ class Product:
         )  # fmt: skip
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
-        give_up = time.monotonic() + START_S
+        give_up, asked = time.monotonic() + START_S, False
         while self.tick() is None or self._looked() is None:
+            if not asked and any(line.startswith("Waiting for worker") for line in self.lines):
+                self._watch_now()
+                asked = True
             if time.monotonic() > give_up or self._up.poll() is not None:
                 raise RuntimeError("lodeline up did not come up:\n" + "\n".join(self.lines[-30:]))
             time.sleep(0.5)
@@ -200,6 +207,13 @@ class Product:
         finally:
             book.close()
 
+    def _watch_now(self) -> None:
+        """Let the watch begin now, not half a minute after the first tick."""
+        api = f"http://127.0.0.1:{self.ports['prefect']}/api/deployments"
+        with httpx.Client(base_url=api, trust_env=False, timeout=60) as client:
+            watch = client.get("/name/watch-alerts/watch-alerts").raise_for_status().json()
+            client.post(f"/{watch['id']}/create_flow_run", json={"state": {"type": "SCHEDULED"}}).raise_for_status()
+
     def _shorten(self) -> None:
         """Let rules fire after seconds instead of minutes."""
         file = self.config / "data_collection_config.yaml"
@@ -208,8 +222,8 @@ class Product:
             "check_interval_seconds": LOOK_S,
             "rules": {
                 name: {
-                    "for_seconds": min(rule.for_s, SHORTENED_S),
-                    "keep_seconds": min(rule.keep_s, SHORTENED_S),
+                    "for_seconds": min(rule.for_s, self._waits_s),
+                    "keep_seconds": min(rule.keep_s, self._waits_s),
                     **({"limit": LIMITS[name]} if name in LIMITS else {}),
                 }
                 for name, rule in RULES.items()

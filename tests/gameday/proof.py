@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,30 @@ _OF_MINERS = {
 """What the lane of miners brings, beside the tick itself. Flows bring rows of some of them too, at the same seconds."""
 
 
+@dataclass(frozen=True)
+class Stored:
+    """What the files of a lake hold, against the tick reports beside it. ``faults``: a sentence each."""
+
+    counted: dict[str, Any]
+    faults: list[str]
+    telemetry: list[dict[str, Any]]
+
+
 def proof(product: Product) -> dict[str, Any]:
     """What was counted, and ``faults``: each a sentence, none where all is there once."""
+    found = of_files(product.data)
+    faults = found.faults + _untrue(product, found.telemetry, found.counted)
+    if product.influx is not None:
+        faults += _in_database(product.influx, found.telemetry, found.counted["ticks"], found.counted)
+    return {"counted": found.counted, "faults": faults}
+
+
+def of_files(data: Path) -> Stored:
+    """What is under ``data``."""
     faults: list[str] = []
-    tables = {path.name: path for path in (product.data / "lake").glob("*/*") if (path / "_delta_log").is_dir()}
+    tables = {path.name: path for path in (data / "lake").glob("*/*") if (path / "_delta_log").is_dir()}
     ticks = _rows(tables["collector_tick"], ["time", "lane", "polled", "points", "batch_id"])
-    reports = _reports(product.data / "state", "miners")
+    reports = _reports(data / "state", "miners")
     counted: dict[str, Any] = {"ticks": 0, "reports": len(reports)}
     mine = [row for row in ticks if row["lane"] == "miners"]
     counted["ticks"] = len(mine)
@@ -70,7 +89,7 @@ def proof(product: Product) -> dict[str, Any]:
         if slot in stored and report["points"] != stored[slot]["points"]:
             faults.append(f"tick {slot}: {report['points']} points were reported, {stored[slot]['points']} are stored")
     for lane in ("pools", "market"):
-        asked = sum(report["polled"] for report in _reports(product.data / "state", lane).values())
+        asked = sum(report["polled"] for report in _reports(data / "state", lane).values())
         counted[f"requests_{lane}"] = asked
     wanted = sum(counted[f"requests_{lane}"] for lane in ("pools", "market"))
     requests = _rows(tables["source_request"], ["time", "source", "request"]) if "source_request" in tables else []
@@ -78,10 +97,7 @@ def proof(product: Product) -> dict[str, Any]:
         faults.append(f"{wanted} requests were reported, {len(requests)} are stored")
     if len({tuple(row.values()) for row in requests}) < len(requests):
         faults.append("requests are stored twice")
-    faults += _untrue(product, telemetry, counted)
-    if product.influx is not None:
-        faults += _in_database(product.influx, telemetry, len(mine), counted)
-    return {"counted": counted, "faults": faults}
+    return Stored(counted, faults, telemetry)
 
 
 def _tick_of_window(row: Mapping[str, Any], slots: Sequence[int]) -> int:

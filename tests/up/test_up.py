@@ -1,4 +1,6 @@
-"""``lodeline up`` as a user runs it."""
+"""``lodeline up`` as a user runs it: what it refuses, and that it ends all that it began.
+
+test_up_with_influx.py and tests/gameday let it work."""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from deployments.up.ports import free_port
-from storage.lake.store import EmbeddedStore
 from tasks.sources.standing import StandingsFile
+from tests.up.orphans import processes_of
 
 LODELINE = [sys.executable, "-c", "from deployments.command import main; main()"]
 GIVES_UP_S = 400
@@ -84,72 +86,6 @@ def up(tmp_path):
     for one in started:
         one.process.kill()
         one.process.communicate()
-
-
-def processes_of(data: Path) -> list[str]:
-    """Command lines of all processes whose environment or arguments name ``data``."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and int(folder.name) != os.getpid():
-            try:
-                known = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
-                if str(data).encode() in known:
-                    found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-            except OSError:
-                continue
-    return found
-
-
-@pytest.mark.prefect
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for orphans in /proc")
-def test_from_miner_to_stored_reading_and_back_to_nothing(up):
-    from storage.declaration import MEASUREMENTS
-
-    one = up("--for", "300", "--miners", "15", "--dialect", "all", "--with-fake-abacus")
-    one.read_until("A FAKE of Abacus.AI listens at", "pools: asked", "market: asked")
-    one.await_answers("pools", "litecoinpool")
-    one.await_answers("market", "coingecko", "coinmarketcap", "mempool.space", "litesolo")
-    assert one.end_now() == 0, one.text
-    summary = json.loads(one.lines[-1])
-    assert summary["ticks"] >= 2
-    assert summary["polls"] >= 2 * 15
-    assert summary["polls_failed"] == 0
-    assert summary["points_accepted"] == summary["points_stored"] > 0
-    assert summary["points_dead_lettered"] == summary["backlog"] == 0
-    assert summary["flow_runs"]["completed"] >= 1
-    assert not {"running", "failed", "crashed"} & summary["flow_runs"].keys()
-    assert summary["store"] == "embedded"
-    assert summary["urls"].keys() == {"fake_abacus", "farm", "prefect", "page"}
-    # on a slow machine exports have begun by then; what they bring is tested in tests/abacus
-    groups = {name.removesuffix("_online").removesuffix("_batches") for name in summary["fake_abacus"]}
-    assert groups <= {"miner_telemetry", "pool_performance", "market_data"}
-    assert sum("polled 15" in line for line in one.lines) == summary["ticks"]
-    store = EmbeddedStore(one.data / "lake")
-
-    def stored(name: str, column: str) -> list[str]:
-        measurement = MEASUREMENTS[name]
-        found: list[str] = store.read(measurement, next(iter(measurement.buckets)), 0, 2**32)[column].to_pylist()
-        return found
-
-    miners = stored("miner_telemetry", "miner_id")
-    assert len(miners) == summary["polls"]
-    assert len(set(miners)) == 15
-
-    # What stands around them is simulated too, and collected by the same flows: the pools' workers are these miners.
-    pools = {"litecoinpool", "prohashing", "mining_dutch", "f2pool", "viabtc"}
-    markets = {"coingecko", "coinmarketcap", "minerstat", "mempool_space", "blockchain_info", "whattomine", "litesolo"}
-    assert set(summary["simulated"]) == {"miners"} | pools | markets
-    assert summary["requests"].keys() == {"pools", "market"}
-    for lane, sums in summary["requests"].items():
-        assert (sums["asked"] > 0, sums["failed"]) == (True, 0), (lane, one.text)
-    workers = set(stored("pool_performance", "worker_id"))
-    assert workers
-    assert workers <= {f"lodeline.{miner}" for miner in miners}
-    assert set(stored("market_data", "source")) == {"coingecko", "coinmarketcap"}
-    assert {"mempool.space", "litesolo"} <= set(stored("network_data", "source"))
-    assert "litecoinpool" in set(stored("pool_account", "pool_id"))
-    store.close()
-    assert processes_of(one.data) == []
 
 
 @pytest.mark.prefect
