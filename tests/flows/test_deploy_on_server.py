@@ -106,8 +106,9 @@ async def test_a_schedule_in_a_zone_runs_once_a_day_when_clocks_are_changed(api)
         )
         try:
             for start, stop in (("2026-10-24", "2026-10-27"), ("2027-03-27", "2027-03-30")) * 2:
-                asked = {"start_time": f"{start}T00:00:00Z", "end_time": f"{stop}T00:00:00Z", "min_runs": 1}
-                (await client.request("POST", f"/deployments/{made}/schedule", json=asked)).raise_for_status()
+                asked: dict[str, Any] = {"start_time": f"{start}T00:00:00Z", "end_time": f"{stop}T00:00:00Z"}
+                asked |= {"min_runs": 3, "max_runs": 9}
+                await client.request("POST", "/deployments/{id}/schedule", path_params={"id": made}, json=asked)
             of_it = DeploymentFilter(id=DeploymentFilterId(any_=[made]))
             runs = await client.read_flow_runs(deployment_filter=of_it, limit=200)
         finally:
@@ -152,17 +153,17 @@ async def test_when_there_is_room_for_one_the_most_urgent_queue_is_served(api):
         async def served(room: int) -> list[str]:
             await client.update_work_pool("priorities", WorkPoolUpdate(concurrency_limit=room))
             found = await client.get_scheduled_flow_runs_for_work_pool("priorities")
-            return [names[one.flow_run.deployment_id] for one in found]
+            return [names[str(one.flow_run.deployment_id)] for one in found]
 
-        names = {made: name.split("/")[0] for name, made in registered.deployments.items()}
+        names = {str(made): name.split("/")[0] for name, made in registered.deployments.items()}
         try:
-            for made, name in names.items():
-                due = datetime.now(UTC) - timedelta(minutes=1 + few[name])
+            for made in registered.deployments.values():
+                due = datetime.now(UTC) - timedelta(minutes=1 + few[names[str(made)]])
                 await client.create_flow_run_from_deployment(made, state=Scheduled(scheduled_time=due))
             assert await served(1) == ["watch-alerts"]
             assert await served(2) == ["watch-alerts", "downsample"]
             assert await served(9) == ["watch-alerts", "downsample", "advise"], "of batch one at a time, the oldest"
         finally:
-            for made in names:
+            for made in registered.deployments.values():
                 await client.delete_deployment(made)
             await client.delete_work_pool("priorities")
