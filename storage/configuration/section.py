@@ -54,7 +54,16 @@ def _is_cron(text: str) -> str:
         raise ValueError(f"not a cron expression (minute hour day month weekday): {str(error).lower()}") from None
     except StopIteration:
         raise ValueError("this cron expression names a day that never comes") from None
+    _check_days(*(text.upper().split()[place] for place in (2, 4)))
     return text
+
+
+def _check_days(day: str, weekday: str) -> None:
+    """Refuse what Prefect's parser, which starts the runs, does not know or takes for other days. Raises ValueError."""
+    if "W" in day or "L" in weekday:
+        raise ValueError("LW and a weekday with L are not known to Prefect; L for the last day of the month is")
+    if "*" not in (day, weekday) and re.search(r"[*#L]", day + weekday):
+        raise ValueError("of a day with * or L and a weekday with * or # make one *: together each reader takes others")
 
 
 def _is_time_zone(text: str) -> str:
@@ -117,7 +126,7 @@ PollingInterval = Annotated[int, Field(ge=10, le=7 * 86_400)]
 """Seconds between two requests to one service: from 10 s to a week."""
 
 CronExpression = Annotated[str, AfterValidator(_is_cron)]
-"""Five fields of cron. Read by cronsim, which follows Debian's cron; Prefect's own parser accepts the same."""
+"""Five fields of cron. Read by cronsim, which follows Debian's cron; what Prefect takes otherwise is refused."""
 
 TimeZoneName = Annotated[str, AfterValidator(_is_time_zone)]
 """A name of the tz database, e.g. ``Europe/Vienna``."""

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+from cronsim import CronSim
+from hypothesis import given
+from hypothesis import strategies as st
+from prefect.server.schemas.schedules import CronSchedule
+from pydantic import TypeAdapter, ValidationError
+
 from deployments.prefect.plan import Plan, read_plan
+from storage.configuration import CronExpression
 from tasks.abacus.settings import load_abacus_settings
 
 
@@ -81,6 +92,29 @@ def test_each_export_of_a_series_has_its_schedule():
 def _schedules(plan: Plan, name: str) -> list[str]:
     (found,) = (deployment for deployment in plan.deployments if deployment.name == name)
     return [schedule.cron for schedule in found.schedules]
+
+
+@given(
+    st.sampled_from(["0", "5/15", "*/7", "1,31", "10-20"]),
+    st.sampled_from(["*", "2", "*/6", "0-5", "3,23"]),
+    st.sampled_from(["*", "1", "L", "*/2", "1-7", "15,L", "LW", "31", "*/10"]),
+    st.sampled_from(["*", "JAN", "*/3", "2"]),
+    st.sampled_from(["*", "0", "7", "mon-fri", "MON#2", "5L", "*/2", "1,3"]),
+)
+def test_what_the_configuration_takes_is_taken_by_prefect_for_the_same_days(
+    minute: str, hour: str, day: str, month: str, weekday: str
+) -> None:
+    """What is due is reckoned by cronsim, and the runs are Prefect's: with other days one would wait for the other."""
+    text = f"{minute} {hour} {day} {month} {weekday}"
+    try:
+        TypeAdapter(CronExpression).validate_python(text)
+    except ValidationError:
+        odd, both = {"LW", "5L", "31"}, "*" not in (day, weekday)
+        assert odd & {day, weekday} or (both and {"L", "15,L", "*/2", "*/10", "MON#2"} & {day, weekday}), text
+        return
+    start = datetime(2026, 11, 29, tzinfo=UTC)
+    ours = list(islice(CronSim(text, start - timedelta(seconds=1)), 4))
+    assert asyncio.run(CronSchedule(cron=text, timezone="UTC").get_dates(4, start)) == ours
 
 
 def test_no_two_schedules_start_in_the_same_minute():
