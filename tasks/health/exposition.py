@@ -7,6 +7,7 @@ no sample: it is never 0.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from storage.errors import NeedsHuman
 from storage.histogram import SECONDS, Histogram, continued, empty
 from tasks.alerts.book import Book
 from tasks.alerts.rule import Level
@@ -26,6 +28,8 @@ from tasks.health.status import Status, read_status
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
+
+_log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _ASPECTS = ("score", "completeness", "timeliness", "accuracy", "consistency")
@@ -173,7 +177,11 @@ def _sources(status: Status) -> Iterator[Sample]:
 
 
 def _alerts(state: Path) -> Iterator[Sample]:
-    book = Book.look_into(state)
+    try:
+        book = Book.look_into(state)
+    except NeedsHuman as error:  # all else is told as ever
+        _log.error("alerts are not told: %s", error)
+        return
     if book is None:
         return
     try:

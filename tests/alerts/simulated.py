@@ -59,7 +59,7 @@ class Script:
 
 @dataclass(frozen=True)
 class World:
-    """What there is; ``script`` says what befalls it."""
+    """What there is from ``begin`` on; ``script`` says what befalls it."""
 
     miners: int
     hours: float
@@ -67,6 +67,7 @@ class World:
     pools: Mapping[Algorithm, Sequence[str]] = field(default_factory=lambda: POOLS)
     mix: Sequence[Variant] = DEFAULT_MIX
     seed: int = 5
+    begin: int = T
     latency_ms: tuple[float, float] = (0.0, 0.0)
     restart_days: float | None = None
 
@@ -98,7 +99,7 @@ class Seen:
 async def seen_after(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Seen:
     """Let ``world`` go by under watch, and say what the watch has seen."""
     monkeypatch.setattr("tasks.sources.pace.HostPace.take", lambda _: 0.0)  # paces are of the wall clock
-    now = [float(T)]
+    now = [float(world.begin)]
     farm = world.farm(lambda: now[0])
     async with farm, Services(farm) as services:
         script = world.script(farm)
@@ -120,7 +121,7 @@ async def seen_after(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
         async with AsyncExitStack() as lanes:
             sources = await _open_sources(lanes, folder, lambda: now[0])
             fleet = await lanes.enter_async_context(_Fleet(folder))
-            for slot in range(T, T + int(world.hours * HOUR_S) + 1, STEP_S):
+            for slot in range(world.begin, world.begin + int(world.hours * HOUR_S) + 1, STEP_S):
                 now[0] = float(slot)
                 for service, kind in script.services.get(slot, {}).items():
                     if kind is None:
@@ -128,7 +129,7 @@ async def seen_after(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
                     else:
                         services.inject(service, ServiceFault(kind=kind))
                 farm.settle()
-                await fleet.tick([one for one in miners if slot == T or one.id not in script.cut_off], slot)
+                await fleet.tick([one for one in miners if slot == world.begin or one.id not in script.cut_off], slot)
                 await asyncio.gather(*(one.tick(Slot(slot)) for one in sources))
                 await asyncio.to_thread(_deliver, delivery)
                 if slot > T + HOUR_S and slot % HOUR_S == LATE_S:

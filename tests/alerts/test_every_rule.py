@@ -136,11 +136,15 @@ def test_every_rule_has_its_fault() -> None:
     assert {rule for rule, _ in told()} | set(OF_THE_PIPELINE) == set(RULES)
 
 
+LATE_IN_THE_HOUR = T + 2_400
+"""So that soon an hour is over, and what is derived of it is looked at too."""
+
+
 def noise(farm: Farm) -> Script:
     """What happens on any day and is nobody's business: an error for a moment, a restart, a pool's page down for a
     tick, a provider that is asked too often, a late answer."""
     one, two, three, four, *_ = (miner.miner_id for miner in farm.miners)
-    noon = T + 900.0
+    noon = LATE_IN_THE_HOUR + 300.0
     return Script(
         faults=[
             (one, Fault(kind="http_500", start=noon, end=noon + 200)),
@@ -150,15 +154,16 @@ def noise(farm: Farm) -> Script:
             (four, Fault(kind="shares_refused", ratio=0.03, start=noon)),
         ],
         services={
-            T + 900: {"viabtc": "html_500", "coingecko": "html_429"},
-            T + 1_200: {"viabtc": None, "coingecko": None, "litecoinpool": "cut"},
-            T + 1_500: {"litecoinpool": None},
+            LATE_IN_THE_HOUR + 300: {"viabtc": "html_500", "coingecko": "html_429"},
+            LATE_IN_THE_HOUR + 600: {"viabtc": None, "coingecko": None, "litecoinpool": "cut"},
+            LATE_IN_THE_HOUR + 900: {"litecoinpool": None},
         },
     )
 
 
 async def test_a_quiet_day_fires_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hours = float(os.environ.get("QUIET_HOURS", "1.2"))
-    found = await seen_after(World(miners=14, hours=hours, script=noise, restart_days=1.0), tmp_path, monkeypatch)
+    hours = float(os.environ.get("QUIET_HOURS", "0.5"))
+    world = World(miners=14, hours=hours, script=noise, restart_days=1.0, begin=LATE_IN_THE_HOUR)
+    found = await seen_after(world, tmp_path, monkeypatch)
     assert not found.not_asked
     assert found.ever == set()

@@ -181,6 +181,14 @@ def everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return data
 
 
+def test_a_damaged_book_of_alerts_hides_nothing_else(tmp_path: Path) -> None:
+    keep(tmp_path, report())
+    (tmp_path / "state" / "alerts.sqlite").write_bytes(b"no book" * 500)
+    found = samples(tmp_path)
+    assert found["lodeline_healthy",] == 1
+    assert not any(name.startswith("lodeline_alerts") for name, *_ in found)
+
+
 def test_every_metric_is_told_as_it_is_declared_and_no_other(everything: Path) -> None:
     told = {family.name: family for family in text_string_to_metric_families(exposition(everything, T + 30.0).decode())}
     assert set(told) == {PREFIX + name for name in METRICS}
