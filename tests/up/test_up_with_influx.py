@@ -17,7 +17,7 @@ from tests.page.browser import chromium, visitor
 from tests.up.orphans import processes_of
 from tests.up.test_up import Up
 
-MINERS = 15
+MINERS = 12
 POOLS = {"litecoinpool", "prohashing", "mining_dutch", "f2pool", "viabtc"}
 MARKETS = {"coingecko", "coinmarketcap", "minerstat", "mempool_space", "blockchain_info", "whattomine", "litesolo"}
 _FACTORS = {"sha256d": ("TH/s", 1e12), "scrypt": ("GH/s", 1e9)}
@@ -28,7 +28,7 @@ _FACTORS = {"sha256d": ("TH/s", 1e12), "scrypt": ("GH/s", 1e9)}
 @pytest.mark.browser
 def test_influxdb_has_it_all_and_the_page_agrees_with_the_farm(tmp_path: Path) -> None:
     server = InfluxServer(tmp_path / "influxd").start()
-    asked = ("--for", "300", "--miners", str(MINERS), "--dialect", "all", "--with-fake-abacus")
+    asked = ("--for", "300", "--miners", str(MINERS), "--with-fake-abacus")
     one = Up(tmp_path, *asked, LODELINE_INFLUX__URL=server.url)
     try:
         one.read_until("A FAKE of Abacus.AI listens at", "Page: ")
