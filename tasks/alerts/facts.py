@@ -29,12 +29,13 @@ from tasks.health.status import Status, read_status
 from tasks.miners.settings import MinerSettings
 from tasks.overrides.file import OverrideWatch
 from tasks.overrides.override import NOTHING_BY_HAND, Overrides
-from tasks.overrides.told import ToldOverrides
 from tasks.responses.book import ResponseBook
 from tasks.responses.response import Phase, Response
 
 if TYPE_CHECKING:  # pandas comes with the extra [lake], and rules are declared, and configured, without it
     import pandas as pd
+
+    from tasks.overrides.told import ToldOverrides
 
 STALE_INTERVALS = 2.5
 """A row older than so many polling intervals is stale: two polls are missing and a third is late."""

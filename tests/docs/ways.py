@@ -58,10 +58,10 @@ EXIT_CODES: tuple[tuple[str, int, str], ...] = (
 
 ELSEWHERE: tuple[tuple[str, str], ...] = (
     (r"(\S+=\S+ )*make run|lodeline up",
-     "tests/up/test_up.py::test_from_miner_to_stored_reading_and_back_to_nothing"),
+     "tests/up/test_up_with_influx.py::test_influxdb_has_it_all_and_the_page_agrees_with_the_farm"),
     (r"lodeline refill|influxd (backup|restore)", "tests/backup/test_influxdb.py::test_restored_and_refilled"),
     (r"influx (backup|restore)", "tests/compose/test_compose.py"),
-    (r"lodeline deploy", "tests/flows/test_deploy.py::test_deployed_twice_is_deployed_once"),
+    (r"lodeline deploy", "tests/flows/test_deploy_on_server.py::test_deployed_twice_is_deployed_once"),
     (r"lodeline page", "tests/page/test_browser.py::test_the_fleet"),
     (r"lodeline provision --dry-run",
      "tests/command/test_provision.py::test_a_dry_run_shows_the_plan_and_changes_nothing"),

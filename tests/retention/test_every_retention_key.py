@@ -33,13 +33,13 @@ LOGS = {
 }
 
 OTHERS = {
-    "general.timezone": "flows/test_deploy.py::test_the_archive_runs_when_the_configuration_says",
+    "general.timezone": "flows/test_schedules.py::test_the_archive_runs_when_the_configuration_says",
     "general.storage_base_path": "retention/test_effects.py::test_the_lake_moves_where_the_configuration_says",
     "general.archive_base_path": "command/test_archive.py::test_from_full_lake_to_restored_rows",
     "raw_data.miner_payloads.retention_days": (
         "lake/test_maintenance.py::test_what_is_older_than_its_retention_goes_where_that_is_asked_for"
     ),
-    "archiving.schedule": "flows/test_deploy.py::test_the_archive_runs_when_the_configuration_says",
+    "archiving.schedule": "flows/test_schedules.py::test_the_archive_runs_when_the_configuration_says",
     "archiving.parallel_jobs": "retention/test_effects.py::test_so_many_tables_are_archived_at_one_time",
     "archiving.verification_enabled": "retention/test_effects.py::test_copies_are_compared_where_verification_is_on",
     "archiving.notification_email": "retention/test_effects.py::test_who_is_to_be_told_gets_a_mail_and_nobody_else",
