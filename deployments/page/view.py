@@ -94,7 +94,7 @@ class ChartCard:
             with ui.element("div").classes("head"):
                 with ui.element("h3").classes("title"):
                     ui.label(title)
-                self._sub = ui.label().classes("sub")
+                self._sub = ui.label("not read yet").classes("sub")
             self._chart = ui.echart({"series": []}).props(f'role=img aria-label="{title} over time"')
 
     def show(self, grid: Grid, lines: list[Line], unit: str, *, from_zero: bool = True) -> None:

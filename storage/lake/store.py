@@ -40,8 +40,8 @@ class EmbeddedStore:
     """Store ``embedded`` over the lake under ``root``. Threads may share it.
 
     With ``as_of`` (Unix seconds) it answers as it would have then, at most history.UNDO_HOURS back, and takes nothing.
-    Who only reads needs no right to write and makes no folder: whether ``root`` can hold a lake is looked at before the
-    first write, which raises NeedsHuman where it cannot.
+    Who only reads makes no folder: whether ``root`` can hold a lake is looked at before the first write, which raises
+    NeedsHuman where it cannot.
     """
 
     name = "embedded"
