@@ -125,7 +125,7 @@ WORKS = {
     "prediction": Work(
         _predicting, predictions.Host.run, _predicted_once, 5, 5, 2, {"predicts": lambda _: predictions.LINES}
     ),
-    "monitor": Work(_monitoring, monitors.Host.run, _monitored_once, 7, 5),
+    "monitor": Work(_monitoring, monitors.Host.run, _monitored_once, 13, 4),
     "retraining": Work(_retraining, retraining.Host.run, _retrained_once, 1, 9, 2),
     "policies": Work(_Policies, _Policies.run, _mended_once, 1, 9),
 }
