@@ -56,6 +56,7 @@ async def collect_miners(config: str | None = None, least_minutes: float = 5.0, 
                 lane=lane,
             ) as miners,
         ):
+            del settings, wanted, miners_here  # a shift is long, and of ten thousand miners they are large
             delivering.start()
             stacks = storage.state_directory / f"{lane}.stacks.txt"
             with (

@@ -87,6 +87,7 @@ async def open_collection(
         LaneBusy: another process writes the lane.
         NeedsHuman: the disk is full, or fewer files may be opened than there are miners.
     """
+    number = len(miners)
     journal = Journal(storage.state_directory, lane)
     newest = journal.newest()
     store = "embedded" if storage.influx is None else "influxdb"
@@ -103,6 +104,7 @@ async def open_collection(
         overrides=OverrideWatch(storage.state_directory).look,
         host=host,
     )
+    del miners  # their settings are in the fleet as far as it needs them; of ten thousand they are 26 MB
     try:
         writer = await asyncio.to_thread(Lane.open, storage.spool_directory, lane, cap_bytes=storage.spool.cap_bytes)
         with writer:
@@ -111,7 +113,7 @@ async def open_collection(
             )
             last = newest.slot if newest else None
             slots = Slots(fleet.grid_s, last, usual_s=fleet.usual_s, wanted=fleet.wanted)
-            _log.info("on shift: %d miners, usually every %d s, run %s", len(miners), fleet.usual_s, run_id)
+            _log.info("on shift: %d miners, usually every %d s, run %s", number, fleet.usual_s, run_id)
             yield MinerCollection(fleet, recorder, memory, slots, watch=watched)
             if watched is not None:
                 await asyncio.to_thread(watched.keep, None)

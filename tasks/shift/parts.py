@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -12,35 +12,37 @@ import numpy as np
 from storage.declaration.payload import RAW_PAYLOAD
 from storage.frame import Frame
 
-PART_TEXT = 8_000_000
-"""Characters of kept answers in one part: 3,000 answers of a usual miner, some 2 MB in the spool."""
+PART_TEXT = 6_000_000
+"""Characters of kept answers in one part: those of some 2,000 usual miners, 1.5 MB in the spool."""
 
-PART_POINTS = 40_000
-"""Rows in one part: those of 3,000 miners with their boards, fans and pools.
+PART_POINTS = 30_000
+"""Rows in one part: those of some 2,300 miners with their boards, fans and pools.
 
-Measured with 10,000 miners of two answers each: in one record, its encoding, decoding and conversion for the lake take
-the process to 880 MB. docs/scale-out.md says what it takes in parts.
+Measured with a tick of 10,000 miners: decoding it and converting it for the lake takes 75 MB more in one record than in
+parts of 40,000 rows, and 20 MB less in parts of 20,000, each of which is a commit to each table.
 """
 
 _MINER = "miner_id"
 
 
-def parts_of(frames: Sequence[Frame], part_text: int = PART_TEXT, part_points: int = PART_POINTS) -> list[list[Frame]]:
-    """``frames`` as parts to spool, in order. A miner's rows, readings and answers, are all in one part.
+def parts_of(
+    frames: Sequence[Frame], part_text: int = PART_TEXT, part_points: int = PART_POINTS
+) -> Iterator[list[Frame]]:
+    """``frames`` as parts to spool, in order, each made when it is asked for. A miner's rows, readings and answers, are
+    all in one part.
 
     A part has at most ``part_points`` rows and ``part_text`` characters of answers, or one miner that has more. Rows of
     no miner are in the first part.
     """
     points, text = _weights(frames)
     if points.total() <= part_points and text.total() <= part_text:
-        return [list(frames)]
+        yield list(frames)
+        return
     place = _placed(points, text, part_text, part_points)
-    parts: list[list[Frame]] = [[] for _ in range(max(place.values()) + 1)]
-    for frame in frames:
-        own = np.array([place[miner] for miner in _miners(frame)])
-        for number in np.unique(own).tolist():
-            parts[number].append(_rows(frame, np.flatnonzero(own == number).tolist()))
-    return parts
+    placed = [(frame, np.array([place[miner] for miner in _miners(frame)])) for frame in frames]
+    for number in range(max(place.values()) + 1):
+        rows = [(frame, np.flatnonzero(own == number).tolist()) for frame, own in placed]
+        yield [_rows(frame, mine) for frame, mine in rows if mine]
 
 
 def without(frames: Iterable[Frame], miners: Collection[str]) -> list[Frame]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -197,7 +196,7 @@ class Recorder:
             polled=outcome.polled,
             failed=outcome.failed,
             failed_by_reason=dict(outcome.failed_by_reason),
-            points=sum(record.batch.points for record in spooled),
+            points=spooled,
             points_accepted=after.accepted,
             points_stored=after.stored,
             points_dead_lettered=after.dead_lettered,
@@ -225,27 +224,29 @@ class Recorder:
         self._tally = report.tally
         return report
 
-    def _spool(self, slot: Slot, parts: Sequence[list[Frame]], tick: Frame) -> list[SpoolRecord]:
-        """All ``parts``, the first with ``tick``. What a run that was killed in this slot has spooled of its own poll
-        stands: of the miners in it nothing is added, so that a miner's rows of a slot are of one poll."""
-        spooled: list[SpoolRecord] = []
-        waiting = deque(parts)
+    def _spool(self, slot: Slot, parts: Iterable[list[Frame]], tick: Frame) -> int:
+        """Spool all ``parts``, the first with ``tick``; how many points that are.
+
+        What a run that was killed in this slot has spooled of its own poll stands: of the miners in it nothing is
+        added, so that a miner's rows of a slot are of one poll.
+        """
+        number = points = 0
         theirs: set[str] | None = None
-        while waiting:
-            part = waiting[0] if theirs is None else without(waiting[0], theirs)
-            if spooled and not part:
-                waiting.popleft()
-                continue
-            frames = part if spooled else [*part, tick]
-            batch = Batch(self._batch_id(slot, len(spooled)), slot.time, self._run_id, frames)
-            record = self._append(batch, follows=bool(spooled))
-            spooled.append(record)
-            found = [frame for frame in record.batch.frames if frame.measurement != tick.measurement]
-            if found == part:
-                waiting.popleft()
-            else:
-                theirs = (theirs or set()) | miners_in(found)
-        return spooled
+        for part in parts:
+            is_in = False
+            while not is_in:
+                mine = part if theirs is None else without(part, theirs)
+                if number and not mine:
+                    break
+                frames = mine if number else [*mine, tick]
+                batch = Batch(self._batch_id(slot, number), slot.time, self._run_id, frames)
+                spooled = self._append(batch, follows=number > 0).batch
+                number, points = number + 1, points + spooled.points
+                found = [frame for frame in spooled.frames if frame.measurement != tick.measurement]
+                is_in = found == mine
+                if not is_in:
+                    theirs = (theirs or set()) | miners_in(found)
+        return points
 
     def _batch_id(self, slot: Slot, number: int) -> str:
         return f"{self._folder.name}/{slot.time}/{number}"

@@ -97,7 +97,7 @@ def rows(records: list[SpoolRecord], measurement: str, column: str) -> list[Any]
 )
 def test_parts_are_bounded_and_have_all_rows_of_a_miner_in_one(bodies, expected):
     frames = [readings(), *([answers(bodies)] if bodies else [])]
-    found = parts_of(frames, PART_TEXT)
+    found = list(parts_of(frames, PART_TEXT))
     assert [" ".join(sorted(miners_in(part))) for part in found] == expected
     for frame in frames:
         parts_of_it = [part for each in found for part in each if part.measurement == frame.measurement]
@@ -113,7 +113,7 @@ def test_readings_are_bounded_too():
     fans = build_frame("miner_fan", [SLOT] * 12, {"miner_id": names[::-1], "fan": ["0"] * 12, "speed_rpm": [5] * 12})
     telemetry = build_frame("miner_telemetry", [SLOT] * 12, {"miner_id": names, "power_w": list(range(12))})
     of_nobody = build_frame("collector_tick", [SLOT], {"host": ["h"], "lane": ["miners"], "polled": [12]})
-    found = parts_of([fans, telemetry, of_nobody], PART_TEXT, 7)
+    found = list(parts_of([fans, telemetry, of_nobody], PART_TEXT, 7))
     assert [sum(map(len, part)) for part in found] == [7, 6, 6, 6]
     assert [miners_in(part) for part in found] == [set(names[::-1][n : n + 3]) for n in range(0, 12, 3)]
     assert found[0][-1] == of_nobody
@@ -126,7 +126,7 @@ def test_what_a_miner_answered_is_in_one_part():
         "miner_id": ["m0", "m0", "m1", "m1", "m2", "m2", "m3"], "path": list("aababab"), "body": bodies,
         "failure": [None] * 6 + ["timeout"],
     }  # fmt: skip
-    found = parts_of([build_frame("raw_payload", [SLOT] * len(bodies), columns)], PART_TEXT)
+    found = list(parts_of([build_frame("raw_payload", [SLOT] * len(bodies), columns)], PART_TEXT))
     kept = [[name for frame in part for name in frame.columns["miner_id"]] for part in found]
     assert kept == [["m0", "m0"], ["m1", "m1"], ["m2", "m2"], ["m3"]]
 
@@ -243,7 +243,7 @@ def test_rows_of_no_miner_are_those_of_the_run_that_was_first(tmp_path, lane):
 def test_a_usual_small_fleet_has_one_record_a_tick():
     assert parts.PART_TEXT > 1_000 * 2 * 2_600
     assert parts.PART_POINTS > 1_000 * 13
-    assert len(parts_of([readings(), answers(("x" * 2_600,) * 2_000)])) == 1
+    assert len(list(parts_of([readings(), answers(("x" * 2_600,) * 2_000)]))) == 1
 
 
 def polled(*answers_ms: float | None) -> Frame:

@@ -14,8 +14,8 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from storage.delivery.books import books_of_lane
 from storage.influx.settings import InfluxSettings
@@ -24,22 +24,23 @@ from storage.settings import LakeSettings, StorageSettings
 from tasks.collection_settings import load_collection_settings
 from tasks.miners import fleet
 from tasks.miners.collection import LANE, open_collection
-from tasks.miners.settings import FleetSettings
+from tasks.miners.settings import FleetSettings, MinerSettings
 from tasks.shift.delivering import Delivering
 from tasks.shift.slots import Slot
+
+
+def miners_of(configs: list[str]) -> Iterator[MinerSettings]:
+    """All of them, to be asked at every tick."""
+    for folder in configs:
+        file = Path(folder) / "data_collection_config.yaml"
+        for miner in load_collection_settings(file, os.environ, lambda _: None).miners:
+            yield miner.model_copy(update={"adaptive": False})
 
 
 async def main() -> None:
     """Ticks of 60 s slots; each is timed until all of it is stored."""
     asked = json.loads(sys.argv[1])
     ticks, every_s = asked["ticks"], asked["every_s"]
-    miners: tuple[Any, ...] = ()
-    for folder in asked["configs"]:
-        file = Path(folder) / "data_collection_config.yaml"
-        miners += tuple(
-            miner.model_copy(update={"adaptive": False})  # every tick asks all of them
-            for miner in load_collection_settings(file, os.environ, lambda _: None).miners
-        )
     lake = LakeSettings(raw_payloads=asked["raw_payloads"])
     influx = InfluxSettings(url=asked["influx"], timeout_s=120) if asked.get("influx") else None
     storage = StorageSettings(data_directory=Path(asked["data"]), lake=lake, influx=influx)
@@ -55,7 +56,12 @@ async def main() -> None:
     rows = []
     start = int(time.time()) // 60 * 60
     async with open_collection(
-        miners, limits=limits, storage=storage, host="bench", sinks=names, run_id="bench"
+        tuple(miners_of(asked["configs"])),
+        limits=limits,
+        storage=storage,
+        host="bench",
+        sinks=names,
+        run_id="bench",
     ) as collection:
         delivering.start()
         for turn in range(ticks):
