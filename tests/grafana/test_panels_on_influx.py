@@ -116,6 +116,7 @@ TAGS_OF: dict[str, list[dict[str, str]]] = {
     ],
     "forecast_score": [{"miner_id": "fleet", "quantity": "next_24h_hashrate", "model": "ets"}],
     "miner_event": [{"miner_id": "m1", "model": "L7", "site": "hall-1", "kind": "board_lost", "subject": "board-2"}],
+    "source_event": [{"host": "edge-1", "source": "ltc", "kind": "override_began"}],
     "miner_error": [{"miner_id": "m1", "model": "L7", "site": "hall-1", "code": "108"}],
     "pool_performance": [{"pool_id": "lp", "worker_id": "me.1", "algorithm": "scrypt"}],
     "pool_account": [{"pool_id": "lp", "coin_id": "litecoin"}],
