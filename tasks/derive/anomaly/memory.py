@@ -14,11 +14,17 @@ from numpy.typing import NDArray
 
 from storage.records.miner import Miner
 from tasks.derive.anomaly.own_history import Floats
-from tasks.derive.anomaly.readings import VALUES, preset_group
+from tasks.derive.anomaly.readings import SETTLES_S, VALUES, preset_group
 
 DAY_S, HOUR_S = 86_400, 3_600
 PARTS = 5
 """Parts of a window."""
+
+STAMPS = {
+    "settled_at": SETTLES_S, "since": 0, "heard_at": 0, "lost_since": 0, "fans_since": 0, "pool_since": 0, "peak_at": 0,
+    "known_until": DAY_S,
+}  # fmt: skip
+"""Arrays of times, and how far after now each may lie."""
 
 Arrays = dict[str, NDArray[Any]]
 _ADDED = frozenset({"settled_at", "since", "heard_at"})
@@ -114,6 +120,15 @@ class Memory:
         for row, own_row in known:
             self.pools[own_row] = [url or None for url in state["pools"][row].tolist()]
         self.slot = int(slot)
+
+    def set_back(self, slot: int) -> None:
+        """Go on at ``slot``, before the newest one: the clock was ahead for a while. What was read stays usual; no time
+        lies in the future, and the present window begins anew."""
+        self.slot = slot
+        for name, after_s in STAMPS.items():
+            np.minimum(self.of[name], slot + after_s, out=self.of[name])
+        self.of["sums"][:] = 0.0
+        self.of["counts"][:] = 0.0
 
     @property
     def bytes_per_miner(self) -> float:

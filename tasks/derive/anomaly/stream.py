@@ -31,6 +31,8 @@ HALF_LIFE_S = 43_200.0
 """Of what is remembered of its usual share of refused shares."""
 LEAST_COUNTED = 200.0
 """Shares that must be known for that."""
+SET_BACK_S = 600
+"""A slot so much before the newest one comes of a clock that was ahead, and not of a tick that is told again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,16 @@ class Watch:
 
     def look(self, slot: int, records: Sequence[MinerTelemetry], off: Collection[str] = ()) -> Watched:
         """Take the readings of one tick in; ``slot`` is its time. Not again for the same or an earlier one; readings of
-        miners that are not watched are left out. ``off``: miners that are off on purpose by hand; they are not judged,
+        miners that are not watched are left out. A clock that is
+        set back is followed. ``off``: miners that are off on purpose by hand; they are not judged,
         nor for a while after that."""
         memory = self.memory
         ours = [record for record in records if record.miner.miner_id in memory.rows]
         if memory.slot is not None and slot <= memory.slot:
-            return Watched()
+            if memory.slot - slot < SET_BACK_S:
+                return Watched()
+            memory.set_back(slot)
+            self._heard[:] = False
         set_off(memory, slot, off)
         if not ours:
             return Watched()

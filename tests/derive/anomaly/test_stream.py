@@ -235,6 +235,16 @@ def test_the_same_slot_again_and_strangers_change_nothing(watch: Watch) -> None:
     assert watch.look(SETTLED + 60, [stranger]) == Watched()
 
 
+def test_a_clock_that_was_ahead_for_a_tick_silences_nobody(watch: Watch) -> None:
+    events(watch, [SETTLED, SETTLED + 3 * DAY_S])
+    events(watch, range(SETTLED + 60, SETTLED + 600, 60))
+    (began,) = events(watch, range(SETTLED + 600, SETTLED + 900, 60), lambda _: {"boards_mining": 2})
+    assert (began.kind, began.time) == ("anomaly_began", SETTLED + 720)
+    (ended,) = events(watch, range(SETTLED + 900, SETTLED + 2_100, 60))
+    assert ended.kind == "anomaly_ended"
+    assert tick(watch, SETTLED + 2_100).frames[0].times[0] == SETTLED + 1_800
+
+
 def test_a_restart_goes_on_where_it_stood(tmp_path: Path, watch: Watch) -> None:
     path = tmp_path / "state" / "miners.anomalies.npz"
     file = WatchFile(watch, path)
