@@ -6,7 +6,7 @@ others are told all the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +89,7 @@ def trace(
     at: int,
     now: int,
     keep_days: int,
+    where: Mapping[str, Sequence[str]] | None = None,
 ) -> Trace:
     """Trace the newest point of ``measurement`` of a miner at or before ``at`` (Unix seconds).
 
@@ -96,14 +97,12 @@ def trace(
         store: what is read; ``lake`` holds the answers, None where this host has none.
         spool: folder of the lanes.
         keep_days: days that answers are kept.
+        where: conditions on further tags of the point, e.g. its board.
 
     Raises:
-        NeedsHuman: no such measurement, or no such point.
+        NeedsHuman: no such point.
     """
-    declared = MEASUREMENTS.get(measurement)
-    if declared is None or measurement not in TRACEABLE:
-        raise NeedsHuman(f"{measurement!r} cannot be traced", remedy=f"Take one of {', '.join(TRACEABLE)}")
-    rows = _rows(store, declared, miner_id, at)
+    rows = _rows(store, MEASUREMENTS[measurement], miner_id, at, where or {})
     time = int(rows[0]["time"])
     notes: list[str] = []
     answers: list[dict[str, Any]] = [] if lake is None else _at(lake, RAW_PAYLOAD, time, {"miner_id": miner_id})
@@ -139,12 +138,15 @@ def trace(
     )
 
 
-def _rows(store: Store, declared: Measurement, miner_id: str, at: int) -> list[dict[str, Any]]:
-    table = store.read(declared, Tier.RAW, at - LOOK_BACK_S, at + 1, where={"miner_id": miner_id})
+def _rows(
+    store: Store, declared: Measurement, miner_id: str, at: int, where: Mapping[str, Sequence[str]]
+) -> list[dict[str, Any]]:
+    table = store.read(declared, Tier.RAW, at - LOOK_BACK_S, at + 1, where={**where, "miner_id": miner_id})
     rows = [{**row, "time": int(row["time"].timestamp())} for row in table.to_pylist()]
     if not rows:
+        further = "".join(f", {tag} {' or '.join(values)}," for tag, values in where.items())
         raise NeedsHuman(
-            f"no {declared.name} of miner {miner_id!r} in the hour up to that time in {store.name}",
+            f"no {declared.name} of miner {miner_id!r}{further} in the hour up to that time in {store.name}",
             remedy="Look for the miner's id in the configuration and for the time in UTC",
         )
     newest = max(row["time"] for row in rows)

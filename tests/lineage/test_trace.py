@@ -80,6 +80,14 @@ def test_from_a_point_to_all_it_came_from(data: Path) -> None:
         assert {row["time"] for row in of_parts["rows"]} == {AT}
 
 
+def test_one_board_of_several(data: Path) -> None:
+    every = traced("miner_board")["rows"]
+    assert len(every) > 1
+    chosen = run("trace", "miner_board", "--where", "miner_id=miner_0001", "--where", f"board={every[1]['board']}",
+                 "--at", str(AT), "--json")  # fmt: skip
+    assert json.loads(chosen.stdout)["rows"] == [every[1]]
+
+
 def test_in_words(data: Path) -> None:
     result = run("trace", "miner_telemetry", "--miner", "miner_0001", "--at", "2026-11-25T12:05:00Z")
     assert result.exit_code == 0
@@ -138,7 +146,9 @@ def test_what_is_gone_is_said(data: Path, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("price", "--miner", "m", "--at", "2026-11-25"), "cannot be traced"),
+        (("price", "--miner", "m", "--at", "2026-11-25"), "There is no measurement 'price'"),
+        (("source_hour", "--at", "2026-11-25"), "'source_hour' cannot be traced"),
+        (("miner_board", "--miner", "m", "--where", "board=9", "--at", str(AT)), "of miner 'm', board 9, in the hour"),
         (("miner_telemetry", "--miner", "nobody", "--at", str(AT)), "no miner_telemetry of miner 'nobody'"),
         (("miner_telemetry", "--miner", "m", "--at", "noon"), "'noon' is not a time"),
     ],
