@@ -35,7 +35,8 @@ def trace(
     """Show the way of a stored point back to where it came from.
 
     Of what a miner told: driver and version, requests, run, record of the spool, kept answers. Of what a pool or a
-    market told, with --where for its tags: source, request, run, kept answers.
+    market told, with --where for its tags: source, request, run, kept answers. Of what is worked out: the rows that
+    it is made of, and how to trace those.
 
     What is gone by its retention is said so; the other links are shown all the same. The spool and the answers are
     those of this host: run it where the miner is polled, or the source asked.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tasks.lineage.of_derived import DerivedTrace
 from tasks.lineage.of_sources import SourceTrace
 from tasks.lineage.trace import Trace
 
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
     from tasks.lineage.of_sources import AskedThen
 
 
-def in_words(found: Trace | SourceTrace) -> list[str]:
+def in_words(found: Trace | SourceTrace | DerivedTrace) -> list[str]:
     """Lines for a human."""
+    if isinstance(found, DerivedTrace):
+        return _of_derived(found)
     return _of_miner(found) if isinstance(found, Trace) else _of_source(found)
 
 
@@ -54,6 +57,20 @@ def _of_source(found: SourceTrace) -> list[str]:
             address = f" of {answer.address}" if answer.address else ""
             lines.append(f"  answer    page {answer.page}{address}: {came}{identity}, Lodeline {answer.version}")
     lines += [f"  note      {note}" for note in found.notes]
+    return lines
+
+
+def _of_derived(found: DerivedTrace) -> list[str]:
+    lines = [f"{found.measurement} at {_clock(found.time)}, in {found.store}", *_points([found.row])]
+    for one in found.made_from:
+        tier = "" if one.tier == "raw" else f" {one.tier}"
+        where = "".join(f", {tag} {value}" for tag, value in one.where.items())
+        lines.append(
+            f"  made from {one.rows}{tier} rows of {one.measurement}{where}, {_clock(one.start)} to {_clock(one.stop)}"
+        )
+        if one.trace:
+            lines.append(f"  go on     {one.trace}")
+    lines += [f"  formulas  {found.page}", *(f"  note      {note}" for note in found.notes)]
     return lines
 
 

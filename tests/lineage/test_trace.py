@@ -147,7 +147,7 @@ def test_what_is_gone_is_said(data: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ("arguments", "said"),
     [
         (("price", "--miner", "m", "--at", "2026-11-25"), "There is no measurement 'price'"),
-        (("source_hour", "--at", "2026-11-25"), "'source_hour' cannot be traced"),
+        (("fleet_health", "--at", "2026-11-25"), "'fleet_health' cannot be traced"),
         (("miner_board", "--miner", "m", "--where", "board=9", "--at", str(AT)), "of miner 'm', board 9, in the hour"),
         (("miner_telemetry", "--miner", "nobody", "--at", str(AT)), "no miner_telemetry of miner 'nobody'"),
         (("miner_telemetry", "--miner", "m", "--at", "noon"), "'noon' is not a time"),
