@@ -27,6 +27,7 @@ from storage.warehouse.build import Surroundings, build
 from tasks.alerts.book import Book, Look
 from tasks.alerts.life_cycle import Alert, Phase
 from tasks.alerts.rule import Level
+from tasks.derive.operations import derive_operational
 from tasks.miners import cadence
 from tasks.miners.cadence import Bounds
 from tasks.miners.memory import MemoryFile, MinerMemory
@@ -94,6 +95,7 @@ def _store(data: Path) -> None:
     price: dict[str, list[Value]] = {"coin_id": ["bitcoin"], "source": ["coingecko"], "price_usd": [90_000.0]}
     store.write([build_frame("market_data", [START], price)])
     roll_up(store, NOW, retention_days=_KEPT)
+    derive_operational(store, {}, NOW)
     with OnlineStore(data / ONLINE_FEATURES) as online:
         publish(store, data / "lake", online, NOW - 60, _KEPT)
     build(store, data / "lake", NOW, Surroundings(_KEPT, "UTC", {}, {}))
