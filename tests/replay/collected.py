@@ -22,7 +22,10 @@ from tests.farm.clock import NOON, Clock
 START = int(NOON)
 STEP_S = 300
 RUN = "11111111-2222-3333-4444-555555555555"
-SETTINGS = FleetSettings(request_deadline_s=0.5, connect_timeout_s=0.5, miner_deadline_s=0.8, retries=0)
+SETTINGS = FleetSettings(request_deadline_s=10.0, connect_timeout_s=10.0, miner_deadline_s=20.0, retries=0)
+"""A machine that stands still for a second fails no poll."""
+IMPATIENT = FleetSettings(request_deadline_s=0.5, connect_timeout_s=0.5, miner_deadline_s=0.8, retries=0)
+"""For miners that hang: each costs its deadline."""
 
 
 async def collect(
@@ -31,6 +34,7 @@ async def collect(
     faults: dict[int, dict[str, Fault]] | None = None,
     password: str | None = None,
     step_s: int = STEP_S,
+    settings: FleetSettings = SETTINGS,
 ) -> list[TickOutcome]:
     """Poll a farm of every variant ``ticks`` times, ``step_s`` apart, and store it; ``faults`` by tick and miner."""
     clock = Clock()
@@ -49,7 +53,7 @@ async def collect(
                     farm.inject(miner_id, fault)
                 yield int(clock.now)
 
-        return await keep(data, Fleet(miners, SETTINGS, payloads="every"), slots())
+        return await keep(data, Fleet(miners, settings, payloads="every"), slots())
 
 
 async def keep(data: Path, polled: Fleet, slots: Iterable[int]) -> list[TickOutcome]:

@@ -25,7 +25,7 @@ from tasks.replay.replay import LANE, Replayed, replay
 from tests.miners.library_payloads import board, library_reading, rate
 from tests.miners.test_asic_rs import SILENT
 from tests.progress.heard import heard
-from tests.replay.collected import SETTINGS, START, STEP_S, collect, deliver, keep
+from tests.replay.collected import IMPATIENT, SETTINGS, START, STEP_S, collect, deliver, keep
 
 STOP = START + 3600
 TELEMETRY = MEASUREMENTS["miner_telemetry"]
@@ -80,7 +80,7 @@ async def test_every_dialect_with_every_fault_reads_the_same_again(tmp_path: Pat
         }
         for tick in range(1, 11, 2)
     }
-    outcomes = await collect(tmp_path, 12, faults)
+    outcomes = await collect(tmp_path, 12, faults, settings=IMPATIENT)
     polls = sum(outcome.polled for outcome in outcomes)
     failed = sum(outcome.failed for outcome in outcomes)
     assert polls > failed > 3
