@@ -30,7 +30,7 @@ def derive_source_hours(store: Store, now: int) -> int:
         TryAgain: the store does not answer.
     """
     stop = window_of(now - GRACE_S, HOUR_S)
-    newest = store.newest(SOURCE_HOUR, now - HORIZON_S)
+    newest = store.newest(SOURCE_HOUR, now - HORIZON_S, before=stop)  # a clock that was ahead may have left later ones
     known = int(unix_seconds(newest).max()) if newest.num_rows else now - HORIZON_S
     first = window_of(known - LATE_S, HOUR_S)
     written = 0

@@ -88,3 +88,11 @@ def test_what_no_run_made_for_days_is_made(store: EmbeddedStore) -> None:
 
 def test_nothing_asked_is_no_row(store: EmbeddedStore) -> None:
     assert derive_source_hours(store, HOUR) == 0
+
+
+def test_an_hour_that_a_clock_left_ahead_holds_up_none_of_now(store: EmbeddedStore) -> None:
+    store.write([requests((90 * HOUR_S, "price", None, 100.0))])
+    assert derive_source_hours(store, HOUR + 91 * HOUR_S + GRACE_S) == 1
+    store.write([requests((60, "price", None, 100.0))])
+    assert derive_source_hours(store, HOUR + HOUR_S + GRACE_S) == 1
+    assert hours(store).keys() == {("gecko", 0)}
